@@ -1,0 +1,12 @@
+//! The mind: words and decisions. Pure: no I/O, no clock, no async, no randomness; time is an argument.
+
+pub mod diagnosis;
+pub mod evidence;
+pub mod incident;
+pub mod key_uri;
+pub mod notice;
+pub mod plan;
+pub mod policy;
+pub mod remedy;
+pub mod resource_id;
+pub mod signal;

@@ -1,0 +1,27 @@
+//! Keymend repairs lost access of Azure SQL to its customer-managed TDE key, and tells the on-call team all the way.
+//!
+//! The map of the house, top floor first; a floor imports only floors below it:
+//!
+//! | floor | rooms |
+//! |---|---|
+//! | doors | [`cli`], [`web`], `drill` (the simulated cloud: speaks HTTP like Azure) |
+//! | loop | [`responder`]: one pass over one incident |
+//! | hands | [`probe`] reads Azure, [`remedy`] changes it, [`notify`] tells people, [`store`] remembers |
+//! | wire | [`azure`]: clouds, credentials, transport, typed calls; no other room builds an Azure URL |
+//! | mind | [`domain`]: words and decisions; pure |
+//!
+//! [`settings`] reads `keymend.toml`; [`clock`] is the only source of time.
+
+pub mod azure;
+pub mod cli;
+pub mod clock;
+pub mod domain;
+#[cfg(feature = "drill")]
+pub mod drill;
+pub mod notify;
+pub mod probe;
+pub mod remedy;
+pub mod responder;
+pub mod settings;
+pub mod store;
+pub mod web;

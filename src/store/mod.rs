@@ -1,0 +1,175 @@
+//! What must outlive the process: accepted signals, incidents, jobs, and facts worth keeping (vault → servers,
+//! settings snapshots). Every implementation passes one conformance suite.
+
+use async_trait::async_trait;
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::domain::incident::{Incident, IncidentId, IncidentKey};
+use crate::domain::resource_id::ResourceId;
+use crate::domain::signal::Signal;
+
+/// Why the store could not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Somebody saved the incident since it was read. Read again, decide again.
+    #[error("the incident was changed by somebody else in the meantime")]
+    Conflict,
+    /// Full, locked, read-only or broken: nothing was written, and the sender must be asked to try again.
+    #[error("the store cannot be used: {0}")]
+    Unavailable(String),
+    /// What is stored can't be read (a newer version wrote it, or it was damaged). It is left alone.
+    #[error("{what} in the store cannot be read: {why}")]
+    Unreadable {
+        /// Which record.
+        what: String,
+        /// Why.
+        why: String,
+    },
+}
+
+/// What [`Store`] answers with.
+pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// The version of a stored incident: a save must name the one it was made from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Version(pub i64);
+
+/// The work a job asks for. The JSON is stored, so variants are only added.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "job", rename_all = "snake_case")]
+pub enum Work {
+    /// Find the incident that accepted signals belong to, or find that none is needed.
+    Locate {
+        /// The server, vault or other resource that the signals named.
+        target: ResourceId,
+    },
+    /// One pass of the responder over one incident.
+    Pass {
+        /// Which.
+        incident: IncidentId,
+    },
+    /// Send one notice of an incident through one channel.
+    Tell {
+        /// Which incident.
+        incident: IncidentId,
+        /// The notice's stable id within it.
+        notice: String,
+        /// The channel's name.
+        channel: String,
+    },
+}
+
+impl Work {
+    /// Jobs with the same key are the same job: enqueueing one that waits already only moves it earlier.
+    #[must_use]
+    pub fn key(&self) -> String {
+        match self {
+            Self::Locate { target } => format!("locate:{}", target.key()),
+            Self::Pass { incident } => format!("pass:{incident}"),
+            Self::Tell { incident, notice, channel } => format!("tell:{incident}:{notice}:{channel}"),
+        }
+    }
+}
+
+/// A job to be stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewJob {
+    /// What to do.
+    pub work: Work,
+    /// Not before.
+    pub due: Timestamp,
+}
+
+/// A job that this process holds until `leased_until`; whoever crashes loses it to the next one after that.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeasedJob {
+    /// The store's id of the job.
+    pub id: i64,
+    /// What to do.
+    pub work: Work,
+    /// How many times it has been leased before.
+    pub attempts: u32,
+    /// When the lease ends.
+    pub leased_until: Timestamp,
+    /// Which lease this is: a lease that ran out and was taken by another cannot complete the job.
+    pub lease: i64,
+}
+
+/// What became of signals that were offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Accepted {
+    /// How many were new.
+    pub new: usize,
+    /// How many were known already by their event id (and changed nothing).
+    pub repeated: usize,
+}
+
+/// Where the responder's memory lives. All calls are atomic: they happen wholly or not at all, and what they
+/// answered stays true after a power cut.
+#[async_trait]
+pub trait Store: Send + Sync + std::fmt::Debug {
+    /// Stores signals and, for each distinct target of a new one, a [`Work::Locate`] job due at `now`.
+    /// A signal whose event id and kind were stored within the last 7 days is repeated and changes nothing.
+    /// Signals without an event id are told apart by kind, target, time and text.
+    async fn accept(&self, signals: &[Signal], now: Timestamp) -> Result<Accepted>;
+
+    /// The stored signals that named `target` and have not been taken by an incident yet, oldest first.
+    async fn untaken_signals(&self, target: &ResourceId) -> Result<Vec<(i64, Signal)>>;
+
+    /// The incident of that id.
+    async fn incident(&self, id: &IncidentId) -> Result<Option<(Incident, Version)>>;
+
+    /// The open incident of that key, if there is one. There is never more than one.
+    async fn open_incident(&self, key: &IncidentKey) -> Result<Option<(Incident, Version)>>;
+
+    /// All incidents, newest first, `limit` at most; `open_only` leaves out those that ended.
+    async fn incidents(&self, open_only: bool, limit: usize) -> Result<Vec<Incident>>;
+
+    /// Saves an incident made from `expected` (`None`: a new one), stores `jobs`, and marks `taken` signals as taken,
+    /// in one transaction.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] if the stored version is not `expected`, or a second incident of an open key is made.
+    async fn save(
+        &self,
+        incident: &Incident,
+        expected: Option<Version>,
+        jobs: &[NewJob],
+        taken: &[i64],
+        now: Timestamp,
+    ) -> Result<Version>;
+
+    /// Marks signals as taken without an incident (they turned out to be nobody's concern).
+    async fn dismiss(&self, taken: &[i64], now: Timestamp) -> Result<()>;
+
+    /// Stores a job, or moves the waiting one of the same key to the earlier of both times. A job that is leased when
+    /// its key is enqueued is run once more after it completes.
+    async fn enqueue(&self, job: &NewJob, now: Timestamp) -> Result<()>;
+
+    /// Takes the earliest due job whose kind of work and target nobody holds, for `length`. A job that was leased
+    /// `poison_after` times without completing is set aside as poison and not handed out.
+    async fn lease(&self, now: Timestamp, length: SignedDuration) -> Result<Option<LeasedJob>>;
+
+    /// The job is done.
+    async fn complete(&self, job: &LeasedJob, now: Timestamp) -> Result<()>;
+
+    /// The job failed: it is due again at `due`, or set aside as poison after 10 attempts (then `true` is answered).
+    async fn retry(&self, job: &LeasedJob, due: Timestamp, error: &str) -> Result<bool>;
+
+    /// When the next job is due (a leased one: when its lease ends).
+    async fn next_due(&self) -> Result<Option<Timestamp>>;
+
+    /// Jobs that were set aside: key and last error.
+    async fn poison(&self) -> Result<Vec<(String, String)>>;
+
+    /// Keeps a fact under `(kind, key)`, replacing the one before.
+    async fn keep_fact(&self, kind: &str, key: &str, value: &Value, now: Timestamp) -> Result<()>;
+
+    /// A kept fact and when it was kept.
+    async fn fact(&self, kind: &str, key: &str) -> Result<Option<(Value, Timestamp)>>;
+
+    /// All kept facts of a kind: key, value, when.
+    async fn facts(&self, kind: &str) -> Result<Vec<(String, Value, Timestamp)>>;
+}
