@@ -14,9 +14,6 @@ use crate::domain::resource_id::ResourceId;
 
 const API: &str = "2022-04-01";
 
-/// The role that SQL needs on a key: *Key Vault Crypto Service Encryption User* (Azure built-in roles for security).
-pub const CRYPTO_SERVICE_ENCRYPTION_USER: Uuid = Uuid::from_u128(0xe147_488a_f6f5_4113_8e2d_b224_65e6_5bf6);
-
 /// A role assignment as listed: what it gives is told by its role.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoleAssignment {
@@ -115,7 +112,7 @@ impl PreparedWrite {
 
 /// The full id of a role definition in a subscription.
 #[must_use]
-pub fn role_definition_id(subscription: &str, role: Uuid) -> String {
+pub fn role_definition_id(subscription: &str, role: &str) -> String {
     format!("/subscriptions/{subscription}/providers/Microsoft.Authorization/roleDefinitions/{role}")
 }
 

@@ -33,7 +33,7 @@ pub use clouds::{Cloud, CloudConfig, ConfigError, Endpoints};
 pub use credential::{Credential, CredentialConfig, Secret};
 pub use error::AzureError;
 pub use operation::{OperationUrl, Progress};
-pub use transport::{Azure, Ids};
+pub use transport::Azure;
 pub use write::{PreparedWrite, WriteReceipt};
 
 #[cfg(test)]

@@ -1,7 +1,10 @@
 //! Long-running operations: where to ask, and how it goes (Microsoft, "track asynchronous Azure operations").
 
+use std::fmt;
+use std::str::FromStr;
+
 use jiff::SignedDuration;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::azure::error::{AzureError, error_body};
@@ -11,37 +14,51 @@ use crate::azure::transport::{Answer, Azure, Request};
 const LONGEST: usize = 4096;
 
 /// Where to ask about an operation: path and query at the configured Resource Manager, never a host, so that a stored one
-/// cannot lead elsewhere.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct OperationUrl {
-    url: String,
-    /// `Azure-AsyncOperation` tells the status in its body; `Location` by its HTTP status.
-    status_in_body: bool,
-}
+/// cannot lead elsewhere. Read from and written as text.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct OperationUrl(String);
+
+/// A text that is not the path of an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not the path of an operation at the Resource Manager")]
+pub struct InvalidOperationUrl;
 
 impl OperationUrl {
-    fn checked(url: String, status_in_body: bool) -> Option<Self> {
-        let plain = url.chars().all(|c| c.is_ascii_graphic() && c != '\\' && c != '#');
-        let rooted = url.starts_with('/') && !url.starts_with("//");
-        (plain && rooted && url.len() <= LONGEST).then_some(Self { url, status_in_body })
-    }
-
     /// Path and query.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.url
+        &self.0
     }
 }
 
-impl<'de> Deserialize<'de> for OperationUrl {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        struct Stored {
-            url: String,
-            status_in_body: bool,
-        }
-        let Stored { url, status_in_body } = Stored::deserialize(deserializer)?;
-        Self::checked(url, status_in_body).ok_or_else(|| serde::de::Error::custom("not the path of an operation"))
+impl TryFrom<String> for OperationUrl {
+    type Error = InvalidOperationUrl;
+
+    fn try_from(url: String) -> Result<Self, InvalidOperationUrl> {
+        let plain = url.chars().all(|c| c.is_ascii_graphic() && c != '\\' && c != '#');
+        let rooted = url.starts_with('/') && !url.starts_with("//");
+        if plain && rooted && url.len() <= LONGEST { Ok(Self(url)) } else { Err(InvalidOperationUrl) }
+    }
+}
+
+impl FromStr for OperationUrl {
+    type Err = InvalidOperationUrl;
+
+    fn from_str(url: &str) -> Result<Self, InvalidOperationUrl> {
+        url.to_owned().try_into()
+    }
+}
+
+impl From<OperationUrl> for String {
+    fn from(url: OperationUrl) -> Self {
+        url.0
+    }
+}
+
+impl fmt::Display for OperationUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 
@@ -67,11 +84,10 @@ pub enum Progress {
 impl Azure {
     /// The operation that an accepted write goes on as; `Azure-AsyncOperation` is preferred to `Location`.
     pub(crate) fn operation_of(&self, answer: &Answer) -> Option<OperationUrl> {
-        let body_style = answer.headers.async_operation.as_deref().map(|url| (url, true));
         // A 201's Location is the new resource, not an operation.
-        let location = answer.headers.location.as_deref().filter(|_| answer.status == 202).map(|url| (url, false));
-        let (url, status_in_body) = body_style.or(location)?;
-        let operation = self.operation_url(url, status_in_body);
+        let location = answer.headers.location.as_deref().filter(|_| answer.status == 202);
+        let url = answer.headers.async_operation.as_deref().or(location)?;
+        let operation = self.operation_url(url);
         if operation.is_none() {
             tracing::warn!(
                 what = answer.what,
@@ -81,29 +97,29 @@ impl Azure {
         operation
     }
 
-    fn operation_url(&self, text: &str, status_in_body: bool) -> Option<OperationUrl> {
+    fn operation_url(&self, text: &str) -> Option<OperationUrl> {
         if text.len() > LONGEST {
             return None;
         }
         let url = self.same_arm(text)?;
         let query = url.query().map_or_else(String::new, |query| format!("?{query}"));
-        OperationUrl::checked(format!("{}{query}", url.path()), status_in_body)
+        format!("{}{query}", url.path()).try_into().ok()
     }
 
-    /// Asks how an operation goes.
+    /// Asks how an operation goes: a status in the body decides (`Azure-AsyncOperation`), else the HTTP status
+    /// (`Location`: 202 runs, 200 and 204 are done, an error is its failure).
     ///
     /// # Errors
     /// [`AzureError`] where that could not be learnt; an operation that failed is [`Progress::Failed`].
     pub async fn poll(&self, operation: &OperationUrl) -> Result<Progress, AzureError> {
-        let (path, query) = operation.url.split_once('?').unwrap_or((&operation.url, ""));
+        let (path, query) = operation.0.split_once('?').unwrap_or((&operation.0, ""));
         let request = Request {
             path: path.to_owned(),
             query: query.to_owned(),
             ..Request::get(path, "", "Microsoft.Sql/locations/*/read")
         };
         match self.perform(&request).await {
-            Ok(answer) if operation.status_in_body => status_in_body(&answer),
-            Ok(answer) => Ok(location_status(&answer)),
+            Ok(answer) => Ok(progress(&answer)),
             Err(AzureError::Refused { code, message, inner_code, .. }) => {
                 Ok(Progress::Failed { code: inner_code.unwrap_or(code), message })
             }
@@ -112,18 +128,10 @@ impl Azure {
     }
 }
 
-fn status_in_body(answer: &Answer) -> Result<Progress, AzureError> {
-    let status = answer.body["status"].as_str().ok_or_else(|| answer.bad("it has no status"))?;
-    Ok(by_status(status, answer).unwrap_or(Progress::Running { retry_after: answer.headers.retry_after }))
-}
-
-fn location_status(answer: &Answer) -> Progress {
+fn progress(answer: &Answer) -> Progress {
     let running = Progress::Running { retry_after: answer.headers.retry_after };
-    if answer.status == 202 {
-        return running;
-    }
-    // Some services answer 200 with a status in the body before the end.
     match &answer.body["status"] {
+        _ if answer.status == 202 => running,
         Value::String(status) => by_status(status, answer).unwrap_or(running),
         _ => Progress::Succeeded,
     }
@@ -151,7 +159,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_stored_url_is_a_path_or_refused(url in "\\PC{0,60}|//[a-z]{1,9}/x|https?://[a-z]{1,9}/x|/[a-z/]{0,30}\\?[a-z=&]{0,10}") {
-            let read: Result<OperationUrl, _> = serde_json::from_value(json!({"url": url, "status_in_body": true}));
+            let read: Result<OperationUrl, _> = serde_json::from_value(json!(url));
             if let Ok(read) = read {
                 let resolved = url::Url::parse("https://management.azure.com/").unwrap().join(read.as_str()).unwrap();
                 prop_assert_eq!(resolved.host_str(), Some("management.azure.com"));
@@ -161,7 +169,7 @@ mod tests {
 
     #[test]
     fn survives_a_store() {
-        let url = OperationUrl::checked("/subscriptions/s/x?api-version=1".to_owned(), false).unwrap();
+        let url: OperationUrl = "/subscriptions/s/x?api-version=1".parse().unwrap();
         let stored = serde_json::to_string(&url).unwrap();
         assert_eq!(serde_json::from_str::<OperationUrl>(&stored).unwrap(), url);
     }

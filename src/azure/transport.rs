@@ -21,6 +21,7 @@ use crate::azure::credential::Credential;
 use crate::azure::error::{AzureError, error_body, refusal};
 use crate::clock::Clock;
 use crate::domain::key_uri::VaultHost;
+use crate::ids::Ids;
 
 /// Largest answer that is read.
 const LARGEST_ANSWER: usize = 8 * 1024 * 1024;
@@ -37,33 +38,6 @@ const MOST_PAGES: usize = 60;
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 /// In a path also parentheses, which resource group names may hold.
 const PATH: &AsciiSet = &PLAIN.remove(b'(').remove(b')');
-
-/// Where request ids come from; they are random in service and counted in tests.
-#[derive(Clone)]
-pub struct Ids(Arc<dyn Fn() -> Uuid + Send + Sync>);
-
-impl Ids {
-    /// Random ids.
-    #[must_use]
-    pub fn random() -> Self {
-        Self(Arc::new(Uuid::new_v4))
-    }
-
-    /// Ids from `next`.
-    pub fn from_fn(next: impl Fn() -> Uuid + Send + Sync + 'static) -> Self {
-        Self(Arc::new(next))
-    }
-
-    fn next(&self) -> Uuid {
-        (self.0)()
-    }
-}
-
-impl std::fmt::Debug for Ids {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Ids")
-    }
-}
 
 /// A cheaply cloned handle to one Azure cloud.
 #[derive(Clone, Debug)]
@@ -225,15 +199,7 @@ impl Azure {
     ///
     /// # Errors
     /// [`ConfigError`] if a fixed token could leave the machine, or the HTTP client cannot be built.
-    pub fn new(endpoints: Endpoints, credential: Credential, clock: Clock) -> Result<Self, ConfigError> {
-        Self::with_ids(endpoints, credential, clock, Ids::random())
-    }
-
-    /// The same, with request ids from elsewhere.
-    ///
-    /// # Errors
-    /// As [`Self::new`].
-    pub fn with_ids(endpoints: Endpoints, credential: Credential, clock: Clock, ids: Ids) -> Result<Self, ConfigError> {
+    pub fn new(endpoints: Endpoints, credential: Credential, clock: Clock, ids: Ids) -> Result<Self, ConfigError> {
         Self::with_deadlines(endpoints, credential, clock, ids, Duration::from_secs(10), Duration::from_secs(30))
     }
 
@@ -282,7 +248,7 @@ impl Azure {
         let mut waited = SignedDuration::ZERO;
         let mut rejected = false;
         for attempt in 1..=TRIES {
-            let id = self.0.ids.next();
+            let id = self.0.ids.uuid();
             let verdict = match self.once(request, id).await {
                 Ok((answer, StatusCode::UNAUTHORIZED)) => {
                     if rejected {
@@ -309,7 +275,7 @@ impl Azure {
                 Verdict::No(error) => return Err(error),
                 Verdict::Again { after, throttled, error, why } => (after, throttled, error, why),
             };
-            let wait = after.unwrap_or_else(|| backoff(attempt, id));
+            let wait = after.unwrap_or_else(|| backoff(attempt, self.0.ids.fraction()));
             if attempt == TRIES || waited.saturating_add(wait) > PATIENCE {
                 return Err(match error {
                     _ if throttled => AzureError::Throttled { what, retry_after: after.unwrap_or(USUAL_THROTTLE) },
@@ -469,7 +435,7 @@ impl Azure {
     pub(crate) async fn knock(&self, host: &VaultHost) -> Result<bool, AzureError> {
         let request = Request { query: String::new(), ..Request::get("/healthstatus", "", "").at(host) };
         let url = self.url(&request)?;
-        let id = self.0.ids.next();
+        let id = self.0.ids.uuid();
         let answer = self.builder(&request, url, id).send().await;
         tracing::debug!(what = request.what(), status = answer.as_ref().map_or(0, |a| a.status().as_u16()), "azure");
         match answer {
@@ -534,11 +500,10 @@ fn says_why(body: &Value) -> bool {
     error_body(body).code.is_some_and(|code| !GENERIC.contains(&code.to_ascii_lowercase().as_str()))
 }
 
-/// 1, 2, 4 … seconds, each between half and the whole, by a number that the request id brings along.
-fn backoff(attempt: u32, id: Uuid) -> SignedDuration {
-    let whole = 1000_u64 << (attempt - 1).min(5);
-    let part = u64::from(id.as_bytes()[15]);
-    SignedDuration::from_millis(i64::try_from(whole / 2 + whole / 2 * part / 255).unwrap_or(1000))
+/// 1, 2, 4 … seconds, each shortened by up to a half.
+fn backoff(attempt: u32, fraction: f64) -> SignedDuration {
+    let whole = f64::from(1_u32 << (attempt - 1).min(5));
+    SignedDuration::from_secs_f64(whole * (1.0 - fraction / 2.0))
 }
 
 fn lost(error: &reqwest::Error) -> Lost {
