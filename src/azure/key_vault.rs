@@ -248,11 +248,21 @@ fn network(acls: Option<Value>, public_access: Option<String>) -> Result<VaultNe
     let (bypass, action) = wire.map_or((None, None), |wire| (wire.bypass, wire.default_action));
     Ok(VaultNetwork {
         public_access: public_access.filter(|access| !access.is_empty()).unwrap_or_else(|| "Enabled".to_owned()),
-        // Absent means AzureServices (Key Vault REST reference, `networkAcls.bypass`).
-        trusted_services_bypass: bypass.is_none_or(|bypass| bypass.eq_ignore_ascii_case("AzureServices")),
-        default_deny: action.is_some_and(|action| action.eq_ignore_ascii_case("Deny")),
+        // Absent means AzureServices and Allow (Key Vault REST reference, `networkAcls`).
+        trusted_services_bypass: either(bypass.as_deref(), "AzureServices", "None")?,
+        default_deny: !either(action.as_deref(), "Allow", "Deny")?,
         acls,
     })
+}
+
+/// Whether a word is the one that is meant when nothing is said. A third word is an error.
+fn either(word: Option<&str>, usual: &str, other: &str) -> Result<bool, String> {
+    match word {
+        None => Ok(true),
+        Some(word) if word.eq_ignore_ascii_case(usual) => Ok(true),
+        Some(word) if word.eq_ignore_ascii_case(other) => Ok(false),
+        Some(word) => Err(format!("{word:?} is neither {usual} nor {other}")),
+    }
 }
 
 fn pending(wire: WireEndpoint) -> Option<(String, String)> {

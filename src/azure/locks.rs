@@ -39,5 +39,10 @@ fn parse(item: &Value) -> Result<Lock, String> {
     let wire: Wire = shaped(item)?;
     let at = wire.id.to_ascii_lowercase().rfind(MARKER).ok_or("a lock's id has no scope")?;
     let scope = ResourceId::parse(&wire.id[..at]).map_err(|error| format!("a lock's scope: {error}"))?;
-    Ok(Lock { name: wire.name, scope, read_only: wire.properties.level.eq_ignore_ascii_case("ReadOnly") })
+    let read_only = match wire.properties.level.to_ascii_lowercase().as_str() {
+        "readonly" => true,
+        "cannotdelete" | "notspecified" => false,
+        level => return Err(format!("lock level {level:?} is not known")),
+    };
+    Ok(Lock { name: wire.name, scope, read_only })
 }

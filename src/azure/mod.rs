@@ -37,4 +37,6 @@ pub use transport::Azure;
 pub use write::{PreparedWrite, WriteReceipt};
 
 #[cfg(test)]
+pub(crate) mod stand_in;
+#[cfg(test)]
 mod tests;

@@ -301,7 +301,9 @@ impl Azure {
         let scope = match &request.plane {
             Plane::Arm => &self.0.endpoints.arm_scope,
             Plane::Vault(host) if host.is_managed_hsm() => {
-                return Err(Lost::Final(AzureError::NotThisCloud(format!("{host} is a managed HSM, and"))));
+                return Err(Lost::Final(AzureError::NotThisCloud(format!(
+                    "{host} is a managed HSM, which is not read"
+                ))));
             }
             Plane::Vault(_) => &self.0.endpoints.vault_scope,
         };
@@ -339,7 +341,7 @@ impl Azure {
         let base = match &request.plane {
             Plane::Arm => endpoints.arm.clone(),
             Plane::Vault(host) if !endpoints.owns(host) => {
-                return Err(AzureError::NotThisCloud(host.to_string()));
+                return Err(AzureError::NotThisCloud(format!("{host} does not belong to the configured cloud")));
             }
             Plane::Vault(host) => match &endpoints.vault_override {
                 Some(url) => url.clone(),
