@@ -124,7 +124,7 @@ struct WireAttributes {
     updated: Option<Timestamp>,
 }
 
-fn parse_bundle(body: &Value) -> Result<KeyVersion, String> {
+pub(super) fn parse_bundle(body: &Value) -> Result<KeyVersion, String> {
     let WireBundle { key, attributes, tags } = shaped(body)?;
     let uri = KeyUri::parse(&key.kid).ok_or_else(|| format!("{:?} is no key id", key.kid))?;
     Ok(KeyVersion {
