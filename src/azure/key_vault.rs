@@ -58,9 +58,13 @@ impl Azure {
         key: &str,
         version: Option<&str>,
     ) -> Result<KeyVersion, AzureError> {
-        let version = version.map(|version| format!("/versions/{version}")).unwrap_or_default();
-        let path = format!("{vault}/keys/{key}{version}");
-        let answer = self.perform(&Request::get(&path, API, "Microsoft.KeyVault/vaults/keys/read")).await?;
+        let (path, action) = match version {
+            Some(version) => {
+                (format!("{vault}/keys/{key}/versions/{version}"), "Microsoft.KeyVault/vaults/keys/versions/read")
+            }
+            None => (format!("{vault}/keys/{key}"), "Microsoft.KeyVault/vaults/keys/read"),
+        };
+        let answer = self.perform(&Request::get(&path, API, action)).await?;
         parse_key(&answer.body).map_err(|why| answer.bad(why))
     }
 
@@ -297,6 +301,8 @@ pub(super) fn parse_deleted_vault(item: &Value) -> Result<DeletedVault, String> 
 #[derive(Deserialize)]
 struct WireKey {
     name: String,
+    #[serde(default, deserialize_with = "tags")]
+    tags: BTreeMap<String, String>,
     properties: WireKeyProperties,
 }
 
@@ -325,7 +331,7 @@ struct WireAttributes {
 }
 
 pub(super) fn parse_key(body: &Value) -> Result<KeyVersion, String> {
-    let WireKey { name, properties } = shaped(body)?;
+    let WireKey { name, tags, properties } = shaped(body)?;
     let attributes = properties.attributes;
     let from_uri = properties.key_uri_with_version.as_deref().and_then(|uri| uri.rsplit('/').next());
     let version = from_uri.unwrap_or(&name).to_ascii_lowercase();
@@ -342,6 +348,6 @@ pub(super) fn parse_key(body: &Value) -> Result<KeyVersion, String> {
         kind: properties.kty,
         size: properties.key_size,
         operations: properties.key_ops.iter().map(|op| op.to_ascii_lowercase()).collect(),
-        tags: BTreeMap::new(),
+        tags,
     })
 }

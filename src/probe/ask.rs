@@ -28,6 +28,8 @@ pub(super) enum Ask {
     /// The key as SQL names it, and the version that is meant.
     Key(ResourceId, KeyUri, Option<String>),
     Versions(ResourceId, KeyUri),
+    /// The key with its version, as the vault itself tells it.
+    KeyAtVault(KeyUri),
     DeletedKey(KeyUri),
     Assignments(ResourceId, Option<String>),
     Role(ResourceId, String),
@@ -110,6 +112,10 @@ impl Ask {
             Self::Versions(vault, uri) => {
                 let answer = fact(azure.key_versions(&vault, &uri.key).await);
                 note(move |board| drop(board.version_lists.insert(uri, answer)))
+            }
+            Self::KeyAtVault(uri) => {
+                let answer = fact(azure.key_at_vault(&uri).await);
+                note(move |board| drop(board.keys_at_vault.insert(uri, answer)))
             }
             Self::DeletedKey(uri) => {
                 let answer = fact(azure.deleted_key(&uri).await);

@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::evidence::{Fact, KeyEvidence};
+use jiff::Timestamp;
+
+use crate::domain::evidence::{Fact, KeyEvidence, KeyVersion};
 use crate::domain::key_uri::KeyUri;
 use crate::probe::ask::Ask;
 use crate::probe::board::{Board, NO_WAVE, failure, or_unasked};
@@ -57,8 +59,24 @@ pub(super) fn asks(board: &mut Board<'_>, asks: &mut BTreeSet<Ask>) {
         if gone {
             asks.insert(Ask::DeletedKey(uri.versionless()));
         }
+        // A repair may be meant for it: then its tags matter, and the vault itself tells them for certain.
+        if let Some(version) = board.key_versions.get(&uri).and_then(Fact::known)
+            && !is_valid(version, board.question.now)
+        {
+            asks.insert(Ask::KeyAtVault(exactly(&uri, version)));
+        }
         asks.insert(Ask::Key(id.clone(), uri, version));
     }
+}
+
+fn is_valid(version: &KeyVersion, now: Timestamp) -> bool {
+    version.enabled
+        && version.expires.is_none_or(|end| end > now)
+        && version.not_before.is_none_or(|start| start <= now)
+}
+
+fn exactly(uri: &KeyUri, version: &KeyVersion) -> KeyUri {
+    KeyUri { version: Some(version.version.clone()), ..uri.clone() }
 }
 
 pub(super) fn keys(board: &Board<'_>) -> Vec<KeyEvidence> {
@@ -84,7 +102,12 @@ pub(super) fn keys(board: &Board<'_>) -> Vec<KeyEvidence> {
 fn evidence(board: &Board<'_>, uri: KeyUri, vault_is_there: bool) -> KeyEvidence {
     let bare = uri.versionless();
     let list = board.version_lists.get(&bare);
-    let version = or_unasked(board.key_versions.get(&uri), NO_WAVE);
+    let mut version = or_unasked(board.key_versions.get(&uri), NO_WAVE);
+    if let Fact::Known(version) = &mut version
+        && let Some(Fact::Known(told)) = board.keys_at_vault.get(&exactly(&uri, version))
+    {
+        version.tags.extend(told.tags.clone());
+    }
     let exists = match list {
         _ if version.known().is_some() => Fact::Known(true),
         Some(Fact::Known(versions)) => Fact::Known(!versions.is_empty()),
