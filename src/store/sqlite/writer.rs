@@ -137,7 +137,6 @@ fn commit_together(connection: &mut Connection, batch: &mut [Box<dyn Change>], p
 
 #[cfg(test)]
 mod tests {
-    use super::super::fault::Fault;
     use super::*;
 
     fn insert(word: &'static str, fails: bool) -> (Box<dyn Change>, oneshot::Receiver<Result<()>>) {
