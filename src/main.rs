@@ -1,3 +1,26 @@
 //! The `keymend` command. See `keymend help`, and the library's front page for the map of the code.
 #![forbid(unsafe_code)]
-fn main() {}
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use keymend::cli::replay::{self, ReplayArgs};
+
+/// Repairs lost access of Azure SQL to its customer-managed TDE key.
+#[derive(Parser)]
+#[command(version)]
+struct Keymend {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Replay(ReplayArgs),
+}
+
+fn main() -> ExitCode {
+    match Keymend::parse().command {
+        Command::Replay(args) => replay::run(&args),
+    }
+}

@@ -1,5 +1,7 @@
 //! Notices to channels; one file a channel; all texts people read in one place.
 
+pub mod secret;
+
 use async_trait::async_trait;
 use jiff::SignedDuration;
 
