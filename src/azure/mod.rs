@@ -1,1 +1,40 @@
-//! (room azure)
+//! The wire: every request that Keymend sends to Azure, and every answer it reads.
+//!
+//! No other room builds an Azure URL. Reads come back in the words of [`crate::domain::evidence`]; a change is first a
+//! [`PreparedWrite`] (what exactly would be sent, for a dry run or for people to see) and then [`Azure::send`].
+//!
+//! | file | job |
+//! |---|---|
+//! | [`clouds`] | which hosts belong to the configured cloud, and which never get a request or a token |
+//! | [`credential`] | a bearer token for a scope |
+//! | [`transport`] | one request: deadlines, retries, throttling, limits on the answer, pages |
+//! | [`error`] | what went wrong, in Azure's codes and a person's words |
+//! | [`write`] | a prepared change, and the receipt of a sent one |
+//! | [`operation`] | following a long-running operation |
+//! | `sql`, `key_vault`, `key_vault_keys`, `authorization`, `locks`, `activity_log`, `resource_graph`, `managed_identity` | one service each: reads, writes and their parsers |
+
+pub mod activity_log;
+pub mod authorization;
+pub mod clouds;
+pub mod credential;
+pub mod error;
+mod json;
+pub mod key_vault;
+pub mod key_vault_keys;
+pub mod locks;
+pub mod managed_identity;
+pub mod operation;
+pub mod resource_graph;
+pub mod sql;
+pub mod transport;
+pub mod write;
+
+pub use clouds::{Cloud, CloudConfig, ConfigError, Endpoints};
+pub use credential::{Credential, CredentialConfig, Secret};
+pub use error::AzureError;
+pub use operation::{OperationUrl, Progress};
+pub use transport::Azure;
+pub use write::{PreparedWrite, WriteReceipt};
+
+#[cfg(test)]
+mod tests;

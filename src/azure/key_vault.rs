@@ -1,0 +1,341 @@
+//! Microsoft.KeyVault at the Resource Manager: vaults, deleted vaults, and keys' attributes (api-version 2026-02-01).
+//!
+//! Key attributes are read here and not at the vault: the Resource Manager needs no data-plane right and no vault firewall
+//! stands in its way (Microsoft, "access Azure Key Vault behind a firewall").
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use reqwest::Method;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::azure::error::AzureError;
+use crate::azure::json::{filled, list, shaped, shown_moment, tags, unix_moment};
+use crate::azure::transport::{Azure, Request};
+use crate::azure::write::PreparedWrite;
+use crate::domain::evidence::{AccessPolicy, DeletedVault, KeyVersion, Vault, VaultNetwork};
+use crate::domain::resource_id::ResourceId;
+
+const API: &str = "2026-02-01";
+
+impl Azure {
+    /// One vault.
+    ///
+    /// # Errors
+    /// [`AzureError`].
+    pub async fn vault(&self, id: &ResourceId) -> Result<Vault, AzureError> {
+        let answer = self.perform(&Request::get(id.as_str(), API, "Microsoft.KeyVault/vaults/read")).await?;
+        let vault = parse_vault(&answer.body).map_err(|why| answer.bad(why))?;
+        if vault.id == *id { Ok(vault) } else { Err(answer.bad(format!("it is about {}", vault.id))) }
+    }
+
+    /// All vaults of a subscription.
+    ///
+    /// # Errors
+    /// [`AzureError`]; a list is whole or an error.
+    pub async fn vaults_in(&self, subscription: &str) -> Result<Vec<Vault>, AzureError> {
+        let path = format!("/subscriptions/{subscription}/providers/Microsoft.KeyVault/vaults");
+        self.parsed_list(Request::get(&path, API, "Microsoft.KeyVault/vaults/read"), parse_vault).await
+    }
+
+    /// The soft-deleted vaults of a subscription.
+    ///
+    /// # Errors
+    /// [`AzureError`]; a list is whole or an error.
+    pub async fn deleted_vaults(&self, subscription: &str) -> Result<Vec<DeletedVault>, AzureError> {
+        let path = format!("/subscriptions/{subscription}/providers/Microsoft.KeyVault/deletedVaults");
+        self.parsed_list(Request::get(&path, API, "Microsoft.KeyVault/deletedVaults/read"), parse_deleted_vault).await
+    }
+
+    /// A key's version; without one, its current version.
+    ///
+    /// # Errors
+    /// [`AzureError`].
+    pub async fn key_version(
+        &self,
+        vault: &ResourceId,
+        key: &str,
+        version: Option<&str>,
+    ) -> Result<KeyVersion, AzureError> {
+        let version = version.map(|version| format!("/versions/{version}")).unwrap_or_default();
+        let path = format!("{vault}/keys/{key}{version}");
+        let answer = self.perform(&Request::get(&path, API, "Microsoft.KeyVault/vaults/keys/read")).await?;
+        parse_key(&answer.body).map_err(|why| answer.bad(why))
+    }
+
+    /// The ids and creation times of a key's versions.
+    ///
+    /// # Errors
+    /// [`AzureError`]; a list is whole or an error.
+    pub async fn key_versions(
+        &self,
+        vault: &ResourceId,
+        key: &str,
+    ) -> Result<Vec<(String, Option<Timestamp>)>, AzureError> {
+        let path = format!("{vault}/keys/{key}/versions");
+        let request = Request::get(&path, API, "Microsoft.KeyVault/vaults/keys/versions/read");
+        self.parsed_list(request, |item| {
+            let wire: WireKey = shaped(item)?;
+            Ok((wire.name.to_ascii_lowercase(), wire.properties.attributes.created))
+        })
+        .await
+    }
+
+    pub(crate) async fn parsed_list<T>(
+        &self,
+        request: Request,
+        parse: impl Fn(&Value) -> Result<T, String>,
+    ) -> Result<Vec<T>, AzureError> {
+        let what = request.what();
+        let items = self.list(request).await?;
+        items.iter().map(parse).collect::<Result<_, _>>().map_err(|why| AzureError::BadAnswer { what, why })
+    }
+}
+
+/// A new entry of a vault's access policies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicyEntry {
+    /// The principal's tenant.
+    pub tenant_id: String,
+    /// The principal's object id.
+    pub object_id: String,
+    /// Key permissions, such as `get`, `wrapKey`, `unwrapKey`.
+    pub keys: Vec<String>,
+}
+
+impl PreparedWrite {
+    /// Sets a vault's firewall. `acls` must be the complete `networkAcls` object: the service may replace it whole.
+    #[must_use]
+    pub fn patch_vault_network_acls(vault: &ResourceId, acls: Value) -> Self {
+        let body = json!({"properties": {"networkAcls": acls}});
+        Self::arm(Method::PATCH, vault.as_str(), API, Some(body), "Microsoft.KeyVault/vaults/write")
+    }
+
+    /// Brings a soft-deleted vault back, as the az CLI does. Its role assignments and event subscriptions stay gone.
+    #[must_use]
+    pub fn recover_vault(vault: &ResourceId, location: &str, tenant_id: &str) -> Self {
+        let body = json!({
+            "location": location,
+            "properties": {
+                "tenantId": tenant_id,
+                "sku": {"family": "A", "name": "standard"},
+                "createMode": "recover",
+            },
+        });
+        Self::arm(Method::PUT, vault.as_str(), API, Some(body), "Microsoft.KeyVault/vaults/write")
+    }
+
+    /// Adds entries to a vault's access policies; what others have is kept.
+    #[must_use]
+    pub fn add_access_policy(vault: &ResourceId, entries: &[PolicyEntry]) -> Self {
+        let entries: Vec<Value> = entries
+            .iter()
+            .map(|entry| {
+                json!({
+                    "tenantId": entry.tenant_id,
+                    "objectId": entry.object_id,
+                    "permissions": {"keys": entry.keys},
+                })
+            })
+            .collect();
+        let body = json!({"properties": {"accessPolicies": entries}});
+        let path = format!("{vault}/accessPolicies/add");
+        Self::arm(Method::PUT, &path, API, Some(body), "Microsoft.KeyVault/vaults/accessPolicies/write")
+    }
+}
+
+#[derive(Deserialize)]
+struct WireVault {
+    id: ResourceId,
+    location: String,
+    #[serde(default, deserialize_with = "tags")]
+    tags: BTreeMap<String, String>,
+    properties: WireVaultProperties,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireVaultProperties {
+    tenant_id: String,
+    provisioning_state: Option<String>,
+    enable_rbac_authorization: Option<bool>,
+    access_policies: Option<Vec<WirePolicy>>,
+    enable_purge_protection: Option<bool>,
+    network_acls: Option<Value>,
+    public_network_access: Option<String>,
+    #[serde(default, deserialize_with = "list")]
+    private_endpoint_connections: Vec<WireEndpoint>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WirePolicy {
+    tenant_id: String,
+    object_id: String,
+    #[serde(default, deserialize_with = "filled")]
+    application_id: Option<String>,
+    permissions: WirePermissions,
+}
+
+#[derive(Deserialize)]
+struct WirePermissions {
+    #[serde(default, deserialize_with = "list")]
+    keys: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireAcls {
+    bypass: Option<String>,
+    default_action: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireEndpoint {
+    id: Option<String>,
+    properties: Option<WireEndpointProperties>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireEndpointProperties {
+    private_link_service_connection_state: Option<WireLinkState>,
+}
+
+#[derive(Deserialize)]
+struct WireLinkState {
+    status: Option<String>,
+}
+
+/// Reads one vault as the Resource Manager describes it.
+pub(crate) fn parse_vault(body: &Value) -> Result<Vault, String> {
+    let WireVault { id, location, tags, properties } = shaped(body)?;
+    // null and absent mean access policies (Key Vault REST reference, `enableRbacAuthorization`).
+    let rbac = properties.enable_rbac_authorization.unwrap_or_default();
+    let policies = match properties.access_policies {
+        Some(policies) => policies,
+        None if rbac => Vec::new(),
+        None => return Err("a vault with access policies lists none, not even an empty list".to_owned()),
+    };
+    Ok(Vault {
+        id,
+        location,
+        tenant_id: properties.tenant_id,
+        provisioning_state: properties.provisioning_state,
+        tags,
+        rbac,
+        access_policies: policies.into_iter().map(policy).collect(),
+        purge_protection: properties.enable_purge_protection.unwrap_or_default(),
+        network: network(properties.network_acls, properties.public_network_access)?,
+        pending_private_endpoints: properties.private_endpoint_connections.into_iter().filter_map(pending).collect(),
+    })
+}
+
+fn policy(wire: WirePolicy) -> AccessPolicy {
+    AccessPolicy {
+        object_id: wire.object_id,
+        application_id: wire.application_id,
+        tenant_id: wire.tenant_id,
+        keys: wire.permissions.keys.iter().map(|key| key.to_ascii_lowercase()).collect(),
+    }
+}
+
+fn network(acls: Option<Value>, public_access: Option<String>) -> Result<VaultNetwork, String> {
+    let acls = acls.unwrap_or(Value::Null);
+    let wire: Option<WireAcls> = shaped(&acls)?;
+    let (bypass, action) = wire.map_or((None, None), |wire| (wire.bypass, wire.default_action));
+    Ok(VaultNetwork {
+        public_access: public_access.filter(|access| !access.is_empty()).unwrap_or_else(|| "Enabled".to_owned()),
+        // Absent means AzureServices (Key Vault REST reference, `networkAcls.bypass`).
+        trusted_services_bypass: bypass.is_none_or(|bypass| bypass.eq_ignore_ascii_case("AzureServices")),
+        default_deny: action.is_some_and(|action| action.eq_ignore_ascii_case("Deny")),
+        acls,
+    })
+}
+
+fn pending(wire: WireEndpoint) -> Option<(String, String)> {
+    let status = wire.properties?.private_link_service_connection_state?.status?;
+    if status.eq_ignore_ascii_case("Approved") {
+        return None;
+    }
+    let id = wire.id.unwrap_or_default();
+    Some((id.rsplit('/').next().unwrap_or_default().to_owned(), status))
+}
+
+#[derive(Deserialize)]
+struct WireDeleted {
+    properties: WireDeletedProperties,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireDeletedProperties {
+    vault_id: ResourceId,
+    location: String,
+    #[serde(default, deserialize_with = "tags")]
+    tags: BTreeMap<String, String>,
+    #[serde(default, deserialize_with = "shown_moment")]
+    deletion_date: Option<Timestamp>,
+    #[serde(default, deserialize_with = "shown_moment")]
+    scheduled_purge_date: Option<Timestamp>,
+}
+
+fn parse_deleted_vault(item: &Value) -> Result<DeletedVault, String> {
+    let WireDeletedProperties { vault_id, location, tags, deletion_date, scheduled_purge_date } =
+        shaped::<WireDeleted>(item)?.properties;
+    Ok(DeletedVault { vault_id, location, deleted_at: deletion_date, purge_at: scheduled_purge_date, tags })
+}
+
+#[derive(Deserialize)]
+struct WireKey {
+    name: String,
+    properties: WireKeyProperties,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireKeyProperties {
+    attributes: WireAttributes,
+    kty: Option<String>,
+    key_size: Option<u32>,
+    #[serde(default, deserialize_with = "list")]
+    key_ops: Vec<String>,
+    key_uri_with_version: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct WireAttributes {
+    enabled: Option<bool>,
+    #[serde(default, deserialize_with = "unix_moment")]
+    nbf: Option<Timestamp>,
+    #[serde(default, deserialize_with = "unix_moment")]
+    exp: Option<Timestamp>,
+    #[serde(default, deserialize_with = "unix_moment")]
+    created: Option<Timestamp>,
+    #[serde(default, deserialize_with = "unix_moment")]
+    updated: Option<Timestamp>,
+}
+
+fn parse_key(body: &Value) -> Result<KeyVersion, String> {
+    let WireKey { name, properties } = shaped(body)?;
+    let attributes = properties.attributes;
+    let from_uri = properties.key_uri_with_version.as_deref().and_then(|uri| uri.rsplit('/').next());
+    let version = from_uri.unwrap_or(&name).to_ascii_lowercase();
+    if version.len() != 32 || !version.chars().all(|c| c.is_ascii_hexdigit()) {
+        return Err(format!("{version:?} is no key version"));
+    }
+    Ok(KeyVersion {
+        version,
+        enabled: attributes.enabled.ok_or("the key does not say whether it is enabled")?,
+        not_before: attributes.nbf,
+        expires: attributes.exp,
+        created: attributes.created,
+        updated: attributes.updated,
+        kind: properties.kty,
+        size: properties.key_size,
+        operations: properties.key_ops.iter().map(|op| op.to_ascii_lowercase()).collect(),
+        tags: BTreeMap::new(),
+    })
+}
