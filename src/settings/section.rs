@@ -6,6 +6,10 @@ use std::str::FromStr;
 use toml::{Table, Value};
 
 use super::problem::{Problem, did_you_mean, one_of};
+use crate::notify::secret::{InvalidSecret, Secret};
+
+/// Sections in which a text may be a secret.
+const HOLD_SECRETS: [&str; 4] = ["azure", "server", "teams", "webhook"];
 
 /// Where values come from: the environment wins over the file.
 #[derive(Clone, Copy)]
@@ -73,10 +77,15 @@ impl<'a> Section<'a> {
     fn from_env(&mut self, variable: Option<&str>) -> Option<Named<String>> {
         let variable = variable?;
         let value = (self.sources.env)(variable)?.trim().to_owned();
-        if value.is_empty() {
-            return None;
+        match Secret::from_setting(variable, &value) {
+            Ok(_) => Some(Named { setting: variable.to_owned(), value }),
+            Err(InvalidSecret::Empty(_)) => None,
+            Err(InvalidSecret::Unresolved(_)) => {
+                let why = "it holds a Key Vault reference that the platform did not resolve";
+                self.report(Problem::new(variable, why, "This is no secret: write the value itself"));
+                None
+            }
         }
-        Some(Named { setting: variable.to_owned(), value })
     }
 
     /// A text.
@@ -183,6 +192,14 @@ impl<'a> Section<'a> {
         texts
     }
 
+    /// One text or several, of the file alone.
+    pub fn names(&mut self, key: &str, instead: &str) -> Vec<String> {
+        if self.table.get(key).is_some_and(Value::is_array) {
+            return self.list(key, None, instead).into_iter().map(|named| named.value).collect();
+        }
+        self.text(key, None, instead).into_iter().map(|named| named.value).collect()
+    }
+
     /// A path, relative to the file's folder.
     pub fn path(&self, text: &str) -> PathBuf {
         self.sources.folder.join(text)
@@ -195,7 +212,8 @@ impl<'a> Section<'a> {
             let why = format!("[{}] has no such setting", self.name);
             let instead = format!("Remove it{}", did_you_mean(key, known));
             // The value may be a secret that was meant for a setting of nearly this name.
-            let shown = if value.is_str() { "\"…\"".to_owned() } else { value.to_string() };
+            let may_be_secret = value.is_str() && HOLD_SECRETS.contains(&self.name);
+            let shown = if may_be_secret { "\"…\"".to_owned() } else { value.to_string() };
             self.problems.push(Problem::new(format!("{}.{key}", self.name), why, instead).with(shown));
         }
     }
