@@ -4,7 +4,7 @@
 //! after the lease ended at `ready_at`, until the next one takes it), or *set aside* (`set_aside` says why).
 
 use jiff::{SignedDuration, Timestamp};
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::document::{self, micros};
 use super::fault::Outcome;
@@ -31,73 +31,50 @@ pub(super) fn enqueue(connection: &Connection, job: &NewJob) -> Outcome<()> {
     Ok(())
 }
 
-/// The earliest due job, as it is stored.
-struct Due {
-    id: i64,
-    key: String,
-    work: String,
-    lease: i64,
-    attempts: u32,
-    error: Option<String>,
-}
-
-impl Due {
-    fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Self {
-            id: row.get(0)?,
-            key: row.get(1)?,
-            work: row.get(2)?,
-            lease: row.get(3)?,
-            attempts: row.get(4)?,
-            error: row.get(5)?,
-        })
-    }
-}
-
 pub(super) fn lease(connection: &Connection, now: Timestamp, length: SignedDuration) -> Outcome<Option<LeasedJob>> {
+    set_aside_worn_out(connection, now)?;
     loop {
-        let due = connection
+        let due: Option<(i64, String, String)> = connection
             .prepare_cached(
-                "SELECT id, key, work, lease, attempts, error FROM job
+                "SELECT id, key, work FROM job
                  WHERE set_aside IS NULL AND ready_at <= ?1 ORDER BY ready_at, id LIMIT 1",
             )?
-            .query_row([micros(now)], Due::from_row)
+            .query_row([micros(now)], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
             .optional()?;
-        let Some(due) = due else { return Ok(None) };
-        if due.attempts >= POISON_AFTER {
-            set_aside(connection, &due, "poison", &never_finished(due.error.as_deref()))?;
-            continue;
-        }
-        match document::read(|| format!("job {}", due.key), &due.work) {
-            Ok(work) => return hold(connection, &due, work, clock::add(now, length)).map(Some),
+        let Some((id, key, work)) = due else { return Ok(None) };
+        match document::read(|| format!("job {key}"), &work) {
+            Ok(work) => return hold(connection, id, work, clock::add(now, length)).map(Some),
             Err(error) => {
                 tracing::error!(%error, "set aside a job");
-                set_aside(connection, &due, "unreadable", &error.to_string())?;
+                connection
+                    .prepare_cached("UPDATE job SET set_aside = 'unreadable', error = ?2 WHERE id = ?1")?
+                    .execute(params![id, error.to_string()])?;
             }
         }
     }
 }
 
-fn never_finished(last: Option<&str>) -> String {
-    let begun = format!("begun {POISON_AFTER} times and not finished: the process ended or hung at it");
-    last.map_or(begun.clone(), |last| format!("{begun}; the last error: {last}"))
-}
-
-fn hold(connection: &Connection, due: &Due, work: Work, until: Timestamp) -> Outcome<LeasedJob> {
-    let leased_until = document::time(micros(until));
+/// A job whose last lease ran out like all before it has ended its process, or hung, each time.
+fn set_aside_worn_out(connection: &Connection, now: Timestamp) -> Outcome<()> {
     connection
         .prepare_cached(
-            "UPDATE job SET held = 1, lease = lease + 1, attempts = attempts + 1, ready_at = ?2 WHERE id = ?1",
+            "UPDATE job SET set_aside = 'poison',
+                error = 'begun ' || attempts || ' times and not finished: the process ended or hung at it'
+                    || ifnull('; the last error: ' || error, '')
+             WHERE set_aside IS NULL AND ready_at <= ?1 AND attempts >= ?2",
         )?
-        .execute(params![due.id, micros(leased_until)])?;
-    Ok(LeasedJob { id: due.id, work, attempts: due.attempts, leased_until, lease: due.lease + 1 })
+        .execute(params![micros(now), POISON_AFTER])?;
+    Ok(())
 }
 
-fn set_aside(connection: &Connection, due: &Due, why: &str, error: &str) -> Outcome<()> {
-    connection
-        .prepare_cached("UPDATE job SET set_aside = ?2, error = ?3 WHERE id = ?1")?
-        .execute(params![due.id, why, error])?;
-    Ok(())
+fn hold(connection: &Connection, id: i64, work: Work, until: Timestamp) -> Outcome<LeasedJob> {
+    let (attempts, lease, ends) = connection
+        .prepare_cached(
+            "UPDATE job SET held = 1, lease = lease + 1, attempts = attempts + 1, ready_at = ?2
+             WHERE id = ?1 RETURNING attempts - 1, lease, ready_at",
+        )?
+        .query_row(params![id, micros(until)], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    Ok(LeasedJob { id, work, attempts, leased_until: document::time(ends), lease })
 }
 
 pub(super) fn complete(connection: &Connection, job: &LeasedJob) -> Outcome<()> {

@@ -87,9 +87,12 @@ fn connect(path: &Path) -> Outcome<Connection> {
 /// Refuses, without touching it, a file that another program or a newer version of this one has written.
 fn identify(connection: &Connection, path: &Path) -> Outcome<()> {
     let refuse = |why: String| Err(StoreError::Unreadable { what: format!("the file {}", path.display()), why }.into());
-    let application: i64 = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
-    let version = schema::version(connection)?;
-    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    // One snapshot: another process may be making the tables at this moment.
+    let snapshot = connection.unchecked_transaction()?;
+    let tables: i64 = snapshot.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    let application: i64 = snapshot.query_row("PRAGMA application_id", [], |row| row.get(0))?;
+    let version = schema::version(&snapshot)?;
+    drop(snapshot);
     match application {
         schema::APPLICATION_ID if version > schema::LATEST => refuse(format!(
             "a newer keymend wrote it (schema {version}, this one knows {}); run that version, or put back a backup",
@@ -130,5 +133,26 @@ fn write_ahead(writer: &Connection) -> Outcome<()> {
             }
             Err(error) => return Err(Fault::from(error)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_commit_reaches_the_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let opened = open(&folder.path().join("keymend.db")).unwrap();
+        let ask = |pragma: &str| -> String {
+            let text = format!("SELECT cast({pragma} AS TEXT) FROM pragma_{pragma}");
+            opened.writer.query_row(&text, [], |row| row.get(0)).unwrap()
+        };
+        assert_eq!(ask("journal_mode"), "wal");
+        assert_eq!(ask("synchronous"), "2", "FULL");
+        assert_eq!(ask("fullfsync"), "1");
+        assert_eq!(ask("foreign_keys"), "1");
+        let write = opened.reader.execute("DELETE FROM job", []);
+        assert!(write.is_err(), "the reading connection writes nothing");
     }
 }
