@@ -13,6 +13,7 @@ use crate::cli::environment;
 use crate::settings::{Settings, StoreLocation, listen_address};
 use crate::web::{self, App, Callers, Doorway, Limits};
 use house::House;
+pub(crate) use follow_clock::remembered;
 pub use logs::LogFormat;
 
 /// How long requests that are being answered may take when we are asked to stop.
