@@ -1,6 +1,16 @@
 //! Notices to channels; one file a channel; all texts people read in one place.
 
+pub mod card;
+pub mod compose;
+pub mod event;
+pub mod links;
+pub mod post;
+pub mod reach;
 pub mod secret;
+pub mod teams;
+pub mod terminal;
+pub mod texts;
+pub mod webhook;
 
 use async_trait::async_trait;
 use jiff::SignedDuration;
