@@ -8,12 +8,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use crate::cli::output::{fail, misused, say};
 use crate::cli::environment;
+use crate::cli::output::{fail, misused, say};
 use crate::settings::{Settings, StoreLocation, listen_address};
 use crate::web::{self, App, Callers, Doorway, Limits};
-use house::House;
 pub(crate) use follow_clock::remembered;
+use house::House;
 pub use logs::LogFormat;
 
 /// How long requests that are being answered may take when we are asked to stop.

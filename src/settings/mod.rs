@@ -31,8 +31,7 @@ use section::Sources;
 /// The file that is read when none is named.
 const USUAL_FILE: &str = "keymend.toml";
 
-const SECTIONS: [&str; 9] =
-    ["scope", "policy", "remedies", "gates", "azure", "simulated", "server", "store", "teams"];
+const SECTIONS: [&str; 9] = ["scope", "policy", "remedies", "gates", "azure", "simulated", "server", "store", "teams"];
 
 /// Everything that can be set, checked.
 #[derive(Debug, Clone)]
@@ -68,7 +67,10 @@ impl Settings {
     ///
     /// # Errors
     /// [`Problems`] of the file or of `[store]`.
-    pub fn store_location(path: Option<&Path>, env: &dyn Fn(&str) -> Option<String>) -> Result<StoreLocation, Problems> {
+    pub fn store_location(
+        path: Option<&Path>,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<StoreLocation, Problems> {
         let File { name, folder, mut table } = File::read(path, env)?;
         let mut problems = Vec::new();
         let location = server::store(&mut table, Sources { env, folder: &folder }, &mut problems);
@@ -118,9 +120,7 @@ impl File {
         let webhook = channels::webhook(&mut file, sources, &mut problems, &mut faults);
         problems.extend(file.iter().map(|(key, value)| unknown(key, value)));
         match azure {
-            Some(azure) if problems.is_empty() => {
-                Ok(Settings { policy, azure, server, store, teams, webhook, faults })
-            }
+            Some(azure) if problems.is_empty() => Ok(Settings { policy, azure, server, store, teams, webhook, faults }),
             _ => Err(Problems { source_name: name, list: problems }),
         }
     }

@@ -88,7 +88,10 @@ fn resource(section: &mut Section<'_>, id: Named<String>) -> Option<ResourceId> 
     };
     let depth = resource.resource_type().matches('/').count();
     let problem = if resource.resource_group().is_none() {
-        Some(("this is a whole subscription or no resource", "Write its id under scope.subscriptions if you mean all of it"))
+        Some((
+            "this is a whole subscription or no resource",
+            "Write its id under scope.subscriptions if you mean all of it",
+        ))
     } else if depth > 1 {
         Some(("this is a part of a resource", "Name the server or the vault itself: a repair is made there"))
     } else {

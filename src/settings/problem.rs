@@ -64,7 +64,7 @@ pub(super) fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = 
     let word = plain(word);
     let closest = candidates.into_iter().map(|known| (distance(&word, &plain(known)), known)).min();
     match closest {
-        Some((far, known)) if far <= (known.len() / 3).max(1) => format!("; did you mean {known:?}?"),
+        Some((far, known)) if far <= (known.len() / 3).max(2) && far < known.len() => format!("; did you mean {known:?}?"),
         _ => ".".to_owned(),
     }
 }
@@ -108,6 +108,7 @@ mod tests {
         assert_eq!(did_you_mean("recover-valt", remedy_names()), "; did you mean \"recover_vault\"?");
         assert_eq!(did_you_mean("Gaurded", ["observe", "guarded", "auto"]), "; did you mean \"guarded\"?");
         assert_eq!(did_you_mean("xyz", ["observe", "guarded", "auto"]), ".");
-        assert_eq!(did_you_mean("", ["a"]), "; did you mean \"a\"?");
+        assert_eq!(did_you_mean("ulr", ["url", "url_env"]), "; did you mean \"url\"?");
+        assert_eq!(did_you_mean("", ["a"]), ".");
     }
 }

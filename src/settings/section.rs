@@ -74,7 +74,7 @@ impl<'a> Section<'a> {
         self.table.keys().cloned().collect()
     }
 
-    fn from_env(&mut self, variable: Option<&str>) -> Option<Named<String>> {
+    fn environment(&mut self, variable: Option<&str>) -> Option<Named<String>> {
         let variable = variable?;
         let value = (self.sources.env)(variable)?.trim().to_owned();
         match Secret::from_setting(variable, &value) {
@@ -91,7 +91,7 @@ impl<'a> Section<'a> {
     /// A text.
     pub fn text(&mut self, key: &str, variable: Option<&str>, instead: &str) -> Option<Named<String>> {
         let raw = self.raw(key);
-        let env = self.from_env(variable);
+        let env = self.environment(variable);
         if env.is_some() {
             return env;
         }
@@ -124,7 +124,7 @@ impl<'a> Section<'a> {
     /// A whole number in a range.
     pub fn number(&mut self, key: &str, variable: Option<&str>, range: (u32, u32), what: &str) -> Option<u32> {
         let raw = self.raw(key);
-        let (setting, value) = match self.from_env(variable) {
+        let (setting, value) = match self.environment(variable) {
             Some(Named { setting, value }) => {
                 let number = i64::from_str(&value).map_or(Value::String(value), Value::Integer);
                 (setting, number)
@@ -143,7 +143,7 @@ impl<'a> Section<'a> {
     /// Yes or no.
     pub fn flag(&mut self, key: &str, variable: Option<&str>) -> Option<bool> {
         let raw = self.raw(key);
-        let (setting, value) = match self.from_env(variable) {
+        let (setting, value) = match self.environment(variable) {
             Some(Named { setting, value }) => {
                 let flag = match value.to_ascii_lowercase().as_str() {
                     "true" | "1" | "yes" => Value::Boolean(true),
@@ -163,7 +163,7 @@ impl<'a> Section<'a> {
     /// Several texts. In the environment they are divided by commas or blanks.
     pub fn list(&mut self, key: &str, variable: Option<&str>, instead: &str) -> Vec<Named<String>> {
         let raw = self.raw(key);
-        if let Some(Named { setting, value }) = self.from_env(variable) {
+        if let Some(Named { setting, value }) = self.environment(variable) {
             let parts = value.split(|c: char| c == ',' || c.is_whitespace()).filter(|part| !part.is_empty());
             return parts.map(|part| Named { setting: setting.clone(), value: part.to_owned() }).collect();
         }

@@ -46,7 +46,9 @@ impl FromStr for StoreLocation {
         // sqlite:///var/lib/keymend.db is how URLs of this kind are often written.
         let path = path.strip_prefix("//").unwrap_or(path);
         if path.is_empty() || path.starts_with(':') {
-            return Err(format!("{text:?} names no file, and memory alone would forget: write a path, such as sqlite:keymend.db"));
+            return Err(format!(
+                "{text:?} names no file, and memory alone would forget: write a path, such as sqlite:keymend.db"
+            ));
         }
         Ok(Self::Sqlite(PathBuf::from(path)))
     }
@@ -108,7 +110,9 @@ pub(super) fn store(file: &mut Table, sources: Sources<'_>, problems: &mut Vec<P
     if let Some(Named { setting, value }) = section.text("location", Some("KEYMEND_STORE"), instead) {
         let in_file = setting.contains('.');
         match value.parse() {
-            Ok(StoreLocation::Sqlite(path)) if in_file => location = StoreLocation::Sqlite(beside(sources.folder, path)),
+            Ok(StoreLocation::Sqlite(path)) if in_file => {
+                location = StoreLocation::Sqlite(beside(sources.folder, path))
+            }
             Ok(found) => location = found,
             Err(why) => section.report(Problem::new(setting, why, instead)),
         }

@@ -1,6 +1,6 @@
 //! `POST /api/alerts`: from a body to stored signals. The body is only a doorbell: what it says decides where to look.
 
-use axum::body::{Body, Bytes};
+use axum::body::{Body, BodyDataStream, Bytes};
 use axum::extract::{FromRequest, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::Response;
@@ -37,7 +37,7 @@ impl FromRequest<App> for Alert {
             drain(&head.headers, body).await;
             return Err(*refusal);
         }
-        let body = read_body(body, &app.limits).await?;
+        let body = read_body(body, &app.limits).await.map_err(|refusal| *refusal)?;
         if let Some(code) = signal::validation_code(&body) {
             return Ok(Self(Told::Handshake(code)));
         }
@@ -124,8 +124,10 @@ fn check_caller(app: &App, headers: &HeaderMap, uri: &Uri) -> Result<(), Box<Res
     tracing::warn!(?refusal, "a caller was turned away");
     Err(Box::new(match refusal {
         Refusal::Missing => {
-            let mut response =
-                answer::refuse(StatusCode::UNAUTHORIZED, "the webhook secret is missing: add ?code=SECRET to the address, or send the header x-functions-key");
+            let mut response = answer::refuse(
+                StatusCode::UNAUTHORIZED,
+                "the webhook secret is missing: add ?code=SECRET to the address, or send the header x-functions-key",
+            );
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Key realm=\"keymend\""));
             response
         }
@@ -135,7 +137,8 @@ fn check_caller(app: &App, headers: &HeaderMap, uri: &Uri) -> Result<(), Box<Res
 
 /// Whether the type promises JSON. A missing type is let through: a refused alert is lost, and the parser will tell.
 fn is_json(headers: &HeaderMap) -> bool {
-    let encoded = headers.get(header::CONTENT_ENCODING).is_some_and(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"));
+    let encoded =
+        headers.get(header::CONTENT_ENCODING).is_some_and(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"));
     let Some(value) = headers.get(header::CONTENT_TYPE) else { return !encoded };
     let essence = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let json = essence == "text/json"
@@ -149,26 +152,26 @@ fn too_large(limits: &Limits) -> Response {
 }
 
 /// The whole body, within the limits of size and time, whether its length was announced or not.
-async fn read_body(body: Body, limits: &Limits) -> Result<Bytes, Response> {
+async fn read_body(body: Body, limits: &Limits) -> Result<Bytes, Box<Response>> {
     let mut stream = body.into_data_stream();
     let collect = async {
         let mut whole = Vec::new();
         while let Some(chunk) = stream.next().await {
-            let chunk = chunk.map_err(|_| answer::refuse(StatusCode::BAD_REQUEST, "the body ended too early"))?;
+            let too_early = |_| Box::new(answer::refuse(StatusCode::BAD_REQUEST, "the body ended too early"));
+            let chunk = chunk.map_err(too_early)?;
             if whole.len() + chunk.len() > limits.max_body_bytes {
-                return Err(too_large(limits));
+                return Err(Box::new(too_large(limits)));
             }
             whole.extend_from_slice(&chunk);
         }
         Ok(Bytes::from(whole))
     };
-    let result = tokio::time::timeout(limits.body_within, collect).await;
-    let result = result.unwrap_or_else(|_| Err(answer::refuse(StatusCode::REQUEST_TIMEOUT, "the body came too slowly")));
-    if result.is_err() {
-        let rest = async { while let Some(Ok(_)) = stream.next().await {} };
-        let _ = tokio::time::timeout(DRAINED_WITHIN, rest).await;
+    let slow = || Box::new(answer::refuse(StatusCode::REQUEST_TIMEOUT, "the body came too slowly"));
+    let read = tokio::time::timeout(limits.body_within, collect).await.unwrap_or_else(|_| Err(slow()));
+    if read.is_err() {
+        take_off_the_wire(stream).await;
     }
-    result
+    read
 }
 
 /// Takes a refused body off the wire, within reason: a caller that is still writing may otherwise see a reset connection
@@ -177,7 +180,10 @@ async fn drain(headers: &HeaderMap, body: Body) {
     if headers.contains_key(header::EXPECT) {
         return;
     }
-    let mut stream = body.into_data_stream();
+    take_off_the_wire(body.into_data_stream()).await;
+}
+
+async fn take_off_the_wire(mut stream: BodyDataStream) {
     let rest = async {
         let mut taken = 0;
         while let Some(Ok(chunk)) = stream.next().await {

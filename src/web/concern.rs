@@ -48,7 +48,9 @@ mod tests {
     #[test]
     fn a_role_or_lock_above_concerns_what_is_below() {
         let scope = scope(&[], &[VAULT], &[]);
-        for above in ["/subscriptions/s1", "/subscriptions/s1/resourceGroups/rg-keys", VAULT, &format!("{VAULT}/keys/k")] {
+        for above in
+            ["/subscriptions/s1", "/subscriptions/s1/resourceGroups/rg-keys", VAULT, &format!("{VAULT}/keys/k")]
+        {
             for what in ["roleAssignments", "locks"] {
                 let target = id(&format!("{above}/providers/Microsoft.Authorization/{what}/x"));
                 assert!(concerns(&scope, &target), "{target}");

@@ -82,7 +82,6 @@ pub struct App {
 }
 
 /// All routes.
-#[must_use]
 pub fn router(app: App) -> Router {
     let guard = guard::Guard { limits: app.limits, crowd: Arc::new(Semaphore::new(app.limits.at_once)) };
     Router::new()
@@ -100,5 +99,8 @@ async fn nothing_here() -> Response {
 }
 
 async fn wrong_method() -> Response {
-    answer::refuse(StatusCode::METHOD_NOT_ALLOWED, "this path does not take this method; alerts are taken by POST /api/alerts")
+    answer::refuse(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "this path does not take this method; alerts are taken by POST /api/alerts",
+    )
 }

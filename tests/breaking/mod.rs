@@ -1,5 +1,7 @@
 //! A store that fails in ways a real one does only on a bad day.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use keymend::domain::incident::{Incident, IncidentId, IncidentKey};
@@ -7,19 +9,24 @@ use keymend::domain::resource_id::ResourceId;
 use keymend::domain::signal::Signal;
 use keymend::store::{Accepted, LeasedJob, NewJob, Pruned, Result, Store, Version};
 use serde_json::Value;
+use tokio::sync::Notify;
 
 /// How it fails, at every call.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub enum Breaking {
     Panics,
-    Hangs,
+    /// Never answers; tells when it was called.
+    Hangs(Arc<Notify>),
 }
 
 impl Breaking {
-    async fn fail<T>(self) -> Result<T> {
+    async fn fail<T>(&self) -> Result<T> {
         match self {
             Self::Panics => panic!("the store broke, as the test wants it to"),
-            Self::Hangs => std::future::pending().await,
+            Self::Hangs(called) => {
+                called.notify_one();
+                std::future::pending().await
+            }
         }
     }
 }

@@ -71,7 +71,8 @@ impl Doors {
 
     /// Posts a body as Azure does, with the secret.
     pub async fn tell(&self, body: impl AsRef<[u8]>) -> Answer {
-        self.post(&format!("/api/alerts?code={SECRET}"), &[("Content-Type", "application/json; charset=utf-8")], body).await
+        self.post(&format!("/api/alerts?code={SECRET}"), &[("Content-Type", "application/json; charset=utf-8")], body)
+            .await
     }
 
     pub async fn post(&self, path: &str, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Answer {

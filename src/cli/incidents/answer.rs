@@ -48,9 +48,13 @@ pub(super) enum Refusal {
         date_and_clock(*at), length(now.duration_since(*at))
     )]
     RanOut { id: String, at: Timestamp, now: Timestamp },
-    #[error("the plan that waits has the code {waits}, not {given}: it may be another one by now. Look at it first: keymend incidents show {id}")]
+    #[error(
+        "the plan that waits has the code {waits}, not {given}: it may be another one by now. Look at it first: keymend incidents show {id}"
+    )]
     OtherCode { id: String, given: String, waits: String },
-    #[error("the plan changed while you answered; it has the code {waits} now. Look at it first: keymend incidents show {id}")]
+    #[error(
+        "the plan changed while you answered; it has the code {waits} now. Look at it first: keymend incidents show {id}"
+    )]
     Changed { id: String, waits: String },
     #[error("say why it is closed: --why TEXT")]
     NoReason,
@@ -73,7 +77,13 @@ pub(super) fn code(approval: &Approval) -> String {
 impl Answer {
     /// Records the answer. `seen` is the hash of the plan that was there at first: it must not become another one while we
     /// are at it.
-    pub fn record(&self, incident: &mut Incident, by: &str, seen: Option<&str>, now: Timestamp) -> Result<&'static str, Refusal> {
+    pub fn record(
+        &self,
+        incident: &mut Incident,
+        by: &str,
+        seen: Option<&str>,
+        now: Timestamp,
+    ) -> Result<&'static str, Refusal> {
         let id = incident.id.to_string();
         if let Some(at) = incident.ended_at.filter(|_| incident.phase.is_end()) {
             let why = incident.end.clone().unwrap_or_else(|| "it is over".to_owned());
@@ -98,7 +108,13 @@ impl Answer {
     }
 }
 
-fn check(approval: &Approval, id: &str, given: Option<&str>, seen: Option<&str>, now: Timestamp) -> Result<(), Refusal> {
+fn check(
+    approval: &Approval,
+    id: &str,
+    given: Option<&str>,
+    seen: Option<&str>,
+    now: Timestamp,
+) -> Result<(), Refusal> {
     if let Some(ApprovalDecision { approved, by, at }) = &approval.decision {
         return Err(Refusal::Decided { approved: *approved, by: plain(by), at: *at });
     }

@@ -73,7 +73,8 @@ pub(super) fn json(incidents: &[Incident], now: Timestamp) -> Value {
 }
 
 fn summary(incident: &Incident, now: Timestamp) -> Value {
-    let databases = |of: fn(&crate::domain::incident::Member) -> usize| -> usize { incident.members.values().map(of).sum() };
+    let databases =
+        |of: fn(&crate::domain::incident::Member) -> usize| -> usize { incident.members.values().map(of).sum() };
     json!({
         "id": incident.id,
         "key": incident.key,

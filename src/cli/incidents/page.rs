@@ -102,7 +102,10 @@ fn since(time: Timestamp, now: Timestamp) -> String {
 fn window(incident: &Incident, now: Timestamp) -> String {
     let (minutes, until) = (incident.window_minutes, incident.restore_before());
     if incident.window_is_over(now) {
-        return format!("over since {} ({minutes} min): only re-validation brings the databases back", clock(until, now));
+        return format!(
+            "over since {} ({minutes} min): only re-validation brings the databases back",
+            clock(until, now)
+        );
     }
     match incident.whole_since {
         Some(whole) => format!("{minutes} min, until {}; access was back at {}", clock(until, now), clock(whole, now)),
@@ -213,7 +216,8 @@ fn outcome(attempt: &Attempt) -> (&'static str, Style, String) {
     let wanted = change_sentence(&attempt.change).to_string();
     match &attempt.outcome {
         None => {
-            let state = if attempt.operation.is_some() { "Azure is carrying it out" } else { "begun, and not heard of since" };
+            let state =
+                if attempt.operation.is_some() { "Azure is carrying it out" } else { "begun, and not heard of since" };
             ("under way", Style::new().yellow(), format!("{wanted} ({state}, {})", date_and_clock(attempt.intended_at)))
         }
         Some(AttemptOutcome::Made { at }) => {

@@ -66,7 +66,9 @@ impl Remembered {
                 let found = self.store.incident(&IncidentId(only.clone())).await?;
                 found.ok_or(Failure::NotFound(id))
             }
-            [_, _, ..] if !id.is_empty() => Err(Failure::Ambiguous { given: id, ids: ids.into_iter().take(8).collect() }),
+            [_, _, ..] if !id.is_empty() => {
+                Err(Failure::Ambiguous { given: id, ids: ids.into_iter().take(8).collect() })
+            }
             _ => Err(Failure::NotFound(id)),
         }
     }

@@ -43,7 +43,8 @@ pub(super) async fn clock(settings: &Settings) -> anyhow::Result<Clock> {
     let mut last = anyhow!("it was not asked");
     for _ in 0..TRIES {
         let asked = tokio::time::Instant::now();
-        let answer = async { http.get(address.clone()).send().await?.error_for_status()?.json::<SimulatedTime>().await };
+        let answer =
+            async { http.get(address.clone()).send().await?.error_for_status()?.json::<SimulatedTime>().await };
         match answer.await {
             Ok(SimulatedTime { speed, .. }) if !(speed.is_finite() && speed > 0.0) => {
                 bail!("the simulated cloud at {address} says that its time runs at {speed}");

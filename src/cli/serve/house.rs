@@ -9,8 +9,8 @@ use super::follow_clock;
 use crate::clock::Clock;
 use crate::responder::Wake;
 use crate::settings::{Settings, StoreLocation};
-use crate::store::Store;
 use crate::store::SqliteStore;
+use crate::store::Store;
 
 /// What runs.
 pub struct House {
@@ -33,7 +33,9 @@ pub async fn build(settings: &Settings) -> anyhow::Result<House> {
     let store = SqliteStore::open(path).with_context(|| format!("the store {} cannot be opened", settings.store))?;
     let store: Arc<dyn Store> = Arc::new(store);
     let clock = follow_clock::clock(settings).await?;
-    follow_clock::remember(&*store, &clock, settings.azure.follow_clock).await.context("the store cannot be written")?;
+    follow_clock::remember(&*store, &clock, settings.azure.follow_clock)
+        .await
+        .context("the store cannot be written")?;
     let wake = Wake::default();
     // The responder is put together here: Azure from `settings.azure`, channels from `settings.teams` and
     // `settings.webhook`, `settings.policy`; its worker takes the place of this future.

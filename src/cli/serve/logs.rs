@@ -20,8 +20,9 @@ pub enum LogFormat {
 /// Starts the log.
 pub(super) fn start(format: LogFormat) -> Result<(), String> {
     let wanted = std::env::var("KEYMEND_LOG").ok().filter(|wanted| !wanted.trim().is_empty());
-    let filter = EnvFilter::try_new(wanted.as_deref().unwrap_or(USUAL))
-        .map_err(|error| format!("KEYMEND_LOG: {error}. Write a level (error, warn, info, debug), or module=level, divided by commas"))?;
+    let filter = EnvFilter::try_new(wanted.as_deref().unwrap_or(USUAL)).map_err(|error| {
+        format!("KEYMEND_LOG: {error}. Write a level (error, warn, info, debug), or module=level, divided by commas")
+    })?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(OneLine).with_ansi(false);
     let started = match format {
         LogFormat::Text => log.with_target(false).try_init(),
