@@ -106,8 +106,9 @@ fn callers(args: &ServeArgs, settings: &Settings) -> Result<Callers, String> {
 
 async fn live(settings: &Settings, callers: Callers, house: House, doorway: Doorway) -> ExitCode {
     let limits = Limits { max_body_bytes: settings.server.max_body_bytes, ..Limits::default() };
-    let House { store, clock, wake, worker } = house;
-    let faults = settings.faults.iter().map(|fault| format!("{}: {}", fault.setting, fault.why)).collect();
+    let House { store, clock, wake, faults: off, worker } = house;
+    let settings_faults = settings.faults.iter().map(|fault| format!("{}: {}", fault.setting, fault.why));
+    let faults = settings_faults.chain(off).collect();
     let scope = settings.policy.scope.clone().into();
     let router = web::router(App { store, scope, callers, clock, wake, limits, faults });
     let address = match doorway.address() {

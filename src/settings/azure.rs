@@ -39,6 +39,8 @@ pub struct AzureSettings {
     pub endpoints: Endpoints,
     /// How we sign in.
     pub credential: CredentialConfig,
+    /// The directory, where it is set.
+    pub tenant_id: Option<String>,
     /// Run on the clock of the simulated cloud at the ARM address, which is on this machine.
     pub follow_clock: bool,
 }
@@ -54,7 +56,8 @@ pub(super) fn azure(file: &mut Table, sources: Sources<'_>, problems: &mut Vec<P
     };
     let endpoints = Endpoints::from_config(&cloud).map_err(|error| section.report(about(error))).ok();
     let simulated = endpoints.as_ref().is_some_and(Endpoints::on_this_machine);
-    let credential = credential(&mut section, simulated);
+    let tenant = section.text("tenant_id", Some("KEYMEND_TENANT_ID"), "Write a tenant id").map(|named| named.value);
+    let credential = credential(&mut section, tenant.clone(), simulated);
     if let (Some(endpoints), Some(credential)) = (&endpoints, &credential)
         && let Err(error) = Credential::new(credential, endpoints)
     {
@@ -69,14 +72,13 @@ pub(super) fn azure(file: &mut Table, sources: Sources<'_>, problems: &mut Vec<P
         section.report(Problem::new("simulated.follow_clock", why, instead).with(true));
     }
     section.close();
-    Some(AzureSettings { cloud, endpoints: endpoints?, credential: credential?, follow_clock })
+    Some(AzureSettings { cloud, endpoints: endpoints?, credential: credential?, tenant_id: tenant, follow_clock })
 }
 
-fn credential(section: &mut Section<'_>, simulated: bool) -> Option<CredentialConfig> {
+fn credential(section: &mut Section<'_>, tenant: Option<String>, simulated: bool) -> Option<CredentialConfig> {
     let token = section.text("static_token", Some("KEYMEND_STATIC_TOKEN"), "Write the simulated cloud's token");
     let client_id = section.text("client_id", Some("KEYMEND_CLIENT_ID"), "Write a client id");
     let client_id = client_id.map(|named| named.value);
-    let tenant = section.text("tenant_id", Some("KEYMEND_TENANT_ID"), "Write a tenant id").map(|named| named.value);
     let places = Places { literal: None, name: "client_secret", variable: Some("KEYMEND_CLIENT_SECRET") };
     let secret = secrets(section, places);
     let kind = section.choice("credential", Some("KEYMEND_CREDENTIAL"), &KINDS);

@@ -5,7 +5,7 @@ use url::{Host, Url};
 
 use super::problem::Problem;
 use super::secrets::{Places, secrets};
-use super::section::{Section, Sources};
+use super::section::{Named, Section, Sources};
 use crate::notify::secret::Secret;
 
 /// A Teams channel, through a Workflow.
@@ -13,6 +13,8 @@ use crate::notify::secret::Secret;
 pub struct TeamsSettings {
     /// The Workflow's address. The address itself is the credential.
     pub url: Secret,
+    /// The team's own instructions, for a button.
+    pub runbook: Option<String>,
 }
 
 /// A receiver of signed CloudEvents.
@@ -24,6 +26,8 @@ pub struct WebhookSettings {
     pub secrets: Vec<Secret>,
     /// Let the address be in a private network.
     pub allow_private: bool,
+    /// The events' `source`, which tells this deployment from others.
+    pub source: Option<String>,
 }
 
 /// Reads `[teams]`. A channel whose address cannot be had is a fault; the others go on.
@@ -35,8 +39,15 @@ pub(super) fn teams(
 ) -> Option<TeamsSettings> {
     let mut section = Section::open(file, "teams", sources, problems);
     let url = address(&mut section, "KEYMEND_TEAMS_URL", faults);
+    let runbook = section.text("runbook", None, "Write the https address of the team's own instructions");
+    if let Some(Named { setting, value }) = &runbook
+        && !value.starts_with("https://")
+    {
+        let instead = "Write the https address of the team's own instructions";
+        section.report(Problem::new(setting, "it is no https address", instead).with(format_args!("{value:?}")));
+    }
     section.close();
-    url.map(|url| TeamsSettings { url })
+    url.map(|url| TeamsSettings { url, runbook: runbook.map(|named| named.value) })
 }
 
 /// Reads `[webhook]`.
@@ -51,9 +62,10 @@ pub(super) fn webhook(
     let places = Places { literal: None, name: "secret", variable: Some("KEYMEND_EVENTS_SECRET") };
     let found = secrets(&mut section, places);
     let allow_private = section.flag("allow_private", None).unwrap_or(false);
+    let source = section.text("source", None, "Write a URI, such as the app's resource id").map(|named| named.value);
     if url.is_some() && !found.is_set_up() {
         let why = "messages are signed, and there is nothing to sign them with";
-        let instead = "Put a secret (openssl rand -base64 32) into KEYMEND_EVENTS_SECRET, or name its variable or file in webhook.secret_env or webhook.secret_file";
+        let instead = "Put whsec_ and 32 random bytes in base64 (echo whsec_$(openssl rand -base64 32)) into KEYMEND_EVENTS_SECRET, or name its variable or file in webhook.secret_env or webhook.secret_file";
         section.report(Problem::new("webhook.secret_env", why, instead));
     }
     section.close();
@@ -62,7 +74,7 @@ pub(super) fn webhook(
     if found.secrets.is_empty() {
         return None;
     }
-    Some(WebhookSettings { url, secrets: found.secrets, allow_private })
+    Some(WebhookSettings { url, secrets: found.secrets, allow_private, source })
 }
 
 /// The address of a channel; the error never shows it.

@@ -64,7 +64,9 @@ pub(super) fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = 
     let word = plain(word);
     let closest = candidates.into_iter().map(|known| (distance(&word, &plain(known)), known)).min();
     match closest {
-        Some((far, known)) if far <= (known.len() / 3).max(2) && far < known.len() => format!("; did you mean {known:?}?"),
+        Some((far, known)) if far <= (known.len() / 3).max(2) && far < known.len() => {
+            format!("; did you mean {known:?}?")
+        }
         _ => ".".to_owned(),
     }
 }
