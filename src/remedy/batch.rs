@@ -77,3 +77,55 @@ pub(super) fn not_sent(halt: Option<&Applied>) -> Applied {
         _ => Applied::Later { after: None, why: "not sent yet".to_owned() },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::remedy::outcome::already;
+
+    async fn tried(count: usize, halts_at: Option<usize>) -> (Vec<usize>, Vec<Applied>) {
+        let begun = Mutex::new(Vec::new());
+        let applied = each((0..count).collect(), |n| {
+            begun.lock().unwrap().push(n);
+            async move {
+                match halts_at {
+                    Some(at) if at == n => Outcome::stopping(Applied::Failed {
+                        code: "ScopeLocked".into(),
+                        why: "w".into(),
+                        missing: None,
+                    }),
+                    _ => already(n.to_string()),
+                }
+            }
+        })
+        .await;
+        (begun.into_inner().unwrap(), applied)
+    }
+
+    #[tokio::test]
+    async fn every_change_has_its_answer_in_order() {
+        let (begun, applied) = tried(11, None).await;
+        assert_eq!(begun.len(), 11);
+        let wanted: Vec<Applied> = (0..11).map(|n| Applied::AlreadyThere { said: n.to_string() }).collect();
+        assert_eq!(applied, wanted);
+        assert_eq!(tried(0, None).await, (vec![], vec![]));
+    }
+
+    #[tokio::test]
+    async fn a_door_that_is_closed_for_all_is_knocked_at_once() {
+        let (begun, applied) = tried(40, Some(0)).await;
+        assert_eq!(begun, [0]);
+        assert_eq!(applied.len(), 40);
+        assert!(applied.iter().all(|one| matches!(one, Applied::Failed { code, .. } if code == "ScopeLocked")));
+    }
+
+    #[tokio::test]
+    async fn later_doors_stop_what_has_not_begun() {
+        let (begun, applied) = tried(40, Some(2)).await;
+        assert_eq!(begun, [0, 1, 2, 3, 4]);
+        assert_eq!(applied[3], Applied::AlreadyThere { said: "3".to_owned() });
+        assert!(matches!(&applied[5], Applied::Failed { why, .. } if why.starts_with("not sent")));
+    }
+}

@@ -125,3 +125,85 @@ fn plain(value: &Value) -> Option<String> {
         other => Some(other.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn acls() -> Value {
+        json!({
+            "bypass": "None",
+            "defaultAction": "Deny",
+            "ipRules": [{"value": "203.0.113.7/32"}, {"value": "198.51.100.0/24"}],
+            "virtualNetworkRules": [{"id": "/subscriptions/s/vnet/a", "ignoreMissingVnetServiceEndpoint": false}],
+        })
+    }
+
+    fn vault() -> ResourceId {
+        ResourceId::parse("/subscriptions/s/resourceGroups/rg/providers/Microsoft.KeyVault/vaults/kv").unwrap()
+    }
+
+    #[test]
+    fn only_the_bypass_is_changed_in_what_is_sent() {
+        let write = write(&vault(), &acls()).unwrap();
+        let mut wanted = acls();
+        wanted["bypass"] = json!("AzureServices");
+        assert_eq!(write.body(), Some(&json!({"properties": {"networkAcls": wanted}})));
+        assert_eq!(super::write(&vault(), &Value::Null), None);
+    }
+
+    #[test]
+    fn how_azure_writes_a_rule_is_no_difference() {
+        let same = json!({
+            "virtualNetworkRules": [{"ignoreMissingVnetServiceEndpoint": false, "id": "/subscriptions/S/vnet/A"}],
+            "ipRules": [{"value": "198.51.100.0/24"}, {"value": "203.0.113.7/32"}],
+            "defaultAction": "deny",
+            "bypass": "AzureServices",
+            "serviceTagRules": null,
+        });
+        assert_eq!(differences(&acls(), &same), Vec::<String>::new());
+    }
+
+    #[test]
+    fn every_rule_counts() {
+        for (pointer, value, name) in [
+            ("/defaultAction", json!("Allow"), "defaultAction"),
+            ("/ipRules/0/value", json!("203.0.113.8/32"), "ipRules"),
+            ("/ipRules", json!([]), "ipRules"),
+            ("/virtualNetworkRules/0/ignoreMissingVnetServiceEndpoint", json!(true), "virtualNetworkRules"),
+        ] {
+            let mut other = acls();
+            *other.pointer_mut(pointer).unwrap() = value;
+            assert_eq!(differences(&acls(), &other), [name]);
+        }
+        assert_eq!(differences(&acls(), &Value::Null).len(), 3);
+    }
+
+    fn any_json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            "\\PC{0,8}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(3, 24, 4, |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                proptest::collection::hash_map("[a-z]{1,4}", inner, 0..4)
+                    .prop_map(|fields| Value::Object(fields.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn anything_equals_itself_and_its_repair(acls in any_json()) {
+            prop_assert!(differences(&acls, &acls).is_empty());
+            if let Some(write) = write(&vault(), &acls) {
+                let sent = &write.body().unwrap()["properties"]["networkAcls"];
+                prop_assert!(differences(&acls, sent).is_empty());
+            }
+        }
+    }
+}

@@ -3,14 +3,19 @@
 use crate::azure::{Azure, AzureError, PreparedWrite};
 use crate::domain::evidence::{DeletedVault, Vault};
 use crate::domain::resource_id::ResourceId;
-use crate::remedy::outcome::{LOOKS, Outcome, Way, already, differs, send, when};
-use crate::remedy::refusal::unread;
+use crate::remedy::outcome::{LOOKS, Outcome, Way, already, differs, try_send, when};
+use crate::remedy::refusal::{refused, unread};
 use crate::remedy::{Applied, Receipt};
 
 pub(super) async fn apply(azure: &Azure, vault: &ResourceId, location: &str, tenant_id: &str) -> Way<Outcome> {
     let remains = precondition(azure, vault, location).await?;
     let write = PreparedWrite::recover_vault(vault, location, tenant_id);
-    let sent = send(azure, &write, in_words(&remains)).await?;
+    let sent = match try_send(azure, &write, in_words(&remains)).await {
+        Ok(sent) => sent,
+        // Somebody was faster.
+        Err(error) if error.is("VaultAlreadyExists") => return Err(on_its_way()),
+        Err(error) => return Err(refused(&error)),
+    };
     if sent.goes_on() {
         return Ok(sent.not_seen());
     }
@@ -28,8 +33,7 @@ pub(super) async fn apply(azure: &Azure, vault: &ResourceId, location: &str, ten
 async fn precondition(azure: &Azure, vault: &ResourceId, location: &str) -> Way<DeletedVault> {
     match azure.vault(vault).await {
         Ok(found) if is_up(&found) => return Err(already("the vault is there")),
-        // Somebody, or an earlier run, recovers it: Azure shows it before it can be used.
-        Ok(_) => return Err(Outcome::of(Applied::Running { receipt: Receipt::default(), operation: None })),
+        Ok(_) => return Err(on_its_way()),
         Err(AzureError::NotFound { .. }) => {}
         Err(error) => return Err(unread(&error)),
     }
@@ -47,6 +51,11 @@ async fn precondition(azure: &Azure, vault: &ResourceId, location: &str) -> Way<
         return Err(differs(format!("the deleted vault lay in {} and not in {location}", remains.location)));
     }
     Ok(remains)
+}
+
+/// Somebody, or an earlier run, recovers it: Azure shows it before it can be used.
+fn on_its_way() -> Outcome {
+    Outcome::of(Applied::Running { receipt: Receipt::default(), operation: None })
 }
 
 fn is_up(vault: &Vault) -> bool {

@@ -91,10 +91,8 @@ fn tells_more(code: &str, inner: &str) -> bool {
 
 /// When and why to try again, if the refusal is of the kind that passes.
 fn passing(error: &AzureError) -> Option<(SignedDuration, &'static str)> {
-    const BUSY_CODES: [&str; 10] = [
+    const BUSY_CODES: [&str; 8] = [
         "OperationInterrupted",
-        "ConflictingSubscriptionOperation",
-        "ConflictingManagedInstanceOperation",
         "ManagedInstanceStarting",
         "TooManyRequests",
         "SubscriptionTooManyRequests",
@@ -110,7 +108,8 @@ fn passing(error: &AzureError) -> Option<(SignedDuration, &'static str)> {
         let codes = [error.code(), error.inner_code()].into_iter().flatten();
         codes.map(str::to_ascii_lowercase).any(|code| code.ends_with(ending))
     };
-    if any(&BUSY_CODES) || ends("inprogress") || ends("busy") {
+    let conflicting = error.code().is_some_and(|code| code.to_ascii_lowercase().starts_with("conflicting"));
+    if any(&BUSY_CODES) || conflicting || ends("inprogress") || ends("busy") {
         return Some((BUSY, "Azure is busy with something else there"));
     }
     // A conflict that says no more than that.
@@ -151,5 +150,118 @@ fn who_gives(action: &str) -> &'static str {
         "The role in 01-responder-probe.json gives it"
     } else {
         "Give Keymend's identity a role with it"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn refusal(status: u16, code: &str, inner: Option<&str>) -> AzureError {
+        AzureError::Refused {
+            what: "POST /x".to_owned(),
+            status,
+            code: code.to_owned(),
+            message: "says Azure".to_owned(),
+            inner_code: inner.map(str::to_owned),
+            target: None,
+        }
+    }
+
+    fn forbidden(action: &str, inner: Option<&str>) -> AzureError {
+        AzureError::Forbidden {
+            what: "PUT /x".to_owned(),
+            action: action.to_owned(),
+            scope: "/subscriptions/s/x".to_owned(),
+            code: "Forbidden".to_owned(),
+            inner_code: inner.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn what_passes_is_tried_later_and_what_does_not_is_told_by_its_code() {
+        for (status, code, inner) in [
+            (409, "EncryptionProtectorChangeInProgress", None),
+            (409, "UpsertLogicalServerRequestAlreadyInProgress", None),
+            (409, "FailoverGroupBusy", None),
+            (409, "ConflictingServerOperation", None),
+            (429, "ConflictingSubscriptionOperation", None),
+            (409, "Conflict", Some("ObjectIsBeingRecovered")),
+            (409, "Conflict", Some("ObjectIsBeingDeleted")),
+            (409, "ConflictError", None),
+            (400, "CMKOperationNotAllowed", None),
+            (503, "AzureKeyVaultConnectionFailed", None),
+        ] {
+            let outcome = refused(&refusal(status, code, inner));
+            assert!(matches!(outcome.applied, Applied::Later { after: Some(_), .. }), "{code}: {outcome:?}");
+            assert!(!outcome.stops, "{code} says nothing about other servers");
+        }
+        for (status, code, inner, told) in [
+            (400, "AzureKeyVaultMissingPermissions", None, "AzureKeyVaultMissingPermissions"),
+            (401, "AzureKeyVaultKeyDisabled", None, "AzureKeyVaultKeyDisabled"),
+            (409, "AzureKeyVaultKeyNameNotFound", None, "AzureKeyVaultKeyNameNotFound"),
+            (409, "Conflict", Some("ObjectIsDeletedButRecoverable"), "ObjectIsDeletedButRecoverable"),
+            (409, "VaultAlreadyExists", None, "VaultAlreadyExists"),
+        ] {
+            let outcome = refused(&refusal(status, code, inner));
+            let Applied::Failed { code, missing: None, .. } = outcome.applied else { panic!("{outcome:?}") };
+            assert_eq!(code, told);
+        }
+    }
+
+    #[test]
+    fn a_closed_door_stops_the_batch() {
+        for error in [
+            refusal(409, "ScopeLocked", None),
+            refusal(403, "DenyAssignmentAuthorizationFailed", None),
+            refusal(403, "RequestDisallowedByPolicy", None),
+            forbidden("Microsoft.Sql/servers/write", None),
+            forbidden("keys update", Some("ForbiddenByPolicy")),
+            forbidden("keys update", Some("ForbiddenByFirewall")),
+            AzureError::Throttled { what: "GET /x".to_owned(), retry_after: SignedDuration::from_secs(90) },
+            AzureError::Unreachable { what: "GET /x".to_owned(), why: "no connection".to_owned() },
+        ] {
+            assert!(refused(&error).stops, "{error}");
+        }
+    }
+
+    #[test]
+    fn a_missing_right_names_the_right_the_place_and_who_gives_it() {
+        for (action, role) in [
+            ("Microsoft.Sql/servers/read", "01-"),
+            ("Microsoft.KeyVault/deletedVaults/read", "01-"),
+            ("Microsoft.Sql/servers/encryptionProtector/revalidate/action", "02-"),
+            ("Microsoft.Sql/servers/write", "03-"),
+            ("Microsoft.ManagedIdentity/userAssignedIdentities/assign/action", "03-"),
+            ("Microsoft.KeyVault/vaults/accessPolicies/write", "04-"),
+            ("Microsoft.KeyVault/vaults/write", "05-"),
+            ("Microsoft.KeyVault/vaults/keys/update/action", "06-"),
+            ("Microsoft.KeyVault/vaults/keys/recover/action", "06-"),
+            ("keys recover", "access policies"),
+            ("Microsoft.Authorization/roleAssignments/write", "07-"),
+        ] {
+            let outcome = refused(&forbidden(action, None));
+            let Applied::Failed { code, why, missing } = outcome.applied else { panic!("{outcome:?}") };
+            assert_eq!(code, NO_RIGHT);
+            assert!(why.contains(action) && why.contains("/subscriptions/s/x") && why.contains(role), "{why}");
+            assert_eq!(missing.map(|right| right.action).as_deref(), Some(action));
+        }
+    }
+
+    #[test]
+    fn a_firewall_is_no_missing_right() {
+        let outcome = refused(&forbidden("keys update", Some("ForbiddenByConnection")));
+        let Applied::Failed { code, missing, .. } = outcome.applied else { panic!("{outcome:?}") };
+        assert_eq!((code.as_str(), missing), ("ForbiddenByConnection", None));
+    }
+
+    proptest! {
+        #[test]
+        fn every_code_gets_an_answer(code in "\\PC{0,30}", inner in proptest::option::of("\\PC{0,30}"), status in 400u16..600) {
+            let outcome = refused(&refusal(status, &code, inner.as_deref()));
+            let told = matches!(outcome.applied, Applied::Failed { .. } | Applied::Later { .. });
+            prop_assert!(told);
+        }
     }
 }

@@ -194,3 +194,62 @@ async fn put(azure: &Azure, wanted: &Wanted<'_>, deadline: Timestamp) -> Way<Sen
         azure.clock().pause(PAUSE).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::remedy::CRYPTO_SERVICE_ENCRYPTION_USER;
+
+    const VAULT: &str = "/subscriptions/s1/resourceGroups/rg-keys/providers/Microsoft.KeyVault/vaults/contoso-kv";
+    const PRINCIPAL: &str = "AAAAAAAA-1111-2222-3333-444444444444";
+
+    fn id(text: &str) -> ResourceId {
+        ResourceId::parse(text).unwrap()
+    }
+
+    fn grant(principal: &str) -> GrantTo {
+        let server = id("/subscriptions/s1/resourceGroups/rg-data/providers/Microsoft.Sql/servers/contoso-sql");
+        GrantTo { principal_id: principal.to_owned(), server, missing: vec!["unwrapKey".to_owned()] }
+    }
+
+    #[test]
+    fn the_same_grant_has_the_same_name_however_it_is_written() {
+        let name = |vault: &str, key: &str, principal: &str, role: &str| {
+            Wanted::new(&id(vault), key, &grant(principal), role).unwrap().name
+        };
+        let one = name(VAULT, "tde-key", PRINCIPAL, CRYPTO_SERVICE_ENCRYPTION_USER);
+        let role = CRYPTO_SERVICE_ENCRYPTION_USER.to_uppercase();
+        assert_eq!(one, name(&VAULT.to_lowercase(), "TDE-Key", &PRINCIPAL.to_lowercase(), &role));
+        assert_eq!(one.to_string(), "ee7a7e8e-1384-5b37-9d2d-a607274cdaff", "a new name would be a second assignment");
+        assert_ne!(one, name(VAULT, "other-key", PRINCIPAL, CRYPTO_SERVICE_ENCRYPTION_USER));
+    }
+
+    #[test]
+    fn only_an_assignment_that_reaches_the_key_counts() {
+        let (vault, grant) = (id(VAULT), grant(PRINCIPAL));
+        let wanted = Wanted::new(&vault, "tde-key", &grant, CRYPTO_SERVICE_ENCRYPTION_USER).unwrap();
+        let listed = |scope: &str, role: &str, conditional: bool| RoleAssignment {
+            id: String::new(),
+            scope: scope.to_owned(),
+            principal_id: PRINCIPAL.to_lowercase(),
+            principal_type: "ServicePrincipal".to_owned(),
+            role_definition_id: format!("/subscriptions/s1/providers/Microsoft.Authorization/roleDefinitions/{role}"),
+            conditional,
+        };
+        const CRYPTO_OFFICER: &str = "14b46e9e-c2b7-41b4-b07b-48a6ebf60603";
+        const READER: &str = "21090545-7ca7-4776-b22c-e363652d74d2";
+        for (scope, role, conditional, given) in [
+            (format!("{VAULT}/keys/TDE-KEY"), CRYPTO_SERVICE_ENCRYPTION_USER, false, true),
+            (VAULT.to_uppercase(), CRYPTO_SERVICE_ENCRYPTION_USER, false, true),
+            ("/subscriptions/s1/resourceGroups/rg-keys".to_owned(), CRYPTO_OFFICER, false, true),
+            ("/subscriptions/s1".to_owned(), CRYPTO_OFFICER, false, true),
+            ("/providers/Microsoft.Management/managementGroups/mg".to_owned(), CRYPTO_OFFICER, false, true),
+            (format!("{VAULT}/keys/tde-key-2"), CRYPTO_SERVICE_ENCRYPTION_USER, false, false),
+            (VAULT.to_owned(), READER, false, false),
+            (VAULT.to_owned(), CRYPTO_SERVICE_ENCRYPTION_USER, true, false),
+            ("nonsense".to_owned(), CRYPTO_SERVICE_ENCRYPTION_USER, false, false),
+        ] {
+            assert_eq!(wanted.is_given_by(&listed(&scope, role, conditional)), given, "{role} at {scope}");
+        }
+    }
+}
