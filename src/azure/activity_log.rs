@@ -85,7 +85,7 @@ struct Authorization {
     scope: Option<String>,
 }
 
-fn parse(item: &Value) -> Option<Change> {
+pub(super) fn parse(item: &Value) -> Option<Change> {
     let wire: Wire = shaped(item).ok()?;
     let operation = wire.operation_name.value.to_ascii_lowercase();
     if !OPERATIONS.contains(&operation.as_str()) || !wire.status.value.eq_ignore_ascii_case("Succeeded") {

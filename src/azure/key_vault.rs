@@ -58,9 +58,13 @@ impl Azure {
         key: &str,
         version: Option<&str>,
     ) -> Result<KeyVersion, AzureError> {
-        let version = version.map(|version| format!("/versions/{version}")).unwrap_or_default();
-        let path = format!("{vault}/keys/{key}{version}");
-        let answer = self.perform(&Request::get(&path, API, "Microsoft.KeyVault/vaults/keys/read")).await?;
+        let (path, action) = match version {
+            Some(version) => {
+                (format!("{vault}/keys/{key}/versions/{version}"), "Microsoft.KeyVault/vaults/keys/versions/read")
+            }
+            None => (format!("{vault}/keys/{key}"), "Microsoft.KeyVault/vaults/keys/read"),
+        };
+        let answer = self.perform(&Request::get(&path, API, action)).await?;
         parse_key(&answer.body).map_err(|why| answer.bad(why))
     }
 
@@ -175,13 +179,8 @@ struct WirePolicy {
     object_id: String,
     #[serde(default, deserialize_with = "filled")]
     application_id: Option<String>,
-    permissions: WirePermissions,
-}
-
-#[derive(Deserialize)]
-struct WirePermissions {
-    #[serde(default, deserialize_with = "list")]
-    keys: Vec<String>,
+    // A map and not a struct, for which serde would also take an array.
+    permissions: serde_json::Map<String, Value>,
 }
 
 #[derive(Deserialize)]
@@ -210,7 +209,7 @@ struct WireLinkState {
 }
 
 /// Reads one vault as the Resource Manager describes it.
-pub(crate) fn parse_vault(body: &Value) -> Result<Vault, String> {
+pub(super) fn parse_vault(body: &Value) -> Result<Vault, String> {
     let WireVault { id, location, tags, properties } = shaped(body)?;
     // null and absent mean access policies (Key Vault REST reference, `enableRbacAuthorization`).
     let rbac = properties.enable_rbac_authorization.unwrap_or_default();
@@ -226,20 +225,21 @@ pub(crate) fn parse_vault(body: &Value) -> Result<Vault, String> {
         provisioning_state: properties.provisioning_state,
         tags,
         rbac,
-        access_policies: policies.into_iter().map(policy).collect(),
+        access_policies: policies.into_iter().map(policy).collect::<Result<_, _>>()?,
         purge_protection: properties.enable_purge_protection.unwrap_or_default(),
         network: network(properties.network_acls, properties.public_network_access)?,
         pending_private_endpoints: properties.private_endpoint_connections.into_iter().filter_map(pending).collect(),
     })
 }
 
-fn policy(wire: WirePolicy) -> AccessPolicy {
-    AccessPolicy {
+fn policy(wire: WirePolicy) -> Result<AccessPolicy, String> {
+    let keys: Option<Vec<String>> = shaped(wire.permissions.get("keys").unwrap_or(&Value::Null))?;
+    Ok(AccessPolicy {
         object_id: wire.object_id,
         application_id: wire.application_id,
         tenant_id: wire.tenant_id,
-        keys: wire.permissions.keys.iter().map(|key| key.to_ascii_lowercase()).collect(),
-    }
+        keys: keys.iter().flatten().map(|key| key.to_ascii_lowercase()).collect(),
+    })
 }
 
 fn network(acls: Option<Value>, public_access: Option<String>) -> Result<VaultNetwork, String> {
@@ -292,7 +292,7 @@ struct WireDeletedProperties {
     scheduled_purge_date: Option<Timestamp>,
 }
 
-fn parse_deleted_vault(item: &Value) -> Result<DeletedVault, String> {
+pub(super) fn parse_deleted_vault(item: &Value) -> Result<DeletedVault, String> {
     let WireDeletedProperties { vault_id, location, tags, deletion_date, scheduled_purge_date } =
         shaped::<WireDeleted>(item)?.properties;
     Ok(DeletedVault { vault_id, location, deleted_at: deletion_date, purge_at: scheduled_purge_date, tags })
@@ -301,6 +301,8 @@ fn parse_deleted_vault(item: &Value) -> Result<DeletedVault, String> {
 #[derive(Deserialize)]
 struct WireKey {
     name: String,
+    #[serde(default, deserialize_with = "tags")]
+    tags: BTreeMap<String, String>,
     properties: WireKeyProperties,
 }
 
@@ -328,8 +330,8 @@ struct WireAttributes {
     updated: Option<Timestamp>,
 }
 
-fn parse_key(body: &Value) -> Result<KeyVersion, String> {
-    let WireKey { name, properties } = shaped(body)?;
+pub(super) fn parse_key(body: &Value) -> Result<KeyVersion, String> {
+    let WireKey { name, tags, properties } = shaped(body)?;
     let attributes = properties.attributes;
     let from_uri = properties.key_uri_with_version.as_deref().and_then(|uri| uri.rsplit('/').next());
     let version = from_uri.unwrap_or(&name).to_ascii_lowercase();
@@ -346,6 +348,6 @@ fn parse_key(body: &Value) -> Result<KeyVersion, String> {
         kind: properties.kty,
         size: properties.key_size,
         operations: properties.key_ops.iter().map(|op| op.to_ascii_lowercase()).collect(),
-        tags: BTreeMap::new(),
+        tags,
     })
 }

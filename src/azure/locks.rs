@@ -34,7 +34,7 @@ struct Properties {
     level: String,
 }
 
-fn parse(item: &Value) -> Result<Lock, String> {
+pub(super) fn parse(item: &Value) -> Result<Lock, String> {
     const MARKER: &str = "/providers/microsoft.authorization/locks/";
     let wire: Wire = shaped(item)?;
     let at = wire.id.to_ascii_lowercase().rfind(MARKER).ok_or("a lock's id has no scope")?;

@@ -37,6 +37,10 @@ pub use transport::Azure;
 pub use write::{PreparedWrite, WriteReceipt};
 
 #[cfg(test)]
+mod conformance;
+#[cfg(test)]
+mod garbled;
+#[cfg(test)]
 pub(crate) mod stand_in;
 #[cfg(test)]
 mod tests;

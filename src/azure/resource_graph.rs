@@ -31,15 +31,15 @@ impl Azure {
              | project id, location, subscriptionId, tenantId, properties",
             host.vault_name()
         );
-        let found = self.graph(&query, &[], |row| {
+        let found = self.graph(&query, None, |row| {
             let rbac = row["properties"]["enableRbacAuthorization"].as_bool().unwrap_or_default();
             row_id(row).map(|id| FoundVault { id, rbac })
         });
         Ok(found.await?.into_iter().next())
     }
 
-    /// Servers whose own description names a key of this vault. Never complete: a protector that was set by itself is not
-    /// in the graph.
+    /// Servers whose own description names a key of this vault, in these subscriptions (none: no server). Never complete:
+    /// a protector that was set by itself is not in the graph.
     ///
     /// # Errors
     /// [`AzureError`].
@@ -48,11 +48,14 @@ impl Azure {
         host: &VaultHost,
         subscriptions: &[String],
     ) -> Result<Vec<ResourceId>, AzureError> {
+        if subscriptions.is_empty() {
+            return Ok(Vec::new());
+        }
         let query = format!(
             "resources | where type in~ ('microsoft.sql/servers','microsoft.sql/managedinstances') \
              | extend k=tostring(properties.keyId), i=identity | where k contains '{host}' | project id, k, i"
         );
-        let mut servers = self.graph(&query, subscriptions, row_id).await?;
+        let mut servers = self.graph(&query, Some(subscriptions), row_id).await?;
         servers.retain(|id| id.resource_type() == "microsoft.sql/servers");
         Ok(servers)
     }
@@ -60,11 +63,11 @@ impl Azure {
     async fn graph<T>(
         &self,
         query: &str,
-        subscriptions: &[String],
+        subscriptions: Option<&[String]>,
         read: impl Fn(&Value) -> Option<T>,
     ) -> Result<Vec<T>, AzureError> {
         let mut body = json!({"query": query, "options": {"resultFormat": "objectArray", "$top": 1000}});
-        if !subscriptions.is_empty() {
+        if let Some(subscriptions) = subscriptions {
             body["subscriptions"] = json!(subscriptions);
         }
         let path = "/providers/Microsoft.ResourceGraph/resources";

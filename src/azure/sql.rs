@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::azure::error::AzureError;
 use crate::azure::json::{filled, shaped, shown_moment, tags};
-use crate::azure::transport::{Answer, Azure, Request};
+use crate::azure::transport::{Azure, Request};
 use crate::azure::write::PreparedWrite;
 use crate::domain::evidence::{Database, Fact, Identity, LinkedKey, Protector, Server, UserAssignedIdentity};
 use crate::domain::key_uri::{KeyUri, VaultHost};
@@ -48,7 +48,7 @@ impl Azure {
     pub async fn protector(&self, server: &ResourceId) -> Result<Protector, AzureError> {
         let path = format!("{server}/encryptionProtector/current");
         let answer = self.perform(&Request::get(&path, API, "Microsoft.Sql/servers/encryptionProtector/read")).await?;
-        parse_protector(&answer, &|name| self.endpoints().vault_host(name))
+        parse_protector(&answer.body, &|name| self.endpoints().vault_host(name)).map_err(|why| answer.bad(why))
     }
 
     /// Every key linked to a server, the service-managed one left out.
@@ -143,11 +143,11 @@ struct WireIdentity {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct WireUserAssigned {
-    #[serde(default, deserialize_with = "filled")]
+    // Not defaulted by serde: then an empty array would pass for this object.
     principal_id: Option<String>,
 }
 
-fn parse_server(body: &Value) -> Result<(ResourceId, Server), String> {
+pub(super) fn parse_server(body: &Value) -> Result<(ResourceId, Server), String> {
     let wire: WireServer = shaped(body)?;
     let WireServerProperties { state, primary_user_assigned_identity_id, federated_client_id } = wire.properties;
     let mut identity = wire.identity.map(parse_identity).transpose()?.unwrap_or_default();
@@ -165,7 +165,7 @@ fn parse_identity(wire: WireIdentity) -> Result<Identity, String> {
     if kinds.contains("userassigned") {
         for (id, assigned) in wire.user_assigned_identities.unwrap_or_default() {
             let id = ResourceId::parse(&id).map_err(|error| format!("user-assigned identity {id:?}: {error}"))?;
-            let principal_id = assigned.and_then(|assigned| assigned.principal_id);
+            let principal_id = assigned.and_then(|assigned| assigned.principal_id).filter(|id| !id.trim().is_empty());
             let resource = Fact::default();
             identity.user_assigned.push(UserAssignedIdentity { id, principal_id, resource });
         }
@@ -212,19 +212,16 @@ fn key_uri(uri: Option<&str>, name: &str, host: &dyn Fn(&str) -> Option<VaultHos
     Ok(KeyUri::parse(&format!("https://{host}/keys/{key}{version}")))
 }
 
-fn parse_protector(answer: &Answer, host: &dyn Fn(&str) -> Option<VaultHost>) -> Result<Protector, AzureError> {
-    let wire: Named<WireKey> = answer.shaped()?;
+pub(super) fn parse_protector(body: &Value, host: &dyn Fn(&str) -> Option<VaultHost>) -> Result<Protector, String> {
+    let wire: Named<WireKey> = shaped(body)?;
     let kind = wire.properties.server_key_type.as_deref().unwrap_or_default().to_ascii_lowercase();
     let customer_managed = match kind.as_str() {
         "azurekeyvault" => true,
         "servicemanaged" => false,
-        _ => return Err(answer.bad(format!("protector type {kind:?} is not known"))),
+        _ => return Err(format!("protector type {kind:?} is not known")),
     };
     let name = wire.properties.server_key_name.unwrap_or_default();
-    let uri = match customer_managed {
-        true => key_uri(wire.properties.uri.as_deref(), &name, host).map_err(|why| answer.bad(why))?,
-        false => None,
-    };
+    let uri = if customer_managed { key_uri(wire.properties.uri.as_deref(), &name, host)? } else { None };
     Ok(Protector {
         customer_managed,
         uri,
@@ -234,7 +231,10 @@ fn parse_protector(answer: &Answer, host: &dyn Fn(&str) -> Option<VaultHost>) ->
     })
 }
 
-fn parse_linked_key(item: &Value, host: &dyn Fn(&str) -> Option<VaultHost>) -> Result<Option<LinkedKey>, String> {
+pub(super) fn parse_linked_key(
+    item: &Value,
+    host: &dyn Fn(&str) -> Option<VaultHost>,
+) -> Result<Option<LinkedKey>, String> {
     let wire: Named<WireKey> = shaped(item)?;
     let kinds = [wire.kind.as_deref(), wire.properties.server_key_type.as_deref(), Some(wire.name.as_str())];
     if kinds.into_iter().flatten().any(|kind| kind.eq_ignore_ascii_case("ServiceManaged")) {
@@ -276,7 +276,7 @@ const SETTINGS: [(&str, &str); 11] = [
     ("maxSizeBytes", "maximum size in bytes"),
 ];
 
-fn parse_database(item: &Value) -> Result<Database, String> {
+pub(super) fn parse_database(item: &Value) -> Result<Database, String> {
     let wire: WireDatabase = shaped(item)?;
     let status = wire.properties.get("status").and_then(Value::as_str).ok_or("a database has no status")?.to_owned();
     let own_protector = match wire.properties.get("encryptionProtector") {
