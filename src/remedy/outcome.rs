@@ -54,6 +54,8 @@ pub(super) fn differs(why: impl Into<String>) -> Outcome {
 pub(super) struct Sent {
     receipt: Receipt,
     operation: Option<String>,
+    /// Azure took it on and works on it (202).
+    goes_on: bool,
     lost: Option<String>,
 }
 
@@ -77,7 +79,8 @@ pub(super) async fn try_send(
             let ours = receipt.client_request_id;
             let correlation_id = receipt.correlation_id.or(receipt.request_id).or(Some(ours));
             let operation = receipt.operation.map(|operation| operation.as_str().to_owned());
-            Ok(Sent { receipt: Receipt { correlation_id, before_after }, operation, lost: None })
+            let goes_on = receipt.status == 202 || operation.is_some();
+            Ok(Sent { receipt: Receipt { correlation_id, before_after }, operation, goes_on, lost: None })
         }
         Err(AzureError::OutcomeUnknown { what, why, client_request_id }) => {
             let lost = format!(
@@ -85,7 +88,7 @@ pub(super) async fn try_send(
                  anything else is done"
             );
             let receipt = Receipt { correlation_id: Some(client_request_id), before_after };
-            Ok(Sent { receipt, operation: None, lost: Some(lost) })
+            Ok(Sent { receipt, operation: None, goes_on: false, lost: Some(lost) })
         }
         Err(error) => Err(error),
     }
@@ -97,9 +100,9 @@ impl Sent {
         self.lost.as_deref()
     }
 
-    /// Whether Azure goes on with it and says where to ask.
+    /// Whether Azure works on it, so that there is nothing to read back yet.
     pub(super) const fn goes_on(&self) -> bool {
-        self.operation.is_some()
+        self.goes_on
     }
 
     /// Azure shows it.
@@ -109,7 +112,7 @@ impl Sent {
 
     /// The answer alone says that it was done, and there is nothing to read.
     pub(super) fn answered(self) -> Outcome {
-        if self.goes_on() || self.lost.is_some() { self.not_seen() } else { self.made() }
+        if self.goes_on || self.lost.is_some() { self.not_seen() } else { self.made() }
     }
 
     /// Azure does not show it yet, or it could not be read.

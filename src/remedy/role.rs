@@ -121,7 +121,8 @@ async fn in_vault(
     vault: &ResourceId,
     wanted: &[Option<&Wanted<'_>>],
 ) -> (Vec<Applied>, Option<Applied>) {
-    let listed = match precondition(azure, vault).await {
+    let one = only_principal(wanted);
+    let listed = match precondition(azure, vault, one).await {
         Ok(listed) => listed,
         Err(outcome) => {
             let halt = outcome.stops.then(|| outcome.applied.clone());
@@ -137,7 +138,7 @@ async fn in_vault(
     let deadline = clock::add(azure.clock().now(), PATIENCE);
     let (sent, halt) = batch::run(to_send.clone(), |wanted| put(azure, wanted, deadline)).await;
     let look = sent.iter().any(Result::is_ok);
-    let after = if look { azure.role_assignments(vault, None).await.unwrap_or_default() } else { Vec::new() };
+    let after = if look { azure.role_assignments(vault, one).await.unwrap_or_default() } else { Vec::new() };
     let mut done: BTreeMap<Uuid, Applied> = to_send
         .iter()
         .zip(sent)
@@ -162,9 +163,16 @@ async fn in_vault(
     (applied.collect(), halt)
 }
 
+/// The one principal that all is about, if it is one: then nobody else's assignments are asked for.
+fn only_principal<'a>(wanted: &[Option<&Wanted<'a>>]) -> Option<&'a str> {
+    let mut principals = wanted.iter().flatten().map(|wanted| wanted.grant.principal_id.as_str());
+    let first = principals.next()?;
+    principals.all(|principal| principal.eq_ignore_ascii_case(first)).then_some(first)
+}
+
 /// The assignments at, above and below the vault, if it is one whose keys are given by role.
-async fn precondition(azure: &Azure, vault: &ResourceId) -> Way<Vec<RoleAssignment>> {
-    let (found, listed) = futures::join!(azure.vault(vault), azure.role_assignments(vault, None));
+async fn precondition(azure: &Azure, vault: &ResourceId, principal: Option<&str>) -> Way<Vec<RoleAssignment>> {
+    let (found, listed) = futures::join!(azure.vault(vault), azure.role_assignments(vault, principal));
     if !found.map_err(|error| unread(&error))?.rbac {
         return Err(differs(
             "the vault uses access policies now: role assignments have no effect on its keys, a policy is needed",
