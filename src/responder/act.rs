@@ -82,7 +82,7 @@ impl Responder {
                 incident.approval = Some(asked);
                 incident.phase = Phase::AwaitingApproval;
                 incident.quiet_passes = 0;
-                let question = texts::plan_in_words(&plan);
+                let question = texts::plan_sentence(&plan);
                 incident.note(now, EntryKind::Approval, format!("Asked a person to approve: {question}"));
                 let say = Say { reason: Some(why), plan: Some(plan), ..Say::default() };
                 self.tell(incident, &mut draft.jobs, Situation::ApprovalAsked, say, now);
@@ -105,7 +105,7 @@ impl Responder {
 
     fn observe(&self, draft: &mut Draft, plan: Plan, why: &str, now: Timestamp) {
         let incident = &mut draft.incident;
-        let line = format!("Would do, but may not ({why}): {}", texts::plan_in_words(&plan));
+        let line = format!("Would do, but may not ({why}): {}", texts::plan_sentence(&plan));
         incident.note(now, EntryKind::Decided, line);
         for change in &plan.changes {
             for write in remedy::prepare(&self.azure, change) {
@@ -138,7 +138,8 @@ impl Responder {
         } else {
             draft.incident.phase = Phase::Mending;
         }
-        let intents: Vec<Attempt> = draft.incident.attempts.iter().filter(|a| numbers.contains(&a.number)).cloned().collect();
+        let intents: Vec<Attempt> =
+            draft.incident.attempts.iter().filter(|a| numbers.contains(&a.number)).cloned().collect();
         for intent in &intents {
             memory::count_write(&*self.store, &draft.incident.id, intent, now).await?;
         }
@@ -191,7 +192,7 @@ fn wait(incident: &mut Incident, why: String, now: Timestamp) {
 fn intend(incident: &mut Incident, plan: &Plan, now: Timestamp) -> Vec<u32> {
     let hash = plan.hash();
     let mut numbers = Vec::new();
-    incident.note(now, EntryKind::Decided, format!("Repairing: {}", texts::plan_in_words(plan)));
+    incident.note(now, EntryKind::Decided, format!("Repairing: {}", texts::plan_sentence(plan)));
     for change in &plan.changes {
         let number = u32::try_from(incident.attempts.len()).unwrap_or(u32::MAX).saturating_add(1);
         incident.attempts.push(Attempt {
@@ -244,7 +245,9 @@ fn outcome(incident: &mut Incident, number: u32, applied: &Applied, now: Timesta
             attempt.outcome = Some(AttemptOutcome::NotApplicable { at: now, why });
             line
         }
-        Applied::Unknown { why } => format!("Sent, but the answer was lost ({what}): {why}. Looking before anything else"),
+        Applied::Unknown { why } => {
+            format!("Sent, but the answer was lost ({what}): {why}. Looking before anything else")
+        }
     };
     incident.note(now, EntryKind::Changed, line);
 }

@@ -75,11 +75,8 @@ impl Responder {
                 target.contains(&one.server) || one.vault_id.as_ref().is_some_and(|id| target.contains(id))
             }
         };
-        let mut concerned: Vec<Concerned> = known
-            .into_iter()
-            .filter(depends)
-            .map(|one| Concerned { server: one.server, key: Some(one.key) })
-            .collect();
+        let mut concerned: Vec<Concerned> =
+            known.into_iter().filter(depends).map(|one| Concerned { server: one.server, key: Some(one.key) }).collect();
         if let Some(vault) = target.key_vault() {
             self.add_from_resource_graph(&vault, &mut concerned).await;
         }
@@ -177,7 +174,8 @@ impl Responder {
     /// Adds servers and signals to the vault's open incident, or opens one.
     async fn join(&self, group: &[Concerned], signals: &[Signal], taken: &[i64]) -> JobResult {
         let Some(first) = group.first() else { return Ok(()) };
-        let key = first.key.as_ref().map_or_else(|| IncidentKey::server(&first.server), |key| IncidentKey::vault(&key.vault));
+        let key =
+            first.key.as_ref().map_or_else(|| IncidentKey::server(&first.server), |key| IncidentKey::vault(&key.vault));
         let now = self.clock.now();
         let (mut incident, version) = match self.store.open_incident(&key).await? {
             Some((incident, version)) => (incident, Some(version)),
@@ -341,4 +339,3 @@ fn by_vault(concerned: Vec<Concerned>) -> Vec<Vec<Concerned>> {
 /// How long an alert without a real loss behind it is watched before it is called false: longer than SQL's own key
 /// check takes to show a loss (up to 10 minutes by documentation).
 pub const FALSE_ALARM_WATCH: SignedDuration = SignedDuration::from_mins(12);
-

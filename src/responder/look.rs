@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{JobResult, Responder, locate};
 use crate::clock::add;
 use crate::domain::diagnose::diagnose;
-use crate::domain::diagnosis::{Cause, DatabaseRef, Diagnosis};
+use crate::domain::diagnosis::{Cause, Culprit, DatabaseRef, Diagnosis};
 use crate::domain::evidence::{Database, Evidence, Fact};
 use crate::domain::incident::{Attempt, AttemptOutcome, EntryKind, Incident, Phase};
 use crate::domain::notice::LostSetting;
@@ -61,11 +61,11 @@ impl Responder {
     pub(super) async fn look_at_all(&self, incident: &mut Incident) -> JobResult<Evidence> {
         let servers: Vec<_> = incident.servers().cloned().collect();
         let question = Question {
-            servers,
             vault: incident.vault.clone(),
             vault_id: incident.vault_id.clone(),
             keys: incident.members.values().filter_map(|member| member.protector.clone()).collect(),
             look_back: LOOK_BACK,
+            ..Question::new(servers, self.clock.now())
         };
         let evidence = probe::observe(&self.azure, &question).await;
         let now = self.clock.now();
@@ -92,9 +92,9 @@ impl Responder {
         for member in incident.members.values() {
             let Some(key) = member.protector.clone() else { continue };
             let seen = evidence.servers.iter().find(|seen| seen.id == member.server);
-            let identities = seen.and_then(|seen| seen.server.known()).map(|server| {
-                server.identity.user_assigned.iter().map(|identity| identity.id.clone()).collect()
-            });
+            let identities = seen
+                .and_then(|seen| seen.server.known())
+                .map(|server| server.identity.user_assigned.iter().map(|identity| identity.id.clone()).collect());
             let known = locate::ServerKey {
                 server: member.server.clone(),
                 key,
@@ -146,12 +146,7 @@ fn take_in(incident: &mut Incident, evidence: &Evidence, now: Timestamp) {
     }
 }
 
-fn see_databases(
-    incident: &mut Incident,
-    server: &ResourceId,
-    databases: &[Database],
-    now: Timestamp,
-) {
+fn see_databases(incident: &mut Incident, server: &ResourceId, databases: &[Database], now: Timestamp) {
     let Some(member) = incident.members.get_mut(server.key()) else { return };
     let down = databases.iter().filter(|database| database.is_inaccessible() || coming_back(database));
     let down: BTreeSet<String> = down.map(|database| database.name.clone()).collect();
@@ -185,11 +180,8 @@ fn databases_in_words(count: usize) -> String {
 
 /// Changes whose answer was lost (a crash, a broken connection): what Azure shows now decides how they went.
 fn settle_unknown(incident: &mut Incident, diagnosis: &Diagnosis, now: Timestamp) {
-    let still_wanted: Vec<String> = diagnosis
-        .findings
-        .iter()
-        .flat_map(|finding| finding.changes.iter().flat_map(Change::subjects))
-        .collect();
+    let still_wanted: Vec<String> =
+        diagnosis.findings.iter().flat_map(|finding| finding.changes.iter().flat_map(Change::subjects)).collect();
     let down = !diagnosis.inaccessible.is_empty();
     for attempt in &mut incident.attempts {
         if attempt.outcome.is_some() || attempt.operation.is_some() {
@@ -243,11 +235,11 @@ fn conclude(incident: &mut Incident, diagnosis: Diagnosis, now: Timestamp) {
     let before = incident.diagnosis.as_ref().map(Diagnosis::cause);
     if before != Some(cause) {
         incident.quiet_passes = 0;
-        let line = texts::cause_line(&diagnosis);
-        incident.note(now, EntryKind::Checked, line);
+        if let Some(finding) = diagnosis.first() {
+            incident.note(now, EntryKind::Checked, texts::causes::finding_sentence(finding, now).to_string());
+        }
         if let Some(culprit) = &diagnosis.culprit {
-            let line = texts::culprit_line(culprit);
-            incident.note(now, EntryKind::Checked, line);
+            incident.note(now, EntryKind::Checked, culprit_line(culprit));
         }
     }
     incident.diagnosis = Some(diagnosis);
@@ -279,4 +271,10 @@ fn differences(
         }
     }
     lost
+}
+
+fn culprit_line(culprit: &Culprit) -> String {
+    let who = culprit.who.as_deref().unwrap_or("somebody whom the log does not name");
+    let did = texts::who::operation_words(&culprit.operation).unwrap_or(&culprit.operation);
+    format!("The log says: {who} {did} at {}", texts::clocks::date_and_clock(culprit.at))
 }

@@ -188,7 +188,8 @@ impl Responder {
     /// Warns once when the self-heal window is about to end and access is not back.
     fn warn_of_deadline(&self, draft: &mut Draft, now: Timestamp) {
         let incident = &mut draft.incident;
-        let near = now >= add(incident.restore_before(), -schedule::DEADLINE_WARNING) && now < incident.restore_before();
+        let near =
+            now >= add(incident.restore_before(), -schedule::DEADLINE_WARNING) && now < incident.restore_before();
         let real = incident.was_broken || !incident.inaccessible().is_empty();
         if near && real && incident.whole_since.is_none() && !incident.window_said_over {
             self.tell(incident, &mut draft.jobs, Situation::DeadlineNear, Say::default(), now);

@@ -22,10 +22,14 @@ fn backoff(quiet: u32, longest: SignedDuration) -> SignedDuration {
 #[must_use]
 pub fn next_pass(incident: &Incident, now: Timestamp) -> Timestamp {
     let longest = match incident.phase {
-        Phase::Escalated if now > add(incident.opened_at, SignedDuration::from_hours(2)) => SignedDuration::from_mins(30),
+        Phase::Escalated if now > add(incident.opened_at, SignedDuration::from_hours(2)) => {
+            SignedDuration::from_mins(30)
+        }
         Phase::Escalated => SignedDuration::from_mins(10),
         Phase::AwaitingApproval => SignedDuration::from_mins(5),
-        Phase::Verifying if now > add(incident.opened_at, SignedDuration::from_hours(3)) => SignedDuration::from_mins(20),
+        Phase::Verifying if now > add(incident.opened_at, SignedDuration::from_hours(3)) => {
+            SignedDuration::from_mins(20)
+        }
         _ => SignedDuration::from_mins(8),
     };
     let due = add(now, backoff(incident.quiet_passes, longest));

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::{JobError, JobResult, Responder};
+use crate::domain::diagnosis::Diagnosis;
 use crate::domain::incident::{EntryKind, Incident, IncidentId};
 use crate::domain::notice::{Notice, Situation};
 use crate::domain::plan::{NeedsPerson, Plan};
@@ -36,17 +37,24 @@ impl Responder {
         say: Say,
         now: Timestamp,
     ) {
-        let context = compose::Context {
-            reason: say.reason,
-            needs_person: say.needs_person,
-            plan: say.plan,
-            lost_settings: look::lost_settings(incident),
-            next_message_at: (!incident.phase.is_end()).then(|| schedule::next_word(incident, now)),
-        };
-        if !compose::is_new(incident, situation, &context) {
+        let cause = incident.diagnosis.as_ref().map(Diagnosis::cause);
+        let needed = incident.needs_person.clone();
+        if let Some(reason) = say.needs_person {
+            incident.needs_person = Some((reason, say.reason.clone().unwrap_or_default()));
+        }
+        let new = compose::is_new(incident, situation, cause);
+        incident.needs_person = needed;
+        if !new {
             return;
         }
-        let notice = compose::compose(incident, situation, context, now);
+        let next_message_at = (!incident.phase.is_end()).then(|| schedule::next_word(incident, now));
+        let lost = look::lost_settings(incident);
+        let known = incident.lost_at.is_some();
+        let mut notice =
+            compose::compose(incident, situation, say.reason, say.needs_person, lost, known, next_message_at, now);
+        if say.plan.is_some() {
+            notice.plan = say.plan;
+        }
         incident.note(now, EntryKind::Told, format!("Told the team: {}", texts::headline(&notice)));
         for channel in self.channels.iter() {
             let work = Work::Tell {

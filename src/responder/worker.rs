@@ -112,4 +112,3 @@ impl Responder {
         add(now, wait.min(SignedDuration::from_mins(5)) + jitter)
     }
 }
-

@@ -70,7 +70,7 @@ async fn keep(app: &App, signals: Vec<Signal>) -> Response {
     }
     match app.store.accept(&ours, app.clock.now()).await {
         Ok(accepted) => {
-            app.wake.now();
+            app.wake.now(&app.clock);
             for signal in &ours {
                 tracing::info!(kind = ?signal.kind, target = %signal.target, new = accepted.new, "told");
             }
