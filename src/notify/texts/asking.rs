@@ -44,7 +44,7 @@ pub(super) fn approval(notice: &Notice) -> (Vec<Section>, Line) {
         change.push(Part::Fact("Who else feels it", Line::of(others(plan.remedy))));
         change.push(Part::Fact("To undo", Line::of(undo(plan.remedy))));
         sections.push(Section::titled("Exactly this will change", change));
-        sections.extend((!notice.gates.is_empty()).then(|| gates(notice)));
+        sections.extend((!notice.gates.is_empty()).then(|| gates("Before you approve", notice)));
         sections.push(Section::titled("Your decision", decide(notice, plan)));
     }
     (sections, unanswered(notice).join(next_message(notice)))
@@ -71,16 +71,17 @@ pub(super) fn deadline(notice: &Notice) -> (Vec<Section>, Line) {
     }));
     facts.extend(reason("What blocks it", notice).filter(|_| asked.is_none()));
     let mut sections = vec![Section::untitled(facts)];
-    sections.extend((!notice.gates.is_empty()).then(|| gates(notice)));
+    sections.extend((!notice.gates.is_empty()).then(|| gates("In the way", notice)));
     match (asked, plan(notice)) {
         (Some(_), Some(plan)) => {
             let mut parts = vec![Part::Step(1, Line::of("Approve it: ").join(plan_sentence(plan)))];
             parts.extend(decide(notice, plan).into_iter().skip(1).take(1));
             parts.push(Part::Step(2, Line::of("Or do it by hand:")));
-            parts.extend(by_hand_parts(notice).into_iter().filter(|part| matches!(part, Part::Command(_))));
+            parts.extend(by_hand_parts(notice, 1).into_iter().filter(|part| matches!(part, Part::Command(_))));
             sections.push(Section::titled("Two ways out", parts));
         }
-        _ => sections.push(Section::titled("To repair it by hand", by_hand_parts(notice))),
+        _ => sections.push(Section::titled("To repair it by hand", by_hand_parts(notice, 1))),
     }
-    (sections, next_message(notice))
+    let next = "After the window Keymend re-validates as soon as the key can be used, and reports what was lost. ";
+    (sections, Line::of(next).join(next_message(notice)))
 }

@@ -44,7 +44,7 @@ pub fn steps(notice: &Notice) -> Vec<Step> {
 }
 
 /// Quotes one argument for a POSIX shell.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
         text.to_owned()
