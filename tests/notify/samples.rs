@@ -213,6 +213,21 @@ pub fn key_purged() -> Incident {
     incident
 }
 
+/// An outage: nothing is down yet.
+pub fn unreachable() -> Incident {
+    let mut incident = incident();
+    incident.members.values_mut().for_each(|member| member.inaccessible.clear());
+    let proof = [("vault", "healthstatus timed out, DNS resolves")];
+    let found = finding(Cause::VaultUnreachable, "contoso-kv.vault.azure.net", Vec::new(), &proof);
+    let mut checks = checks(Link::Vault, "does not answer");
+    if let Some(databases) = checks.last_mut() {
+        *databases = Check { link: Link::Database, state: LinkState::Ok, said: "3 of 3 online".to_owned() };
+    }
+    diagnosed(&mut incident, found, checks, None);
+    incident.phase = Phase::AtRisk;
+    incident
+}
+
 pub fn undetermined() -> Incident {
     let mut incident = incident();
     let found = finding(Cause::Undetermined, "contoso-kv.vault.azure.net", Vec::new(), &[]);
@@ -321,6 +336,7 @@ fn diagnoses() -> Vec<(&'static str, Notice)> {
         ("diagnosed_policy_missing", tell(&policy_missing(), Situation::Diagnosed, None, "02:09:04")),
         ("diagnosed_vault_deleted", tell(&asks, Situation::Diagnosed, None, "02:09:04")),
         ("diagnosed_undetermined", tell(&undetermined(), Situation::Diagnosed, None, "02:09:04")),
+        ("diagnosed_vault_unreachable", tell(&unreachable(), Situation::Diagnosed, None, "02:09:04")),
         ("diagnosed_still_inaccessible", tell(&healing, Situation::Diagnosed, None, "02:13:04")),
     ]
 }

@@ -3,9 +3,9 @@
 use crate::domain::notice::Notice;
 use crate::domain::plan::Plan;
 use crate::notify::texts::changes::{others, plan_sentence, undo, untouched};
-use crate::notify::texts::clocks::{clock, next_message, restore_before};
+use crate::notify::texts::clocks::{clock, next_message};
 use crate::notify::texts::message::{Part, Section};
-use crate::notify::texts::opening::{by_hand_parts, cause, exactly, gates, reason};
+use crate::notify::texts::opening::{by_hand_parts, cause, deadline, exactly, gates, reason};
 use crate::notify::texts::words::Line;
 
 fn plan(notice: &Notice) -> Option<&Plan> {
@@ -36,7 +36,7 @@ pub(super) fn approval(notice: &Notice) -> (Vec<Section>, Line) {
         Some(why) => facts.push(Part::Fact("Why you are asked", why)),
         None => facts.extend(reason("Why you are asked", notice)),
     }
-    facts.push(Part::Fact("Restore key access before", restore_before(notice)));
+    facts.extend(deadline(notice));
     let mut sections = vec![Section::untitled(facts)];
     if let Some(plan) = plan(notice) {
         let mut change = exactly(plan);
@@ -61,8 +61,8 @@ fn unanswered(notice: &Notice) -> Line {
     }
 }
 
-pub(super) fn deadline(notice: &Notice) -> (Vec<Section>, Line) {
-    let mut facts = vec![Part::Fact("Restore key access before", restore_before(notice))];
+pub(super) fn window_ends(notice: &Notice) -> (Vec<Section>, Line) {
+    let mut facts: Vec<Part> = deadline(notice).into_iter().collect();
     facts.extend(cause(notice));
     let asked = notice.approval.as_ref().filter(|approval| approval.decision.is_none());
     facts.extend(asked.map(|approval| {

@@ -6,7 +6,7 @@ use crate::domain::remedy::Remedy;
 use crate::notify::texts::changes::{change_sentence, done_sentence};
 use crate::notify::texts::clocks::{clock, next_message, restore_before, since};
 use crate::notify::texts::message::{Mark, Part, Section};
-use crate::notify::texts::opening::{cause, reason};
+use crate::notify::texts::opening::{cause, deadline, reason};
 use crate::notify::texts::phases::last_attempts;
 use crate::notify::texts::words::Line;
 
@@ -53,7 +53,7 @@ pub(super) fn attempts(which: &[&Attempt], notice: &Notice) -> Vec<Part> {
 
 pub(super) fn change_made(notice: &Notice) -> (Vec<Section>, Line) {
     let mut facts = cause(notice);
-    facts.push(Part::Fact("Restore key access before", restore_before(notice)));
+    facts.extend(deadline(notice));
     facts.extend(reason("Note", notice));
     let next = if notice.window_over {
         "When the key can be used again, Keymend re-validates it on every server and checks that the databases are back. "

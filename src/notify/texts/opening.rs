@@ -7,7 +7,7 @@ use crate::domain::plan::Plan;
 use crate::domain::remedy::Remedy;
 use crate::notify::texts::causes::{cause_name, finding_in_retrospect, finding_sentence};
 use crate::notify::texts::changes::{before_after, change_sentence, plan_sentence};
-use crate::notify::texts::clocks::{next_message, restore_before, since};
+use crate::notify::texts::clocks::{next_message, outage_buffer, restore_before, since};
 use crate::notify::texts::gates::gate_sentence;
 use crate::notify::texts::message::{Mark, Part, Section};
 use crate::notify::texts::phases::cause_of;
@@ -17,7 +17,20 @@ use crate::notify::texts::{by_hand, link_name};
 
 /// The two clocks.
 pub(super) fn clocks(notice: &Notice) -> Vec<Part> {
-    vec![Part::Fact("Key access lost", since(notice)), Part::Fact("Restore key access before", restore_before(notice))]
+    let mut parts = vec![Part::Fact("Key access lost", since(notice))];
+    parts.extend(deadline(notice));
+    parts
+}
+
+/// Until when what has to happen; nothing once the key can be used again.
+pub(super) fn deadline(notice: &Notice) -> Option<Part> {
+    match notice.cause {
+        Some(Cause::StillInaccessible | Cause::Healthy) => None,
+        Some(Cause::VaultUnreachable) if notice.down.is_empty() => {
+            Some(Part::Fact("Azure SQL bears it until", outage_buffer(notice)))
+        }
+        _ => Some(Part::Fact("Restore key access before", restore_before(notice))),
+    }
 }
 
 /// The cause and who did it.
@@ -66,14 +79,7 @@ fn checked(checks: &[Check]) -> Section {
 /// What a plan does, step by step, to the end that matters: databases online.
 pub(super) fn plan_steps(plan: &Plan, window_over: bool) -> Vec<Part> {
     let mut lines = vec![plan_sentence(plan)];
-    match plan.remedy {
-        Remedy::RecoverVault => {
-            lines
-                .push(Line::of("Grant the servers their roles on the key again (they do not come back by themselves)"));
-        }
-        Remedy::AssignIdentity => lines.push(Line::of("Grant the new identity its permission on the key")),
-        _ => {}
-    }
+    lines.extend(by_hand::follow_up(plan.remedy).map(Line::of));
     if plan.remedy != Remedy::Revalidate {
         lines.push(Line::of("Wait for Azure to apply it, up to 10 minutes"));
         if window_over {
@@ -99,7 +105,7 @@ pub(super) fn first_notice(notice: &Notice) -> (Vec<Section>, Line) {
 
 pub(super) fn diagnosed(notice: &Notice) -> (Vec<Section>, Line) {
     let mut facts = cause(notice);
-    facts.push(Part::Fact("Restore key access before", restore_before(notice)));
+    facts.extend(deadline(notice));
     facts.extend(reason("Note", notice));
     let checks = notice.diagnosis.as_ref().map_or(&[][..], |diagnosis| &diagnosis.checks);
     let mut sections = vec![Section::untitled(facts), checked(checks)];

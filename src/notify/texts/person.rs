@@ -5,11 +5,11 @@ use crate::domain::incident::{Attempt, AttemptOutcome};
 use crate::domain::notice::Notice;
 use crate::domain::plan::NeedsPerson;
 use crate::notify::texts::by_hand;
-use crate::notify::texts::clocks::{clock, next_message, restore_before};
+use crate::notify::texts::clocks::{clock, next_message};
 use crate::notify::texts::gates::{gate_advice, person_advice};
 use crate::notify::texts::mending::attempts;
 use crate::notify::texts::message::{Part, Section};
-use crate::notify::texts::opening::{by_hand_parts, cause, gates, reason, unknowns};
+use crate::notify::texts::opening::{by_hand_parts, cause, deadline, gates, reason, unknowns};
 use crate::notify::texts::rights::{right_for, right_sentence, role_for};
 use crate::notify::texts::words::Line;
 
@@ -73,7 +73,7 @@ pub(super) fn escalated(notice: &Notice) -> (Vec<Section>, Line) {
     let mut facts: Vec<Part> = reason("Why automation stopped", notice).into_iter().collect();
     facts.extend(rejected(notice));
     facts.extend(cause(notice));
-    facts.push(Part::Fact("Restore key access before", restore_before(notice)));
+    facts.extend(deadline(notice));
     let rights = rights(notice);
     let mut todo: Vec<Part> = Vec::new();
     if let Some(command) = grant(&rights) {

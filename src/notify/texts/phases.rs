@@ -67,6 +67,9 @@ pub fn banner(notice: &Notice) -> String {
             "KEY ACCESS AT RISK, NO DATABASE DOWN YET".to_owned()
         }
         Situation::Diagnosed if notice.cause == Some(Cause::Undetermined) => "CAUSE NOT CLEAR YET".to_owned(),
+        Situation::Diagnosed if notice.cause == Some(Cause::StillInaccessible) => {
+            "KEY ACCESS IS BACK, DATABASES NOT YET".to_owned()
+        }
         Situation::ApprovalAsked => match &notice.approval {
             Some(approval) if approval.answer_by > notice.at => {
                 format!("{words} by {}", clock(approval.answer_by, notice.at))
@@ -162,7 +165,9 @@ fn made(notice: &Notice) -> Line {
 /// One sentence on what it means.
 #[must_use]
 pub fn meaning(notice: &Notice) -> Line {
-    let window = left(notice).map(|left| format!(" {} of the self-heal window are left.", length(left)));
+    let broken = !matches!(notice.cause, Some(Cause::StillInaccessible | Cause::Healthy));
+    let window = left(notice).filter(|_| broken);
+    let window = window.map(|left| format!(" {} of the self-heal window are left.", length(left)));
     match notice.situation {
         Situation::FirstNotice | Situation::Diagnosed | Situation::ObservedOnly => impact(notice),
         Situation::ApprovalAsked => {
