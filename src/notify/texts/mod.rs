@@ -1,6 +1,6 @@
 //! All texts that people read, as functions of a notice; one file a topic.
 //!
-//! [`message`] lays a whole notice out; the other functions are for those who need a single sentence (the terminal,
+//! [`message()`] lays a whole notice out; the other functions are for those who need a single sentence (the terminal,
 //! the command line). Texts from outside (names, callers, Azure's own words) are cleaned in [`words::Line`] and stay
 //! untrusted: whoever shows a line must not read it as markup.
 
@@ -54,7 +54,7 @@ pub fn message(notice: &Notice) -> Message {
         Situation::Diagnosed => opening::diagnosed(notice),
         Situation::ApprovalAsked => asking::approval(notice),
         Situation::ChangeMade => mending::change_made(notice),
-        Situation::DeadlineNear => asking::deadline(notice),
+        Situation::DeadlineNear => asking::window_ends(notice),
         Situation::WindowOver => mending::window_over(notice),
         Situation::Resolved => ending::resolved(notice),
         Situation::Escalated => person::escalated(notice),
