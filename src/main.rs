@@ -3,24 +3,6 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
-use keymend::cli::replay::{self, ReplayArgs};
-
-/// Repairs lost access of Azure SQL to its customer-managed TDE key.
-#[derive(Parser)]
-#[command(version)]
-struct Keymend {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    Replay(ReplayArgs),
-}
-
 fn main() -> ExitCode {
-    match Keymend::parse().command {
-        Command::Replay(args) => replay::run(&args),
-    }
+    keymend::cli::main()
 }

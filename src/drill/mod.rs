@@ -1,1 +1,1 @@
-//! (room drill)
+//! The drill: the simulated cloud and its scenarios (speaks HTTP like Azure).
