@@ -1,1 +1,3 @@
 //! (room cli)
+#[cfg(feature = "drill")]
+pub mod sim;

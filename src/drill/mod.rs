@@ -1,1 +1,3 @@
-//! (room drill)
+//! The drill: a cloud that behaves like Azure on loopback, and the things that go wrong in it.
+
+pub mod cloud;
