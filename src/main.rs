@@ -1,26 +1,34 @@
 //! The `keymend` command. See `keymend help`, and the library's front page for the map of the code.
 #![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use keymend::cli::replay::{self, ReplayArgs};
 #[cfg(feature = "drill")]
-mod only_sim {
-    use clap::Parser;
+use keymend::cli::sim::{self, SimArgs};
 
-    #[derive(Parser)]
-    enum Keymend {
-        /// The simulated cloud alone.
-        Sim(keymend::cli::sim::SimArgs),
-    }
-
-    #[tokio::main]
-    pub(super) async fn main() -> std::process::ExitCode {
-        let Keymend::Sim(args) = Keymend::parse();
-        keymend::cli::sim::run(args).await
-    }
+/// Repairs lost access of Azure SQL to its customer-managed TDE key.
+#[derive(Parser)]
+#[command(version)]
+struct Keymend {
+    #[command(subcommand)]
+    command: Command,
 }
 
-#[cfg(feature = "drill")]
-fn main() -> std::process::ExitCode {
-    only_sim::main()
+#[derive(Subcommand)]
+enum Command {
+    Replay(ReplayArgs),
+    /// The simulated cloud alone.
+    #[cfg(feature = "drill")]
+    Sim(SimArgs),
 }
 
-#[cfg(not(feature = "drill"))]
-fn main() {}
+#[tokio::main]
+async fn main() -> ExitCode {
+    match Keymend::parse().command {
+        Command::Replay(args) => replay::run(&args),
+        #[cfg(feature = "drill")]
+        Command::Sim(args) => sim::run(args).await,
+    }
+}

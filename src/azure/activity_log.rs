@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use crate::azure::error::AzureError;
 use crate::azure::json::shaped;
-use crate::azure::transport::{Azure, Request};
+use crate::azure::request::Request;
+use crate::azure::transport::Azure;
 use crate::domain::evidence::{CallerKind, Change};
 
 const API: &str = "2015-04-01";

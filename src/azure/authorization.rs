@@ -7,7 +7,8 @@ use uuid::Uuid;
 
 use crate::azure::error::AzureError;
 use crate::azure::json::{filled, list, shaped};
-use crate::azure::transport::{Azure, Request};
+use crate::azure::request::Request;
+use crate::azure::transport::Azure;
 use crate::azure::write::PreparedWrite;
 use crate::domain::evidence::{Denial, KeyRights};
 use crate::domain::resource_id::ResourceId;

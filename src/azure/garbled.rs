@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 
-use super::{activity_log, authorization, key_vault, key_vault_keys, locks, sql};
+use super::{activity_log, authorization, key_attributes, key_vault, key_vault_keys, locks, sql, sql_databases};
 use crate::domain::key_uri::VaultHost;
 
 const VERSION: &str = "ee059b2bb5bc48398a53b168c6cdcb10";
@@ -123,7 +123,7 @@ fn databases() {
         "readScale": "Enabled", "autoPauseDelay": 60, "encryptionProtector": format!("https://contoso-kv.vault.azure.net/keys/k/{VERSION}")}});
     hold(
         &body,
-        |body| sql::parse_database(body).ok(),
+        |body| sql_databases::parse_database(body).ok(),
         &["readScale", "autoPauseDelay"],
         |read, original| read.status == original.status,
     );
@@ -161,7 +161,7 @@ fn keys() {
         "kty": "RSA", "keySize": 2048, "keyOps": ["wrapKey"], "keyUriWithVersion": format!("https://contoso-kv.vault.azure.net:443/keys/k/{VERSION}")}});
     hold(
         &body,
-        |body| key_vault::parse_key(body).ok(),
+        |body| key_attributes::parse_key(body).ok(),
         &[],
         |read, original| read.version == original.version && read.enabled,
     );
@@ -208,8 +208,8 @@ fn events() {
 proptest! {
     #[test]
     fn nothing_at_all_panics(body in any_json()) {
-        let _ = (sql::parse_server(&body), sql::parse_protector(&body, &host), sql::parse_linked_key(&body, &host), sql::parse_database(&body));
-        let _ = (key_vault::parse_vault(&body), key_vault::parse_deleted_vault(&body), key_vault::parse_key(&body), key_vault_keys::parse_bundle(&body));
+        let _ = (sql::parse_server(&body), sql::parse_protector(&body, &host), sql::parse_linked_key(&body, &host), sql_databases::parse_database(&body));
+        let _ = (key_vault::parse_vault(&body), key_vault::parse_deleted_vault(&body), key_attributes::parse_key(&body), key_vault_keys::parse_bundle(&body));
         let _ = (authorization::parse_assignment(&body), authorization::parse_role(&body), authorization::parse_denial(&body));
         let _ = (locks::parse(&body), activity_log::parse(&body), super::error::error_body(&body));
     }

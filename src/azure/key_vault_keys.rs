@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 
 use crate::azure::error::AzureError;
 use crate::azure::json::{list, shaped, tags, unix_moment};
-use crate::azure::transport::{Azure, Request};
+use crate::azure::request::Request;
+use crate::azure::transport::Azure;
 use crate::azure::write::PreparedWrite;
 use crate::domain::evidence::{DeletedKey, KeyVersion};
 use crate::domain::key_uri::{KeyUri, VaultHost};

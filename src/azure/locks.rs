@@ -5,7 +5,8 @@ use serde_json::Value;
 
 use crate::azure::error::AzureError;
 use crate::azure::json::shaped;
-use crate::azure::transport::{Azure, Request};
+use crate::azure::request::Request;
+use crate::azure::transport::Azure;
 use crate::domain::evidence::Lock;
 use crate::domain::resource_id::ResourceId;
 

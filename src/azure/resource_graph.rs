@@ -4,7 +4,8 @@
 use serde_json::{Value, json};
 
 use crate::azure::error::AzureError;
-use crate::azure::transport::{Azure, Request};
+use crate::azure::request::Request;
+use crate::azure::transport::Azure;
 use crate::domain::key_uri::VaultHost;
 use crate::domain::resource_id::ResourceId;
 
@@ -35,7 +36,11 @@ impl Azure {
             let rbac = row["properties"]["enableRbacAuthorization"].as_bool().unwrap_or_default();
             row_id(row).map(|id| FoundVault { id, rbac })
         });
-        Ok(found.await?.into_iter().next())
+        let named = |found: &FoundVault| {
+            found.id.resource_type() == "microsoft.keyvault/vaults"
+                && found.id.name().eq_ignore_ascii_case(host.vault_name())
+        };
+        Ok(found.await?.into_iter().find(named))
     }
 
     /// Servers whose own description names a key of this vault, in these subscriptions (none: no server). Never complete:

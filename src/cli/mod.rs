@@ -1,3 +1,5 @@
 //! (room cli)
+
+pub mod replay;
 #[cfg(feature = "drill")]
 pub mod sim;

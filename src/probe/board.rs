@@ -50,13 +50,14 @@ pub(super) struct Board<'a> {
 
 impl<'a> Board<'a> {
     pub fn new(question: &'a Question, endpoints: &'a Endpoints) -> Self {
+        let told = question.protectors.iter();
         Self {
             question,
             endpoints,
             asked: BTreeSet::new(),
             servers: BTreeMap::new(),
             server_lists: BTreeMap::new(),
-            protectors: BTreeMap::new(),
+            protectors: told.map(|(server, protector)| (server.clone(), Fact::Known(protector.clone()))).collect(),
             linked_keys: BTreeMap::new(),
             databases: BTreeMap::new(),
             identities: BTreeMap::new(),

@@ -46,17 +46,18 @@ fn listed<'b>(board: &'b Board<'_>) -> Vec<(&'b RoleAssignment, Option<&'b Strin
     let keys = keys::names(board);
     let lists = board.assignments.iter().filter_map(|(asked, list)| Some((asked, list.known()?)));
     let all = lists.flat_map(|(asked, list)| list.iter().map(move |assignment| (assignment, asked.as_ref())));
-    all.filter(|(assignment, _)| reaches(&assignment.scope, &vault, &keys)).collect()
+    all.filter(|(assignment, _)| reaches(&assignment.scope, &vault, keys.as_ref())).collect()
 }
 
-/// Whether an assignment's scope holds the vault or one of the keys. Lists also show those on secrets and other keys.
-fn reaches(scope: &str, vault: &ResourceId, keys: &BTreeSet<String>) -> bool {
+/// Whether an assignment's scope holds the vault or one of the keys (any key, while it is not known which are needed).
+/// Lists also show those on secrets and other keys.
+fn reaches(scope: &str, vault: &ResourceId, keys: Option<&BTreeSet<String>>) -> bool {
     let Ok(id) = ResourceId::parse(scope) else {
         // The root and management groups: listed here because they lie above.
         return true;
     };
     let below = format!("{}/keys/", vault.key());
-    id.contains(vault) || id.key().strip_prefix(&below).is_some_and(|key| keys.contains(key))
+    id.contains(vault) || id.key().strip_prefix(&below).is_some_and(|key| keys.is_none_or(|keys| keys.contains(key)))
 }
 
 /// Those that can count for a server: its identity's, found for it, or a group's.

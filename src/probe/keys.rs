@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use crate::domain::evidence::{Fact, KeyEvidence, KeyVersion};
 use crate::domain::key_uri::KeyUri;
+use crate::domain::resource_id::ResourceId;
 use crate::probe::ask::Ask;
 use crate::probe::board::{Board, NO_WAVE, failure, or_unasked};
 use crate::probe::vault;
@@ -43,9 +44,14 @@ fn wanted(board: &Board<'_>) -> BTreeMap<KeyUri, Option<String>> {
     wanted
 }
 
-/// The names of the keys in question, in lower case.
-pub(super) fn names(board: &Board<'_>) -> BTreeSet<String> {
-    wanted(board).into_keys().map(|uri| uri.key).collect()
+/// The names of the keys in question, in lower case; `None` while a server has not told all of its own.
+pub(super) fn names(board: &Board<'_>) -> Option<BTreeSet<String>> {
+    let told = |server: &ResourceId| {
+        board.protectors.get(server).is_some_and(|fact| fact.known().is_some())
+            && board.linked_keys.get(server).is_some_and(|fact| fact.known().is_some())
+    };
+    let complete = board.members().into_iter().all(told);
+    complete.then(|| wanted(board).into_keys().map(|uri| uri.key).collect())
 }
 
 pub(super) fn asks(board: &mut Board<'_>, asks: &mut BTreeSet<Ask>) {

@@ -21,7 +21,7 @@
 //! * `n ≤ 2`: `4n + k + 4`, one more where role assignments count;
 //! * `n > 2`: `3n + k + 5`, one more where role assignments count (the server list is read once).
 //!
-//! The fixed ones are vault, deny assignments, locks and the log of the vault's resource group. One more without the
+//! Each protector that the question brings along saves one. The fixed ones are vault, deny assignments, locks and the log of the vault's resource group. One more without the
 //! vault's id (Resource Graph). Per event, not per server: deleted vaults (1 a subscription), versions of a key that is
 //! gone or whose version in use is not told (1), a role that is not built in (1), the log of a server's own resource group (at most [`MOST_LOGS`] groups,
 //! only where something is wrong with the server itself). A user-assigned identity in use costs 1, shared or not.
@@ -65,6 +65,8 @@ pub struct Question {
     pub vault_id: Option<ResourceId>,
     /// Keys known from before, looked at where a server no longer tells its own.
     pub keys: Vec<KeyUri>,
+    /// Protectors read moments ago, by whoever found out which vault it is: they are not read again.
+    pub protectors: BTreeMap<ResourceId, Protector>,
     /// The present.
     pub now: Timestamp,
     /// How far back the Activity Log is read.
@@ -75,7 +77,15 @@ impl Question {
     /// About these servers, with nothing known from before and a day of log.
     #[must_use]
     pub fn new(servers: Vec<ResourceId>, now: Timestamp) -> Self {
-        Self { servers, vault: None, vault_id: None, keys: Vec::new(), now, look_back: SignedDuration::from_hours(24) }
+        Self {
+            servers,
+            vault: None,
+            vault_id: None,
+            keys: Vec::new(),
+            protectors: BTreeMap::new(),
+            now,
+            look_back: SignedDuration::from_hours(24),
+        }
     }
 }
 

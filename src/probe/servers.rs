@@ -15,7 +15,9 @@ const FEW: usize = 2;
 pub(super) fn asks(board: &mut Board<'_>, asks: &mut BTreeSet<Ask>) {
     let mut by_subscription: BTreeMap<String, Vec<&ResourceId>> = BTreeMap::new();
     for server in board.members() {
-        asks.insert(Ask::Protector(server.clone()));
+        if !board.protectors.contains_key(server) {
+            asks.insert(Ask::Protector(server.clone()));
+        }
         asks.insert(Ask::LinkedKeys(server.clone()));
         asks.insert(Ask::Databases(server.clone()));
         by_subscription.entry(server.subscription().to_ascii_lowercase()).or_default().push(server);
