@@ -46,15 +46,28 @@ async fn precondition(azure: &Azure, key: &KeyUri) -> Way<DeletedKey> {
     }
     let remains = match azure.deleted_key(key).await {
         Ok(remains) => remains,
-        Err(AzureError::NotFound { .. }) => {
-            return Err(differs("the key is neither there nor among the vault's deleted ones: it was purged"));
-        }
+        Err(error) if error.is("ObjectIsBeingRecovered") => return Err(on_its_way()),
+        Err(AzureError::NotFound { .. }) => return Err(neither_nor(azure, key).await),
         Err(error) => return Err(unread(&error)),
     };
     match remains.purge_at.filter(|at| *at <= azure.clock().now()) {
         Some(at) => Err(differs(format!("the key's purge was due {}", when(at)))),
         None => Ok(remains),
     }
+}
+
+/// A key that is being recovered may show itself nowhere for a while; so may one that was purged, for ever.
+async fn neither_nor(azure: &Azure, key: &KeyUri) -> Outcome {
+    for look in LOOKS {
+        azure.clock().pause(look).await;
+        match seen(azure, key).await {
+            Ok(Seen::There) => return already("the key is there"),
+            Ok(Seen::OnItsWay) => return on_its_way(),
+            Ok(Seen::NotThere) => {}
+            Err(error) => return unread(&error),
+        }
+    }
+    differs("the key is neither there nor among the vault's deleted ones: it was purged, or its recovery takes long")
 }
 
 async fn seen(azure: &Azure, key: &KeyUri) -> Result<Seen, AzureError> {
