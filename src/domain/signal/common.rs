@@ -83,10 +83,8 @@ pub(super) fn other_kind(context: &Object) -> Option<&'static str> {
     let condition = object_of(context, "condition");
     let criteria = text_of(context, &["conditionType"]).unwrap_or_default().to_ascii_lowercase();
     let queried = |object: &Object| has(object, "searchQuery") || has(object, "searchResults");
-    let part_queried = || {
-        let parts = condition.as_deref().and_then(|condition| get(condition, "allOf")?.as_array().cloned());
-        parts.is_some_and(|parts| parts.iter().filter_map(Value::as_object).any(queried))
-    };
+    let parts = condition.as_deref().and_then(|condition| get(condition, "allOf")?.as_array());
+    let part_queried = || parts.is_some_and(|parts| parts.iter().filter_map(Value::as_object).any(queried));
     if has(context, "AlertCategory") || has(context, "AlertData") || has(context, "BudgetName") {
         Some("a budget alert")
     } else if criteria.contains("logquery") || queried(context) || part_queried() {

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use jiff::Timestamp;
 
 use super::clean::{LONGEST_NAME, LONGEST_TEXT, event_id, moment, words};
-use super::json::{Object, get, object_of, text, text_of};
+use super::json::{Object, each_string, get, object_of, text, text_of};
 use super::operation::{Concern, concern, foreign};
 use super::outcome::Outcome;
 use super::target::{Found, Wanted, choose};
@@ -38,10 +38,11 @@ pub(super) fn is_event(object: &Object) -> bool {
 
 /// Reads one event.
 pub(super) fn read_event(event: &Object, around: &Around) -> Reading {
-    let event = Event::new(event, around);
+    let mut event = Event::new(event, around);
     let outcome = around.outcome.or_else(|| Outcome::of(event.fields));
     let could_be_tde = event.operation.is_empty() || event.operation.starts_with("microsoft.sql/");
     if could_be_tde && let Some(told) = tde::find(event.fields, &event.operation, outcome, &event.target_names()) {
+        event.others.extend(ids_anywhere(event.fields));
         return event.signals(told.kind, Wanted::Sql, told.window_minutes, told.text);
     }
     match concern(&event.operation) {
@@ -57,6 +58,18 @@ pub(super) fn read_event(event: &Object, around: &Around) -> Reading {
         },
         None => event.foreign(),
     }
+}
+
+/// The ids of SQL resources in any string: where a TDE event names its database is as little known as where its name is.
+fn ids_anywhere(event: &Object) -> Vec<String> {
+    let mut ids = Vec::new();
+    each_string(event, &mut |_, text| {
+        let is_id = text.trim_start().get(..15).is_some_and(|start| start.eq_ignore_ascii_case("/subscriptions/"));
+        if is_id && text.to_ascii_lowercase().contains("/providers/microsoft.sql/") {
+            ids.push(text.to_owned());
+        }
+    });
+    ids
 }
 
 struct Event<'a> {
@@ -146,7 +159,7 @@ impl<'a> Event<'a> {
             return Reading::Ignored(reason.to_owned());
         }
         match words(&self.written_operation, LONGEST_NAME) {
-            Some(operation) => Reading::Ignored(format!("{operation} does not concern access to a key")),
+            Some(operation) => Reading::Ignored(format!("{operation} is no operation that is watched")),
             None => Reading::Malformed("the event names no operation".to_owned()),
         }
     }

@@ -30,7 +30,7 @@ pub fn validation_code(body: &[u8]) -> Option<String> {
         one => std::slice::from_ref(one),
     };
     events.iter().filter_map(Value::as_object).find_map(|event| {
-        let kind = text_of(event, &["eventType"])?;
+        let kind = text_of(event, &["eventType", "type"])?;
         let data = kind.eq_ignore_ascii_case(VALIDATION).then(|| object_of(event, "data")).flatten()?;
         text_of(&data, &["validationCode"]).filter(|code| code.len() <= LONGEST_NAME)
     })

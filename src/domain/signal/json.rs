@@ -62,10 +62,10 @@ pub(super) fn object_of<'a>(of: &'a Object, key: &str) -> Option<Cow<'a, Object>
     object(get(of, key)?)
 }
 
-/// The JSON object or array in a string, if it holds one.
+/// The JSON object, array or string in a string, if it holds one.
 pub(super) fn opened(text: &str) -> Option<Value> {
     let text = text.trim_start_matches('\u{feff}').trim();
-    text.starts_with(['{', '[']).then(|| serde_json::from_str(text).ok()).flatten()
+    text.starts_with(['{', '[', '"']).then(|| serde_json::from_str(text).ok()).flatten()
 }
 
 /// Calls `see(key, text)` for every string in an event, in the order of the document; strings that hold JSON are opened.

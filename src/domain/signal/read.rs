@@ -81,8 +81,11 @@ fn read_object(object: &Object, depth: u8) -> Reading {
     if let Some(schema) = text_of(object, &["schemaId"]) {
         return read_schema(object, &schema);
     }
-    if let Some(wrapped) = get(object, "RequestBody").filter(|_| !is_event(object)) {
-        return read_value(wrapped, depth + 1);
+    if get(object, "WebhookName").is_some() || get(object, "RequestBody").is_some() && !is_event(object) {
+        return match get(object, "RequestBody") {
+            Some(wrapped) => read_value(wrapped, depth + 1),
+            None => Reading::Malformed("the runbook's wrapper holds no body".to_owned()),
+        };
     }
     // `records`: diagnostic settings; `value`: a page of the Activity Log's REST list.
     if let Some(Value::Array(items)) = get(object, "records").or_else(|| get(object, "value"))

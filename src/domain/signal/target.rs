@@ -91,6 +91,14 @@ pub(super) fn choose(told: &[String], others: &[String], wanted: Wanted) -> Foun
         let nothing = told.is_empty() && others.is_empty() && !named_foreign;
         return if nothing { Found::Nothing } else { Found::Unfit };
     }
+    if wanted == Wanted::Scope {
+        // A rule may name the subscription it watches, while the event itself says what the assignment lies on.
+        for target in targets.iter_mut().filter(|target| is_subscription_or_group(target)) {
+            if let Some(inner) = others.iter().find(|id| wanted.fits(id) && target.contains(id)) {
+                *target = inner.clone();
+            }
+        }
+    }
     for target in &mut targets {
         for other in &others {
             if other == target && casing(other) > casing(target) {
