@@ -1,7 +1,6 @@
 //! What must outlive the process: accepted signals, incidents, jobs, and facts worth keeping (vault → servers,
 //! settings snapshots). Every implementation passes one conformance suite, `tests/store_conformance`.
 
-mod fingerprint;
 mod sqlite;
 
 pub use sqlite::SqliteStore;
@@ -61,7 +60,7 @@ pub struct Version(pub i64);
 pub enum Work {
     /// Find the incident that accepted signals belong to, or find that none is needed.
     Locate {
-        /// The server, vault or other resource that the signals named.
+        /// The subject of the signals: a server, managed instance or vault, or what else they named.
         target: ResourceId,
     },
     /// One pass of the responder over one incident.
@@ -141,17 +140,16 @@ pub struct Pruned {
 /// lists leave it out, and a call that asks for it alone answers [`StoreError::Unreadable`].
 #[async_trait]
 pub trait Store: Send + Sync + std::fmt::Debug {
-    /// Stores signals and, for each distinct *subject* of a new one, a [`Work::Locate`] job due at `now`. The subject
-    /// is the SQL server, managed instance or vault that the target is or lies below, else the target itself: alerts
-    /// about 400 databases of 40 servers make 40 jobs.
+    /// Stores signals and, for each distinct [`Signal::subject`] of a new one, a [`Work::Locate`] job due at `now`:
+    /// alerts about 400 databases of 40 servers make 40 jobs.
     ///
-    /// A signal whose event id, kind and subject were stored within the last 7 days ([`KNOWN_FOR`]) is repeated and
-    /// changes nothing. Signals without an event id are told apart by kind, target, time and text.
+    /// A signal whose [`Signal::fingerprint`] was stored within the last 7 days ([`KNOWN_FOR`]) is repeated and changes
+    /// nothing: that of an event is its id, kind and subject, that of one without an id its kind, target, time and text.
     async fn accept(&self, signals: &[Signal], now: Timestamp) -> Result<Accepted>;
 
-    /// The stored signals with the same subject as `target` that have not been taken by an incident yet, in the order
-    /// in which they were accepted.
-    async fn untaken_signals(&self, target: &ResourceId) -> Result<Vec<(i64, Signal)>>;
+    /// The stored signals whose subject is `subject` (as a [`Work::Locate`] names it) that have not been taken by an
+    /// incident yet, in the order in which they were accepted.
+    async fn untaken_signals(&self, subject: &ResourceId) -> Result<Vec<(i64, Signal)>>;
 
     /// The incident of that id.
     async fn incident(&self, id: &IncidentId) -> Result<Option<(Incident, Version)>>;

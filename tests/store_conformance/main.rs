@@ -30,6 +30,7 @@ macro_rules! conformance {
             tests! { $place;
                 signals {
                     new_signals_make_one_job_for_each_subject
+                    each_target_is_looked_for_by_its_subject
                     the_same_event_again_changes_nothing
                     an_event_is_known_for_seven_days
                     signals_without_an_event_id_are_told_apart

@@ -34,6 +34,11 @@ enum Call {
     Pass {
         seconds: i64,
     },
+    /// Leases again and again, and lets each lease fail or run out.
+    WearOut {
+        times: usize,
+        failing: bool,
+    },
 }
 
 fn call() -> impl Strategy<Value = Call> {
@@ -44,6 +49,7 @@ fn call() -> impl Strategy<Value = Call> {
         4 => (0..3_usize, -5..30_i64).prop_map(|(nth, in_seconds)| Call::Retry { nth, in_seconds }),
         1 => (0..JOBS).prop_map(|job| Call::PoisonRetry { job }),
         4 => (0..50_i64).prop_map(|seconds| Call::Pass { seconds }),
+        1 => (1..12_usize, any::<bool>()).prop_map(|(times, failing)| Call::WearOut { times, failing }),
     ]
 }
 
@@ -158,17 +164,22 @@ impl Walk<'_> {
                 let expected = if self.model.complete(job, lease) { Ok(()) } else { Err(StoreError::Conflict) };
                 assert_eq!(self.store.complete(&leased, self.now).await, expected);
             }
-            Call::Retry { nth, in_seconds } => {
-                let Some((job, lease, leased)) = self.nth_last(nth) else { return };
-                let due = self.later(in_seconds);
-                let expected = self.model.retry(job, lease, due).ok_or(StoreError::Conflict);
-                assert_eq!(self.store.retry(&leased, due, "failed").await, expected);
-            }
+            Call::Retry { nth, in_seconds } => self.retry(nth, in_seconds).await,
             Call::PoisonRetry { job } => {
                 let expected = self.model.poison_retry(job, self.now);
                 assert_eq!(self.store.poison_retry(&key(job), self.now).await.unwrap(), expected);
             }
             Call::Pass { seconds } => self.now = self.later(seconds),
+            Call::WearOut { times, failing } => {
+                for _ in 0..times {
+                    self.lease(5).await;
+                    if failing {
+                        self.retry(0, 0).await;
+                    } else {
+                        self.now = self.later(5);
+                    }
+                }
+            }
         }
     }
 
@@ -187,6 +198,13 @@ impl Walk<'_> {
         job.attempts += 1;
         job.holder = Some((self.leases.len(), until));
         self.leases.push((chosen, leased));
+    }
+
+    async fn retry(&mut self, nth: usize, in_seconds: i64) {
+        let Some((job, lease, leased)) = self.nth_last(nth) else { return };
+        let due = self.later(in_seconds);
+        let expected = self.model.retry(job, lease, due).ok_or(StoreError::Conflict);
+        assert_eq!(self.store.retry(&leased, due, "failed").await, expected);
     }
 
     async fn compare(&self) {

@@ -1,5 +1,7 @@
 //! Accepting, taking, dismissing and forgetting signals.
 
+use keymend::domain::resource_id::ResourceId;
+use keymend::domain::signal::SignalKind;
 use keymend::store::{Accepted, Pruned};
 
 use crate::kit::{Place, at, days, drain, incident, loss, server};
@@ -24,6 +26,28 @@ pub async fn new_signals_make_one_job_for_each_subject(place: &dyn Place) {
     assert_eq!(keys, expected);
 }
 
+pub async fn each_target_is_looked_for_by_its_subject(place: &dyn Place) {
+    let store = place.open().await;
+    let group = "/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/rg-data/providers";
+    for (target, subject) in [
+        ("Microsoft.Sql/servers/a/databases/d", "Microsoft.Sql/servers/a"),
+        ("Microsoft.Sql/servers/b/encryptionProtector/current", "Microsoft.Sql/servers/b"),
+        ("Microsoft.Sql/managedInstances/m/databases/d", "Microsoft.Sql/managedInstances/m"),
+        (
+            "Microsoft.KeyVault/vaults/v/providers/Microsoft.Authorization/roleAssignments/r",
+            "Microsoft.KeyVault/vaults/v",
+        ),
+        ("Microsoft.ManagedIdentity/userAssignedIdentities/i", "Microsoft.ManagedIdentity/userAssignedIdentities/i"),
+    ] {
+        let mut signal = loss("any", "any", target);
+        signal.target = ResourceId::parse(&format!("{group}/{target}")).unwrap();
+        store.accept(&[signal], at(0)).await.unwrap();
+        let subject = ResourceId::parse(&format!("{group}/{subject}")).unwrap();
+        assert_eq!(drain(&*store, 0).await, [format!("locate:{}", subject.key())]);
+        assert_eq!(store.untaken_signals(&subject).await.unwrap().len(), 1, "{subject}");
+    }
+}
+
 pub async fn the_same_event_again_changes_nothing(place: &dyn Place) {
     let store = place.open().await;
     let signal = loss("sql", "orders", "e1");
@@ -32,14 +56,17 @@ pub async fn the_same_event_again_changes_nothing(place: &dyn Place) {
     let mut worded_otherwise = signal.clone();
     worded_otherwise.text = None;
     worded_otherwise.occurred_at = None;
-    assert_eq!(store.accept(&[signal.clone(), worded_otherwise], at(60)).await.unwrap(), accepted(0, 2));
+    let mut naming_the_server = signal.clone();
+    naming_the_server.target = server("SQL");
+    let again = [signal.clone(), worded_otherwise, naming_the_server];
+    assert_eq!(store.accept(&again, at(60)).await.unwrap(), accepted(0, 3));
     assert_eq!(store.next_due().await.unwrap(), None, "a repeated signal asks for no work");
-    let untaken = store.untaken_signals(&signal.target).await.unwrap();
+    let untaken = store.untaken_signals(&signal.subject()).await.unwrap();
     let stored: Vec<_> = untaken.into_iter().map(|(_, stored)| stored).collect();
     assert_eq!(stored, std::slice::from_ref(&signal));
 
     let mut other_kind = signal;
-    other_kind.kind = keymend::domain::signal::SignalKind::SelfHealEnded;
+    other_kind.kind = SignalKind::SelfHealEnded;
     assert_eq!(store.accept(&[other_kind], at(61)).await.unwrap(), accepted(1, 0));
 }
 
@@ -72,10 +99,10 @@ pub async fn untaken_signals_come_in_order_until_they_are_taken(place: &dyn Plac
         let signal = loss("sql", database, &format!("e-{database}"));
         store.accept(&[signal, loss("other", database, "x")], at(i64::try_from(second).unwrap())).await.unwrap();
     }
-    for target in [server("sql"), server("sql").child("databases", "a").unwrap(), server("SQL")] {
-        let signals = store.untaken_signals(&target).await.unwrap();
+    for subject in [server("sql"), server("SQL")] {
+        let signals = store.untaken_signals(&subject).await.unwrap();
         let names: Vec<_> = signals.iter().map(|(_, signal)| signal.target.name()).collect();
-        assert_eq!(names, ["c", "a", "b"], "asked for {target}");
+        assert_eq!(names, ["c", "a", "b"], "asked for {subject}");
     }
     let signals = store.untaken_signals(&server("sql")).await.unwrap();
     store.save(&incident("a", "kv", 0), None, &[], &[signals[0].0], at(9)).await.unwrap();

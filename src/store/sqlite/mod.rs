@@ -89,9 +89,9 @@ impl Store for SqliteStore {
         self.writer.change(move |connection| signals::accept(connection, &rows, now)).await
     }
 
-    async fn untaken_signals(&self, target: &ResourceId) -> Result<Vec<(i64, Signal)>> {
-        let target = target.clone();
-        self.read(move |connection| signals::untaken(connection, &target)).await
+    async fn untaken_signals(&self, subject: &ResourceId) -> Result<Vec<(i64, Signal)>> {
+        let subject = subject.clone();
+        self.read(move |connection| signals::untaken(connection, &subject)).await
     }
 
     async fn incident(&self, id: &IncidentId) -> Result<Option<(Incident, Version)>> {

@@ -10,7 +10,6 @@ use crate::clock;
 use crate::domain::incident::IncidentId;
 use crate::domain::resource_id::ResourceId;
 use crate::domain::signal::Signal;
-use crate::store::fingerprint::{fingerprint, subject};
 use crate::store::{Accepted, KNOWN_FOR, NewJob, TAKEN_KEPT_FOR, Work};
 
 /// A signal made ready outside of the transaction.
@@ -22,11 +21,7 @@ pub(super) struct Row {
 
 impl Row {
     pub(super) fn new(signal: &Signal) -> Outcome<Self> {
-        Ok(Self {
-            subject: subject(&signal.target),
-            fingerprint: fingerprint(signal),
-            document: document::write(signal)?,
-        })
+        Ok(Self { subject: signal.subject(), fingerprint: signal.fingerprint(), document: document::write(signal)? })
     }
 }
 
@@ -55,10 +50,10 @@ pub(super) fn accept(connection: &Connection, rows: &[Row], now: Timestamp) -> O
     Ok(accepted)
 }
 
-pub(super) fn untaken(connection: &Connection, target: &ResourceId) -> Outcome<Vec<(i64, Signal)>> {
+pub(super) fn untaken(connection: &Connection, subject: &ResourceId) -> Outcome<Vec<(i64, Signal)>> {
     let mut select = connection
         .prepare_cached("SELECT id, document FROM signal WHERE subject = ?1 AND taken_at IS NULL ORDER BY id")?;
-    let mut rows = select.query([subject(target).key()])?;
+    let mut rows = select.query([subject.key()])?;
     let mut signals = Vec::new();
     while let Some(row) = rows.next()? {
         let id: i64 = row.get(0)?;

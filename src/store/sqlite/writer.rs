@@ -134,3 +134,53 @@ fn commit_together(connection: &mut Connection, batch: &mut [Box<dyn Change>], p
     }
     transaction.commit().map_err(explain)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn insert(word: &'static str, fails: bool) -> (Box<dyn Change>, oneshot::Receiver<Result<()>>) {
+        let (reply, answer) = oneshot::channel();
+        let work = move |connection: &Connection| -> Outcome<()> {
+            connection.execute("INSERT INTO word VALUES (?1)", [word])?;
+            if fails { Err(StoreError::Conflict.into()) } else { Ok(()) }
+        };
+        (Box::new(Pending { path: PathBuf::new(), work: Some(work), outcome: None, reply }), answer)
+    }
+
+    fn words(connection: &Connection) -> Vec<String> {
+        let mut select = connection.prepare("SELECT word FROM word ORDER BY word").unwrap();
+        select.query_map([], |row| row.get(0)).unwrap().map(std::result::Result::unwrap).collect()
+    }
+
+    #[test]
+    fn a_change_that_fails_undoes_itself_alone() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch("CREATE TABLE word (word)").unwrap();
+        let (changes, answers): (Vec<_>, Vec<_>) =
+            [insert("a", false), insert("b", true), insert("c", false)].into_iter().unzip();
+        let mut batch = changes;
+        let fate = commit_together(&mut connection, &mut batch, Path::new("x"));
+        assert_eq!(fate, Ok(()));
+        assert_eq!(words(&connection), ["a", "c"]);
+        batch.into_iter().for_each(|change| change.answer(Ok(())));
+        let answers: Vec<_> = answers.into_iter().map(|mut answer| answer.try_recv().unwrap()).collect();
+        assert_eq!(answers, [Ok(()), Err(StoreError::Conflict), Ok(())]);
+    }
+
+    #[test]
+    fn a_commit_that_fails_undoes_and_refuses_all() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        // Whether a word is known is only looked at by the commit.
+        let tables = "PRAGMA foreign_keys = ON; CREATE TABLE known (word PRIMARY KEY);
+            CREATE TABLE word (word REFERENCES known DEFERRABLE INITIALLY DEFERRED)";
+        connection.execute_batch(tables).unwrap();
+        let (change, mut answer) = insert("a", false);
+        let mut batch = vec![change];
+        let fate = commit_together(&mut connection, &mut batch, Path::new("x"));
+        assert!(matches!(fate, Err(StoreError::Unavailable(_))), "{fate:?}");
+        batch.into_iter().for_each(|change| change.answer(fate.clone()));
+        assert_eq!(answer.try_recv().unwrap(), fate);
+        assert_eq!(words(&connection), Vec::<String>::new());
+    }
+}
