@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use crate::azure::error::AzureError;
 use crate::azure::json::shaped;
-use crate::azure::transport::{Azure, Request};
+use crate::azure::request::Request;
+use crate::azure::transport::Azure;
 use crate::domain::evidence::{CallerKind, Change};
 
 const API: &str = "2015-04-01";
@@ -85,7 +86,7 @@ struct Authorization {
     scope: Option<String>,
 }
 
-fn parse(item: &Value) -> Option<Change> {
+pub(super) fn parse(item: &Value) -> Option<Change> {
     let wire: Wire = shaped(item).ok()?;
     let operation = wire.operation_name.value.to_ascii_lowercase();
     if !OPERATIONS.contains(&operation.as_str()) || !wire.status.value.eq_ignore_ascii_case("Succeeded") {

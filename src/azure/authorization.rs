@@ -7,7 +7,8 @@ use uuid::Uuid;
 
 use crate::azure::error::AzureError;
 use crate::azure::json::{filled, list, shaped};
-use crate::azure::transport::{Azure, Request};
+use crate::azure::request::Request;
+use crate::azure::transport::Azure;
 use crate::azure::write::PreparedWrite;
 use crate::domain::evidence::{Denial, KeyRights};
 use crate::domain::resource_id::ResourceId;
@@ -166,7 +167,7 @@ struct WireAssignment {
     condition: Option<String>,
 }
 
-fn parse_assignment(item: &Value) -> Result<RoleAssignment, String> {
+pub(super) fn parse_assignment(item: &Value) -> Result<RoleAssignment, String> {
     let wire: Wire<WireAssignment> = shaped(item)?;
     Ok(RoleAssignment {
         id: wire.id.ok_or("a role assignment has no id")?,
@@ -189,13 +190,12 @@ struct WireRole {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct WirePermission {
-    #[serde(default, deserialize_with = "list")]
-    data_actions: Vec<String>,
-    #[serde(default, deserialize_with = "list")]
-    not_data_actions: Vec<String>,
+    // Not defaulted by serde: then an empty array would pass for this object.
+    data_actions: Option<Vec<String>>,
+    not_data_actions: Option<Vec<String>>,
 }
 
-fn parse_role(body: &Value) -> Result<Role, String> {
+pub(super) fn parse_role(body: &Value) -> Result<Role, String> {
     let wire: Wire<WireRole> = shaped(body)?;
     let name = wire.properties.role_name.or(wire.name).unwrap_or_default();
     let rights = wire.properties.permissions.iter().map(key_rights);
@@ -204,7 +204,9 @@ fn parse_role(body: &Value) -> Result<Role, String> {
 
 /// What one permission gives on keys: data actions minus "not" data actions, with wildcards.
 fn key_rights(permission: &WirePermission) -> KeyRights {
-    let covers = |patterns: &[String], action: &str| patterns.iter().any(|pattern| matches(pattern, action));
+    let covers = |patterns: &Option<Vec<String>>, action: &str| {
+        patterns.iter().flatten().any(|pattern| matches(pattern, action))
+    };
     let gives =
         |action: &str| covers(&permission.data_actions, action) && !covers(&permission.not_data_actions, action);
     KeyRights {
@@ -246,7 +248,7 @@ struct WirePrincipal {
     id: String,
 }
 
-fn parse_denial(item: &Value) -> Result<Denial, String> {
+pub(super) fn parse_denial(item: &Value) -> Result<Denial, String> {
     let wire: Wire<WireDenial> = shaped(item)?;
     let ids = |principals: Vec<WirePrincipal>| principals.into_iter().map(|principal| principal.id).collect();
     let denied = wire.properties.permissions.iter().map(key_rights).fold(KeyRights::default(), KeyRights::and);

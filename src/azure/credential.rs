@@ -8,7 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use azure_core::credentials::TokenCredential;
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use tokio::sync::{Mutex, OnceCell};
 
 use crate::azure::clouds::{Cloud, ConfigError, Endpoints};
@@ -268,22 +268,6 @@ impl TokenSource for Identity {
     }
 }
 
-/// For settings: the credential's names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CredentialKind {
-    /// [`CredentialConfig::Static`].
-    StaticToken,
-    /// [`CredentialConfig::ManagedIdentity`].
-    ManagedIdentity,
-    /// [`CredentialConfig::WorkloadIdentity`].
-    WorkloadIdentity,
-    /// [`CredentialConfig::ClientSecret`].
-    ClientSecret,
-    /// [`CredentialConfig::DeveloperTools`].
-    DeveloperTools,
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
@@ -335,6 +319,20 @@ mod tests {
         assert!(matches!(Credential::new(&config, &public), Err(ConfigError::StaticTokenOffMachine(_))));
         let local = Endpoints::simulated("http://127.0.0.1:1").unwrap();
         assert!(Credential::new(&config, &local).is_ok());
+    }
+
+    #[tokio::test]
+    async fn nothing_is_made_before_it_is_needed_and_errors_name_no_secret() {
+        let public = Endpoints::of(Cloud::Public).unwrap();
+        let config = CredentialConfig::ClientSecret {
+            tenant_id: "not a tenant".into(),
+            client_id: "c".into(),
+            secret: Secret::new("hunter2"),
+        };
+        let credential = Credential::new(&config, &public).unwrap();
+        let error = credential.bearer("https://management.azure.com/.default", at(0)).await.unwrap_err().to_string();
+        assert!(error.contains("client_secret") && error.contains("tenant"), "{error}");
+        assert!(!error.contains("hunter2"), "{error}");
     }
 
     #[test]

@@ -88,7 +88,7 @@ pub enum AzureError {
         client_request_id: String,
     },
     /// A host or address that does not belong to the configured cloud; no request was sent.
-    #[error("{0} does not belong to the configured cloud; no request was sent there")]
+    #[error("{0}; no request was sent there")]
     NotThisCloud(String),
     /// No token, or Azure does not accept it.
     #[error("no usable credential: {0}")]

@@ -1,7 +1,4 @@
-//! Microsoft.KeyVault at the Resource Manager: vaults, deleted vaults, and keys' attributes (api-version 2026-02-01).
-//!
-//! Key attributes are read here and not at the vault: the Resource Manager needs no data-plane right and no vault firewall
-//! stands in its way (Microsoft, "access Azure Key Vault behind a firewall").
+//! Microsoft.KeyVault at the Resource Manager: vaults and deleted vaults (api-version 2026-02-01).
 
 use std::collections::BTreeMap;
 
@@ -11,13 +8,14 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::azure::error::AzureError;
-use crate::azure::json::{filled, list, shaped, shown_moment, tags, unix_moment};
-use crate::azure::transport::{Azure, Request};
+use crate::azure::json::{filled, list, shaped, shown_moment, tags};
+use crate::azure::request::Request;
+use crate::azure::transport::Azure;
 use crate::azure::write::PreparedWrite;
-use crate::domain::evidence::{AccessPolicy, DeletedVault, KeyVersion, Vault, VaultNetwork};
+use crate::domain::evidence::{AccessPolicy, DeletedVault, Vault, VaultNetwork};
 use crate::domain::resource_id::ResourceId;
 
-const API: &str = "2026-02-01";
+pub(super) const API: &str = "2026-02-01";
 
 impl Azure {
     /// One vault.
@@ -46,50 +44,6 @@ impl Azure {
     pub async fn deleted_vaults(&self, subscription: &str) -> Result<Vec<DeletedVault>, AzureError> {
         let path = format!("/subscriptions/{subscription}/providers/Microsoft.KeyVault/deletedVaults");
         self.parsed_list(Request::get(&path, API, "Microsoft.KeyVault/deletedVaults/read"), parse_deleted_vault).await
-    }
-
-    /// A key's version; without one, its current version.
-    ///
-    /// # Errors
-    /// [`AzureError`].
-    pub async fn key_version(
-        &self,
-        vault: &ResourceId,
-        key: &str,
-        version: Option<&str>,
-    ) -> Result<KeyVersion, AzureError> {
-        let version = version.map(|version| format!("/versions/{version}")).unwrap_or_default();
-        let path = format!("{vault}/keys/{key}{version}");
-        let answer = self.perform(&Request::get(&path, API, "Microsoft.KeyVault/vaults/keys/read")).await?;
-        parse_key(&answer.body).map_err(|why| answer.bad(why))
-    }
-
-    /// The ids and creation times of a key's versions.
-    ///
-    /// # Errors
-    /// [`AzureError`]; a list is whole or an error.
-    pub async fn key_versions(
-        &self,
-        vault: &ResourceId,
-        key: &str,
-    ) -> Result<Vec<(String, Option<Timestamp>)>, AzureError> {
-        let path = format!("{vault}/keys/{key}/versions");
-        let request = Request::get(&path, API, "Microsoft.KeyVault/vaults/keys/versions/read");
-        self.parsed_list(request, |item| {
-            let wire: WireKey = shaped(item)?;
-            Ok((wire.name.to_ascii_lowercase(), wire.properties.attributes.created))
-        })
-        .await
-    }
-
-    pub(crate) async fn parsed_list<T>(
-        &self,
-        request: Request,
-        parse: impl Fn(&Value) -> Result<T, String>,
-    ) -> Result<Vec<T>, AzureError> {
-        let what = request.what();
-        let items = self.list(request).await?;
-        items.iter().map(parse).collect::<Result<_, _>>().map_err(|why| AzureError::BadAnswer { what, why })
     }
 }
 
@@ -175,13 +129,8 @@ struct WirePolicy {
     object_id: String,
     #[serde(default, deserialize_with = "filled")]
     application_id: Option<String>,
-    permissions: WirePermissions,
-}
-
-#[derive(Deserialize)]
-struct WirePermissions {
-    #[serde(default, deserialize_with = "list")]
-    keys: Vec<String>,
+    // A map and not a struct, for which serde would also take an array.
+    permissions: serde_json::Map<String, Value>,
 }
 
 #[derive(Deserialize)]
@@ -210,7 +159,7 @@ struct WireLinkState {
 }
 
 /// Reads one vault as the Resource Manager describes it.
-pub(crate) fn parse_vault(body: &Value) -> Result<Vault, String> {
+pub(super) fn parse_vault(body: &Value) -> Result<Vault, String> {
     let WireVault { id, location, tags, properties } = shaped(body)?;
     // null and absent mean access policies (Key Vault REST reference, `enableRbacAuthorization`).
     let rbac = properties.enable_rbac_authorization.unwrap_or_default();
@@ -226,20 +175,21 @@ pub(crate) fn parse_vault(body: &Value) -> Result<Vault, String> {
         provisioning_state: properties.provisioning_state,
         tags,
         rbac,
-        access_policies: policies.into_iter().map(policy).collect(),
+        access_policies: policies.into_iter().map(policy).collect::<Result<_, _>>()?,
         purge_protection: properties.enable_purge_protection.unwrap_or_default(),
         network: network(properties.network_acls, properties.public_network_access)?,
         pending_private_endpoints: properties.private_endpoint_connections.into_iter().filter_map(pending).collect(),
     })
 }
 
-fn policy(wire: WirePolicy) -> AccessPolicy {
-    AccessPolicy {
+fn policy(wire: WirePolicy) -> Result<AccessPolicy, String> {
+    let keys: Option<Vec<String>> = shaped(wire.permissions.get("keys").unwrap_or(&Value::Null))?;
+    Ok(AccessPolicy {
         object_id: wire.object_id,
         application_id: wire.application_id,
         tenant_id: wire.tenant_id,
-        keys: wire.permissions.keys.iter().map(|key| key.to_ascii_lowercase()).collect(),
-    }
+        keys: keys.iter().flatten().map(|key| key.to_ascii_lowercase()).collect(),
+    })
 }
 
 fn network(acls: Option<Value>, public_access: Option<String>) -> Result<VaultNetwork, String> {
@@ -248,11 +198,21 @@ fn network(acls: Option<Value>, public_access: Option<String>) -> Result<VaultNe
     let (bypass, action) = wire.map_or((None, None), |wire| (wire.bypass, wire.default_action));
     Ok(VaultNetwork {
         public_access: public_access.filter(|access| !access.is_empty()).unwrap_or_else(|| "Enabled".to_owned()),
-        // Absent means AzureServices (Key Vault REST reference, `networkAcls.bypass`).
-        trusted_services_bypass: bypass.is_none_or(|bypass| bypass.eq_ignore_ascii_case("AzureServices")),
-        default_deny: action.is_some_and(|action| action.eq_ignore_ascii_case("Deny")),
+        // Absent means AzureServices and Allow (Key Vault REST reference, `networkAcls`).
+        trusted_services_bypass: either(bypass.as_deref(), "AzureServices", "None")?,
+        default_deny: !either(action.as_deref(), "Allow", "Deny")?,
         acls,
     })
+}
+
+/// Whether a word is the one that is meant when nothing is said. A third word is an error.
+fn either(word: Option<&str>, usual: &str, other: &str) -> Result<bool, String> {
+    match word {
+        None => Ok(true),
+        Some(word) if word.eq_ignore_ascii_case(usual) => Ok(true),
+        Some(word) if word.eq_ignore_ascii_case(other) => Ok(false),
+        Some(word) => Err(format!("{word:?} is neither {usual} nor {other}")),
+    }
 }
 
 fn pending(wire: WireEndpoint) -> Option<(String, String)> {
@@ -282,60 +242,8 @@ struct WireDeletedProperties {
     scheduled_purge_date: Option<Timestamp>,
 }
 
-fn parse_deleted_vault(item: &Value) -> Result<DeletedVault, String> {
+pub(super) fn parse_deleted_vault(item: &Value) -> Result<DeletedVault, String> {
     let WireDeletedProperties { vault_id, location, tags, deletion_date, scheduled_purge_date } =
         shaped::<WireDeleted>(item)?.properties;
     Ok(DeletedVault { vault_id, location, deleted_at: deletion_date, purge_at: scheduled_purge_date, tags })
-}
-
-#[derive(Deserialize)]
-struct WireKey {
-    name: String,
-    properties: WireKeyProperties,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct WireKeyProperties {
-    attributes: WireAttributes,
-    kty: Option<String>,
-    key_size: Option<u32>,
-    #[serde(default, deserialize_with = "list")]
-    key_ops: Vec<String>,
-    key_uri_with_version: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct WireAttributes {
-    enabled: Option<bool>,
-    #[serde(default, deserialize_with = "unix_moment")]
-    nbf: Option<Timestamp>,
-    #[serde(default, deserialize_with = "unix_moment")]
-    exp: Option<Timestamp>,
-    #[serde(default, deserialize_with = "unix_moment")]
-    created: Option<Timestamp>,
-    #[serde(default, deserialize_with = "unix_moment")]
-    updated: Option<Timestamp>,
-}
-
-fn parse_key(body: &Value) -> Result<KeyVersion, String> {
-    let WireKey { name, properties } = shaped(body)?;
-    let attributes = properties.attributes;
-    let from_uri = properties.key_uri_with_version.as_deref().and_then(|uri| uri.rsplit('/').next());
-    let version = from_uri.unwrap_or(&name).to_ascii_lowercase();
-    if version.len() != 32 || !version.chars().all(|c| c.is_ascii_hexdigit()) {
-        return Err(format!("{version:?} is no key version"));
-    }
-    Ok(KeyVersion {
-        version,
-        enabled: attributes.enabled.ok_or("the key does not say whether it is enabled")?,
-        not_before: attributes.nbf,
-        expires: attributes.exp,
-        created: attributes.created,
-        updated: attributes.updated,
-        kind: properties.kty,
-        size: properties.key_size,
-        operations: properties.key_ops.iter().map(|op| op.to_ascii_lowercase()).collect(),
-        tags: BTreeMap::new(),
-    })
 }

@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 
 use crate::azure::error::AzureError;
 use crate::azure::json::{list, shaped, tags, unix_moment};
-use crate::azure::transport::{Azure, Request};
+use crate::azure::request::Request;
+use crate::azure::transport::Azure;
 use crate::azure::write::PreparedWrite;
 use crate::domain::evidence::{DeletedKey, KeyVersion};
 use crate::domain::key_uri::{KeyUri, VaultHost};
@@ -29,7 +30,7 @@ impl Azure {
         let answer =
             self.perform(&Request::get(&path, API, "Microsoft.KeyVault/vaults/keys/read").at(&key.vault)).await?;
         let wire: WireDeletedKey = answer.shaped()?;
-        Ok(DeletedKey { deleted_at: wire.deleted_date, purge_at: wire.scheduled_purge_date })
+        Ok(DeletedKey { deleted_at: wire.deleted_date, purge_at: wire.scheduled_purge_date, tags: wire.tags })
     }
 
     /// A key version as the vault itself tells it, tags and all. A key URI without version asks for the current one.
@@ -93,6 +94,8 @@ struct WireDeletedKey {
     deleted_date: Option<Timestamp>,
     #[serde(default, deserialize_with = "unix_moment")]
     scheduled_purge_date: Option<Timestamp>,
+    #[serde(default, deserialize_with = "tags")]
+    tags: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
@@ -124,7 +127,7 @@ struct WireAttributes {
     updated: Option<Timestamp>,
 }
 
-fn parse_bundle(body: &Value) -> Result<KeyVersion, String> {
+pub(super) fn parse_bundle(body: &Value) -> Result<KeyVersion, String> {
     let WireBundle { key, attributes, tags } = shaped(body)?;
     let uri = KeyUri::parse(&key.kid).ok_or_else(|| format!("{:?} is no key id", key.kid))?;
     Ok(KeyVersion {

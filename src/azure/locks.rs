@@ -5,7 +5,8 @@ use serde_json::Value;
 
 use crate::azure::error::AzureError;
 use crate::azure::json::shaped;
-use crate::azure::transport::{Azure, Request};
+use crate::azure::request::Request;
+use crate::azure::transport::Azure;
 use crate::domain::evidence::Lock;
 use crate::domain::resource_id::ResourceId;
 
@@ -34,10 +35,15 @@ struct Properties {
     level: String,
 }
 
-fn parse(item: &Value) -> Result<Lock, String> {
+pub(super) fn parse(item: &Value) -> Result<Lock, String> {
     const MARKER: &str = "/providers/microsoft.authorization/locks/";
     let wire: Wire = shaped(item)?;
     let at = wire.id.to_ascii_lowercase().rfind(MARKER).ok_or("a lock's id has no scope")?;
     let scope = ResourceId::parse(&wire.id[..at]).map_err(|error| format!("a lock's scope: {error}"))?;
-    Ok(Lock { name: wire.name, scope, read_only: wire.properties.level.eq_ignore_ascii_case("ReadOnly") })
+    let read_only = match wire.properties.level.to_ascii_lowercase().as_str() {
+        "readonly" => true,
+        "cannotdelete" | "notspecified" => false,
+        level => return Err(format!("lock level {level:?} is not known")),
+    };
+    Ok(Lock { name: wire.name, scope, read_only })
 }

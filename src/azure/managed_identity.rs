@@ -3,7 +3,8 @@
 use serde::Deserialize;
 
 use crate::azure::error::AzureError;
-use crate::azure::transport::{Azure, Request};
+use crate::azure::request::Request;
+use crate::azure::transport::Azure;
 use crate::domain::resource_id::ResourceId;
 
 const API: &str = "2024-11-30";

@@ -7,25 +7,30 @@
 //! |---|---|
 //! | [`clouds`] | which hosts belong to the configured cloud, and which never get a request or a token |
 //! | [`credential`] | a bearer token for a scope |
-//! | [`transport`] | one request: deadlines, retries, throttling, limits on the answer, pages |
+//! | [`transport`] | sending: deadlines, tries, limits on the answer; `request` is one as data, `retry` judges a try, `pages` reads lists |
 //! | [`error`] | what went wrong, in Azure's codes and a person's words |
-//! | [`write`] | a prepared change, and the receipt of a sent one |
+//! | [`mod@write`] | a prepared change, and the receipt of a sent one |
 //! | [`operation`] | following a long-running operation |
-//! | `sql`, `key_vault`, `key_vault_keys`, `authorization`, `locks`, `activity_log`, `resource_graph`, `managed_identity` | one service each: reads, writes and their parsers |
+//! | `sql`, `sql_databases`, `key_vault`, `key_attributes`, `key_vault_keys`, `authorization`, `locks`, `activity_log`, `resource_graph`, `managed_identity` | one service each: reads, writes and their parsers |
 
-pub mod activity_log;
+mod activity_log;
 pub mod authorization;
 pub mod clouds;
 pub mod credential;
 pub mod error;
 mod json;
+mod key_attributes;
 pub mod key_vault;
-pub mod key_vault_keys;
-pub mod locks;
-pub mod managed_identity;
+mod key_vault_keys;
+mod locks;
+mod managed_identity;
 pub mod operation;
+mod pages;
+mod request;
 pub mod resource_graph;
-pub mod sql;
+mod retry;
+mod sql;
+mod sql_databases;
 pub mod transport;
 pub mod write;
 
@@ -36,5 +41,11 @@ pub use operation::{OperationUrl, Progress};
 pub use transport::Azure;
 pub use write::{PreparedWrite, WriteReceipt};
 
+#[cfg(test)]
+mod conformance;
+#[cfg(test)]
+mod garbled;
+#[cfg(test)]
+pub(crate) mod stand_in;
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::azure::error::{AzureError, error_body};
-use crate::azure::transport::{Answer, Azure, Request};
+use crate::azure::request::{Answer, Request};
+use crate::azure::transport::Azure;
 
 /// Azure's own limit on such URLs.
 const LONGEST: usize = 4096;

@@ -1,4 +1,4 @@
-//! Microsoft.Sql: servers, protectors, linked keys, databases (REST reference, api-version 2025-01-01).
+//! Microsoft.Sql: servers, protectors, linked keys (REST reference, api-version 2025-01-01).
 
 use std::collections::BTreeMap;
 
@@ -9,13 +9,14 @@ use serde_json::Value;
 
 use crate::azure::error::AzureError;
 use crate::azure::json::{filled, shaped, shown_moment, tags};
-use crate::azure::transport::{Answer, Azure, Request};
+use crate::azure::request::Request;
+use crate::azure::transport::Azure;
 use crate::azure::write::PreparedWrite;
-use crate::domain::evidence::{Database, Fact, Identity, LinkedKey, Protector, Server, UserAssignedIdentity};
+use crate::domain::evidence::{Fact, Identity, LinkedKey, Protector, Server, UserAssignedIdentity};
 use crate::domain::key_uri::{KeyUri, VaultHost};
 use crate::domain::resource_id::ResourceId;
 
-const API: &str = "2025-01-01";
+pub(super) const API: &str = "2025-01-01";
 
 impl Azure {
     /// One server.
@@ -36,9 +37,7 @@ impl Azure {
     pub async fn servers_in(&self, subscription: &str) -> Result<BTreeMap<ResourceId, Server>, AzureError> {
         let path = format!("/subscriptions/{subscription}/providers/Microsoft.Sql/servers");
         let request = Request::get(&path, API, "Microsoft.Sql/servers/read");
-        let what = request.what();
-        let items = self.list(request).await?;
-        items.iter().map(parse_server).collect::<Result<_, _>>().map_err(|why| AzureError::BadAnswer { what, why })
+        Ok(self.parsed_list(request, parse_server).await?.into_iter().collect())
     }
 
     /// A server's TDE protector.
@@ -48,7 +47,7 @@ impl Azure {
     pub async fn protector(&self, server: &ResourceId) -> Result<Protector, AzureError> {
         let path = format!("{server}/encryptionProtector/current");
         let answer = self.perform(&Request::get(&path, API, "Microsoft.Sql/servers/encryptionProtector/read")).await?;
-        parse_protector(&answer, &|name| self.endpoints().vault_host(name))
+        parse_protector(&answer.body, &|name| self.endpoints().vault_host(name)).map_err(|why| answer.bad(why))
     }
 
     /// Every key linked to a server, the service-managed one left out.
@@ -57,37 +56,8 @@ impl Azure {
     /// [`AzureError`].
     pub async fn linked_keys(&self, server: &ResourceId) -> Result<Vec<LinkedKey>, AzureError> {
         let request = Request::get(&format!("{server}/keys"), API, "Microsoft.Sql/servers/keys/read");
-        let what = request.what();
-        let items = self.list(request).await?;
-        let keys = items.iter().map(|item| parse_linked_key(item, &|name| self.endpoints().vault_host(name)));
-        let keys: Result<Vec<Option<LinkedKey>>, String> = keys.collect();
-        Ok(keys.map_err(|why| AzureError::BadAnswer { what, why })?.into_iter().flatten().collect())
-    }
-
-    /// A server's databases with their settings, `master` left out.
-    ///
-    /// # Errors
-    /// [`AzureError`].
-    pub async fn databases(&self, server: &ResourceId) -> Result<Vec<Database>, AzureError> {
-        self.database_list(server, "databases", "Microsoft.Sql/servers/databases/read").await
-    }
-
-    /// The databases that SQL calls inaccessible, now.
-    ///
-    /// # Errors
-    /// [`AzureError`].
-    pub async fn inaccessible_databases(&self, server: &ResourceId) -> Result<Vec<Database>, AzureError> {
-        self.database_list(server, "inaccessibleDatabases", "Microsoft.Sql/servers/inaccessibleDatabases/read").await
-    }
-
-    async fn database_list(&self, server: &ResourceId, kind: &str, action: &str) -> Result<Vec<Database>, AzureError> {
-        let request = Request::get(&format!("{server}/{kind}"), API, action);
-        let what = request.what();
-        let items = self.list(request).await?;
-        let databases: Result<Vec<Database>, String> = items.iter().map(parse_database).collect();
-        let mut databases = databases.map_err(|why| AzureError::BadAnswer { what, why })?;
-        databases.retain(|database| !database.name.eq_ignore_ascii_case("master"));
-        Ok(databases)
+        let host = |name: &str| self.endpoints().vault_host(name);
+        Ok(self.parsed_list(request, |item| parse_linked_key(item, &host)).await?.into_iter().flatten().collect())
     }
 }
 
@@ -143,11 +113,11 @@ struct WireIdentity {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct WireUserAssigned {
-    #[serde(default, deserialize_with = "filled")]
+    // Not defaulted by serde: then an empty array would pass for this object.
     principal_id: Option<String>,
 }
 
-fn parse_server(body: &Value) -> Result<(ResourceId, Server), String> {
+pub(super) fn parse_server(body: &Value) -> Result<(ResourceId, Server), String> {
     let wire: WireServer = shaped(body)?;
     let WireServerProperties { state, primary_user_assigned_identity_id, federated_client_id } = wire.properties;
     let mut identity = wire.identity.map(parse_identity).transpose()?.unwrap_or_default();
@@ -165,7 +135,7 @@ fn parse_identity(wire: WireIdentity) -> Result<Identity, String> {
     if kinds.contains("userassigned") {
         for (id, assigned) in wire.user_assigned_identities.unwrap_or_default() {
             let id = ResourceId::parse(&id).map_err(|error| format!("user-assigned identity {id:?}: {error}"))?;
-            let principal_id = assigned.and_then(|assigned| assigned.principal_id);
+            let principal_id = assigned.and_then(|assigned| assigned.principal_id).filter(|id| !id.trim().is_empty());
             let resource = Fact::default();
             identity.user_assigned.push(UserAssignedIdentity { id, principal_id, resource });
         }
@@ -212,19 +182,16 @@ fn key_uri(uri: Option<&str>, name: &str, host: &dyn Fn(&str) -> Option<VaultHos
     Ok(KeyUri::parse(&format!("https://{host}/keys/{key}{version}")))
 }
 
-fn parse_protector(answer: &Answer, host: &dyn Fn(&str) -> Option<VaultHost>) -> Result<Protector, AzureError> {
-    let wire: Named<WireKey> = answer.shaped()?;
+pub(super) fn parse_protector(body: &Value, host: &dyn Fn(&str) -> Option<VaultHost>) -> Result<Protector, String> {
+    let wire: Named<WireKey> = shaped(body)?;
     let kind = wire.properties.server_key_type.as_deref().unwrap_or_default().to_ascii_lowercase();
     let customer_managed = match kind.as_str() {
         "azurekeyvault" => true,
         "servicemanaged" => false,
-        _ => return Err(answer.bad(format!("protector type {kind:?} is not known"))),
+        _ => return Err(format!("protector type {kind:?} is not known")),
     };
     let name = wire.properties.server_key_name.unwrap_or_default();
-    let uri = match customer_managed {
-        true => key_uri(wire.properties.uri.as_deref(), &name, host).map_err(|why| answer.bad(why))?,
-        false => None,
-    };
+    let uri = if customer_managed { key_uri(wire.properties.uri.as_deref(), &name, host)? } else { None };
     Ok(Protector {
         customer_managed,
         uri,
@@ -234,7 +201,10 @@ fn parse_protector(answer: &Answer, host: &dyn Fn(&str) -> Option<VaultHost>) ->
     })
 }
 
-fn parse_linked_key(item: &Value, host: &dyn Fn(&str) -> Option<VaultHost>) -> Result<Option<LinkedKey>, String> {
+pub(super) fn parse_linked_key(
+    item: &Value,
+    host: &dyn Fn(&str) -> Option<VaultHost>,
+) -> Result<Option<LinkedKey>, String> {
     let wire: Named<WireKey> = shaped(item)?;
     let kinds = [wire.kind.as_deref(), wire.properties.server_key_type.as_deref(), Some(wire.name.as_str())];
     if kinds.into_iter().flatten().any(|kind| kind.eq_ignore_ascii_case("ServiceManaged")) {
@@ -243,61 +213,4 @@ fn parse_linked_key(item: &Value, host: &dyn Fn(&str) -> Option<VaultHost>) -> R
     let uri = key_uri(wire.properties.uri.as_deref(), &wire.name, host)?;
     let WireKey { creation_date, thumbprint, .. } = wire.properties;
     Ok(Some(LinkedKey { name: wire.name, uri, created: creation_date, thumbprint }))
-}
-
-#[derive(Deserialize)]
-struct WireDatabase {
-    name: String,
-    #[serde(default, deserialize_with = "tags")]
-    tags: BTreeMap<String, String>,
-    sku: Option<WireSku>,
-    properties: serde_json::Map<String, Value>,
-}
-
-#[derive(Deserialize)]
-struct WireSku {
-    name: String,
-    capacity: Option<i64>,
-}
-
-/// What Azure drops after the self-heal window (overview of customer-managed TDE), and what else is worth a comparison:
-/// the property and the name under which people see it.
-const SETTINGS: [(&str, &str); 11] = [
-    ("elasticPoolId", "elastic pool"),
-    ("failoverGroupId", "failover group"),
-    ("readScale", "read scale"),
-    ("autoPauseDelay", "auto-pause delay"),
-    ("minCapacity", "minimum capacity"),
-    ("zoneRedundant", "zone redundant"),
-    ("highAvailabilityReplicaCount", "high-availability replicas"),
-    ("requestedBackupStorageRedundancy", "backup storage redundancy"),
-    ("maintenanceConfigurationId", "maintenance configuration"),
-    ("licenseType", "licence"),
-    ("maxSizeBytes", "maximum size in bytes"),
-];
-
-fn parse_database(item: &Value) -> Result<Database, String> {
-    let wire: WireDatabase = shaped(item)?;
-    let status = wire.properties.get("status").and_then(Value::as_str).ok_or("a database has no status")?.to_owned();
-    let own_protector = match wire.properties.get("encryptionProtector") {
-        None | Some(Value::Null) => None,
-        Some(Value::String(uri)) if uri.is_empty() => None,
-        Some(Value::String(uri)) => Some(KeyUri::parse(uri).ok_or("a database's own protector is not a key URI")?),
-        Some(_) => return Err("a database's own protector is no text".to_owned()),
-    };
-    let mut settings = BTreeMap::new();
-    for (property, name) in SETTINGS {
-        let value = match wire.properties.get(property) {
-            None | Some(Value::Null) => continue,
-            Some(Value::String(text)) => text.clone(),
-            Some(other) => other.to_string(),
-        };
-        settings.insert(name.to_owned(), value);
-    }
-    if let Some(WireSku { name, capacity }) = wire.sku {
-        let capacity = capacity.map_or_else(String::new, |capacity| format!(", capacity {capacity}"));
-        settings.insert("service objective".to_owned(), format!("{name}{capacity}"));
-    }
-    settings.extend(wire.tags.into_iter().map(|(name, value)| (format!("tag {name}"), value)));
-    Ok(Database { name: wire.name, status, own_protector, settings })
 }

@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use crate::azure::error::AzureError;
 use crate::azure::operation::OperationUrl;
-use crate::azure::transport::{Answer, Azure, Plane, Request, encode_path};
+use crate::azure::request::{Answer, Plane, Request, encode_path};
+use crate::azure::transport::Azure;
 use crate::domain::key_uri::VaultHost;
 
 /// A change, complete and not sent. Made by the functions named after what they do (`PreparedWrite::recover_vault` …),
