@@ -110,7 +110,7 @@ fn banner(message: &Message, degree: Degree) -> Value {
         "style": style,
         "bleed": true,
         "items": [
-            {"type": "TextBlock", "text": message.banner, "weight": "Bolder", "style": "heading", "wrap": true},
+            {"type": "TextBlock", "text": message.banner, "weight": "Bolder", "size": "Default", "style": "heading", "wrap": true},
             headline,
             rich(&message.meaning, degree),
         ],
@@ -153,7 +153,8 @@ fn row(word: &str, color: &str, width: &str, line: &Line, degree: Degree) -> Val
 }
 
 fn heading(title: &'static str) -> Value {
-    json!({"type": "TextBlock", "text": title, "weight": "Bolder", "style": "heading", "spacing": "Large", "wrap": true})
+    json!({"type": "TextBlock", "text": title, "weight": "Bolder", "size": "Default", "style": "heading",
+        "spacing": "Large", "wrap": true})
 }
 
 fn fact(label: &'static str, line: &Line, degree: Degree) -> Value {
@@ -202,7 +203,10 @@ fn fallback(message: &Message) -> String {
 fn actions(message: &Message, links: &Links, details: bool) -> Vec<Value> {
     /// One more than this does not fit on a phone.
     const BUTTONS: usize = 4;
+    /// A longer address is no use to anybody and would take the room of the text.
+    const LONGEST: usize = 1500;
     let open = message.links.iter().filter_map(|link| Some((link.title(), links.url(link)?)));
+    let open = open.filter(|(_, url)| url.len() <= LONGEST);
     let mut actions: Vec<Value> = open
         .take(BUTTONS - usize::from(details))
         .map(|(title, url)| json!({"type": "Action.OpenUrl", "title": title, "url": url}))

@@ -142,6 +142,14 @@ mod tests {
         Webhook::new("hook", url, &[Secret::new(secret)], WebhookOptions::default(), Clock::system())
     }
 
+    /// The example of the Standard Webhooks reference libraries.
+    #[test]
+    fn signs_as_others_do() {
+        let key = SigningKey::read(&Secret::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")).unwrap();
+        let signed = key.sign(b"msg_p5jXN8AQM9LWM0D4loKWxJek.1614265330.{\"test\": 2432232314}");
+        assert_eq!(signed.as_deref(), Some("v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="));
+    }
+
     #[test]
     fn takes_only_secrets_that_are_strong_enough() {
         assert!(with(&format!("whsec_{}", STANDARD.encode([7; 24]))).is_ok());

@@ -1,10 +1,12 @@
 //! Whom it hits: databases and servers in few words, however many they are.
 
+use std::collections::BTreeMap;
+
 use crate::domain::diagnosis::{Cause, DatabaseRef};
 use crate::domain::incident::Phase;
 use crate::domain::notice::Notice;
 use crate::domain::resource_id::ResourceId;
-use crate::notify::texts::words::{Line, count, list};
+use crate::notify::texts::words::{Line, clean, count, list};
 
 /// Up to so many databases of one server are named; of more, only the number is told.
 const NAMED: usize = 3;
@@ -89,22 +91,23 @@ pub fn impact(notice: &Notice) -> Line {
     Line::of(format!("Azure is refusing every connection to {which}."))
 }
 
-/// The names of the databases, where the subject only counts them: down ones first.
+/// The databases, where the subject only counts them: by name and down ones first on one server, else how many on each.
 #[must_use]
 pub fn names(notice: &Notice, most: usize) -> Option<Line> {
-    let counted_only = notice.databases.len() > NAMED || notice.servers.len() > 1;
-    if notice.databases.is_empty() || !counted_only {
+    let several_servers = notice.servers.len() > 1;
+    if notice.databases.is_empty() || (notice.databases.len() <= NAMED && !several_servers) {
         return None;
     }
-    let several_servers = notice.servers.len() > 1;
+    if several_servers {
+        let mut by_server: BTreeMap<&ResourceId, usize> = BTreeMap::new();
+        notice.databases.iter().for_each(|database| *by_server.entry(&database.server).or_default() += 1);
+        let counts: Vec<String> =
+            by_server.iter().map(|(server, number)| format!("{number} on {}", clean(server.name(), 40))).collect();
+        let more = counts.len() > most;
+        return Some(list(&counts, most).say(if more { " servers" } else { "" }));
+    }
     let rest = notice.databases.iter().filter(|database| !notice.down.contains(database));
-    let ordered = notice.down.iter().chain(rest);
-    let names: Vec<String> = ordered
-        .map(|database| {
-            let server = database.server.name();
-            if several_servers { format!("{} on {server}", database.name) } else { database.name.clone() }
-        })
-        .collect();
+    let names: Vec<&str> = notice.down.iter().chain(rest).map(|database| database.name.as_str()).collect();
     Some(list(&names, most))
 }
 

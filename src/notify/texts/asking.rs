@@ -3,9 +3,9 @@
 use crate::domain::notice::Notice;
 use crate::domain::plan::Plan;
 use crate::notify::texts::changes::{others, plan_sentence, undo, untouched};
-use crate::notify::texts::clocks::{clock, next_message, restore_before};
+use crate::notify::texts::clocks::{clock, next_message};
 use crate::notify::texts::message::{Part, Section};
-use crate::notify::texts::opening::{by_hand_parts, cause, exactly, gates, reason};
+use crate::notify::texts::opening::{by_hand_parts, cause, deadline, exactly, gates, reason};
 use crate::notify::texts::words::Line;
 
 fn plan(notice: &Notice) -> Option<&Plan> {
@@ -36,7 +36,7 @@ pub(super) fn approval(notice: &Notice) -> (Vec<Section>, Line) {
         Some(why) => facts.push(Part::Fact("Why you are asked", why)),
         None => facts.extend(reason("Why you are asked", notice)),
     }
-    facts.push(Part::Fact("Restore key access before", restore_before(notice)));
+    facts.extend(deadline(notice));
     let mut sections = vec![Section::untitled(facts)];
     if let Some(plan) = plan(notice) {
         let mut change = exactly(plan);
@@ -44,7 +44,7 @@ pub(super) fn approval(notice: &Notice) -> (Vec<Section>, Line) {
         change.push(Part::Fact("Who else feels it", Line::of(others(plan.remedy))));
         change.push(Part::Fact("To undo", Line::of(undo(plan.remedy))));
         sections.push(Section::titled("Exactly this will change", change));
-        sections.extend((!notice.gates.is_empty()).then(|| gates(notice)));
+        sections.extend((!notice.gates.is_empty()).then(|| gates("Before you approve", notice)));
         sections.push(Section::titled("Your decision", decide(notice, plan)));
     }
     (sections, unanswered(notice).join(next_message(notice)))
@@ -61,8 +61,8 @@ fn unanswered(notice: &Notice) -> Line {
     }
 }
 
-pub(super) fn deadline(notice: &Notice) -> (Vec<Section>, Line) {
-    let mut facts = vec![Part::Fact("Restore key access before", restore_before(notice))];
+pub(super) fn window_ends(notice: &Notice) -> (Vec<Section>, Line) {
+    let mut facts: Vec<Part> = deadline(notice).into_iter().collect();
     facts.extend(cause(notice));
     let asked = notice.approval.as_ref().filter(|approval| approval.decision.is_none());
     facts.extend(asked.map(|approval| {
@@ -71,16 +71,17 @@ pub(super) fn deadline(notice: &Notice) -> (Vec<Section>, Line) {
     }));
     facts.extend(reason("What blocks it", notice).filter(|_| asked.is_none()));
     let mut sections = vec![Section::untitled(facts)];
-    sections.extend((!notice.gates.is_empty()).then(|| gates(notice)));
+    sections.extend((!notice.gates.is_empty()).then(|| gates("In the way", notice)));
     match (asked, plan(notice)) {
         (Some(_), Some(plan)) => {
             let mut parts = vec![Part::Step(1, Line::of("Approve it: ").join(plan_sentence(plan)))];
             parts.extend(decide(notice, plan).into_iter().skip(1).take(1));
             parts.push(Part::Step(2, Line::of("Or do it by hand:")));
-            parts.extend(by_hand_parts(notice).into_iter().filter(|part| matches!(part, Part::Command(_))));
+            parts.extend(by_hand_parts(notice, 1).into_iter().filter(|part| matches!(part, Part::Command(_))));
             sections.push(Section::titled("Two ways out", parts));
         }
-        _ => sections.push(Section::titled("To repair it by hand", by_hand_parts(notice))),
+        _ => sections.push(Section::titled("To repair it by hand", by_hand_parts(notice, 1))),
     }
-    (sections, next_message(notice))
+    let next = "After the window Keymend re-validates as soon as the key can be used, and reports what was lost. ";
+    (sections, Line::of(next).join(next_message(notice)))
 }

@@ -2,7 +2,7 @@
 
 use crate::domain::diagnosis::Cause;
 use crate::domain::notice::Notice;
-use crate::domain::remedy::{CRYPTO_SERVICE_ENCRYPTION_USER, Change};
+use crate::domain::remedy::{CRYPTO_SERVICE_ENCRYPTION_USER, Change, Remedy};
 use crate::domain::resource_id::ResourceId;
 use crate::notify::texts::changes::change_sentence;
 use crate::notify::texts::words::Line;
@@ -28,14 +28,20 @@ pub fn steps(notice: &Notice) -> Vec<Step> {
         .take(SHOWN)
         .map(|change| Step { words: change_sentence(change), command: command(change) })
         .collect();
-    if planned.len() > SHOWN {
-        let words = Line::of(format!(
-            "The same for {} more (`keymend incidents show {}`)",
-            planned.len() - SHOWN,
-            notice.incident
-        ));
+    let all: usize = planned.iter().map(|change| change.subjects().len()).sum();
+    let rest = all.saturating_sub(steps.len());
+    if rest > 0 {
+        let words =
+            Line::of(format!("The same for {rest} more (keymend incidents show {} lists them)", notice.incident));
         steps.push(Step { words, command: None });
     }
+    steps.extend(
+        notice
+            .plan
+            .as_ref()
+            .and_then(|plan| follow_up(plan.remedy))
+            .map(|words| Step { words: Line::of(words), command: None }),
+    );
     if steps.is_empty() {
         let words = without_plan(notice.cause.unwrap_or(Cause::Undetermined));
         steps.push(Step { words: Line::of(words), command: None });
@@ -43,8 +49,20 @@ pub fn steps(notice: &Notice) -> Vec<Step> {
     steps
 }
 
+/// What has to follow a remedy before the key can be used again.
+#[must_use]
+pub const fn follow_up(remedy: Remedy) -> Option<&'static str> {
+    match remedy {
+        Remedy::RecoverVault => Some(
+            "Where the vault uses role assignments, grant the servers theirs on the key again: they do not come back",
+        ),
+        Remedy::AssignIdentity => Some("Grant the new identity get, wrapKey and unwrapKey on the key"),
+        _ => None,
+    }
+}
+
 /// Quotes one argument for a POSIX shell.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
         text.to_owned()

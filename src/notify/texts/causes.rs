@@ -118,7 +118,6 @@ pub fn cause_clause(cause: Cause, resource: &str) -> Line {
 const fn consequence(cause: Cause) -> &'static str {
     match cause {
         Cause::IdentityMissing | Cause::IdentityDeleted => "Without it the server cannot sign in to the key vault.",
-        Cause::VaultDeleted => "Its keys are out of reach for every server that uses them.",
         Cause::VaultAbsent => {
             "It was purged, or is in a subscription that Keymend may not read; neither ARM nor the list of deleted \
              vaults knows it."
@@ -167,6 +166,16 @@ pub fn cause_sentence(cause: Cause, resource: &str, servers: &[ResourceId]) -> L
     match consequence(cause) {
         "" => line,
         more => line.say(" ").say(more),
+    }
+}
+
+/// What was wrong, after it was put right: `key vault deleted (key vault contoso-kv), since 02:03 UTC`.
+#[must_use]
+pub fn finding_in_retrospect(finding: &Finding, seen_at: Timestamp) -> Line {
+    let line = Line::of(cause_name(finding.cause)).say(" (").join(resource_words(&finding.resource)).say(")");
+    match finding.since {
+        Some(since) => line.say(format!(", since {}", clock(since, seen_at))),
+        None => line,
     }
 }
 

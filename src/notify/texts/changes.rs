@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::domain::plan::Plan;
 use crate::domain::remedy::{CRYPTO_SERVICE_ENCRYPTION_USER, Change, GrantTo, Remedy};
+use crate::domain::resource_id::ResourceId;
 use crate::notify::texts::causes::resource_words;
 use crate::notify::texts::clocks::date_and_clock;
 use crate::notify::texts::words::{Line, count};
@@ -19,7 +20,7 @@ pub struct BeforeAfter {
     pub after: String,
 }
 
-fn vault_words(id: &crate::domain::resource_id::ResourceId) -> Line {
+fn vault_words(id: &ResourceId) -> Line {
     Line::of("key vault ").name(id.name())
 }
 
@@ -89,6 +90,28 @@ pub fn done_sentence(change: &Change) -> Line {
         line = line.say(text);
     }
     line
+}
+
+/// What changes of one kind did, for a headline: `key vault contoso-kv recovered`. `many` is how many there were.
+#[must_use]
+pub fn done_in_short(change: &Change, many: usize) -> Line {
+    let on = |server: &ResourceId| match many {
+        0 | 1 => Line::default().name(server.name()),
+        _ => Line::of(format!("{many} servers")),
+    };
+    match change {
+        Change::AssignIdentity { server, .. } => Line::of("identity given to ").join(on(server)),
+        Change::AddAccessPolicy { vault, .. } => Line::of("key permissions granted on ").join(vault_words(vault)),
+        Change::AssignRole { key, grant, .. } => {
+            Line::of("role on key ").name(key).say(" granted to ").join(on(&grant.server))
+        }
+        Change::RecoverVault { vault, .. } => vault_words(vault).say(" recovered"),
+        Change::RecoverKey { key } => Line::of("key ").name(&key.key).say(" recovered"),
+        Change::EnableKey { key } => Line::of("key ").name(&key.key).say(" enabled"),
+        Change::ExtendExpiry { key, .. } => Line::of("expiry of key ").name(&key.key).say(" extended"),
+        Change::TrustedServicesBypass { vault, .. } => Line::of("trusted services let into ").join(vault_words(vault)),
+        Change::Revalidate { server } => Line::of("re-validation started on ").join(on(server)),
+    }
 }
 
 /// A whole plan as one request: changes of one kind on many servers are counted, not listed.

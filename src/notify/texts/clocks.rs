@@ -3,6 +3,7 @@
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 
+use crate::clock::add;
 use crate::domain::notice::Notice;
 use crate::notify::texts::words::Line;
 
@@ -78,6 +79,14 @@ pub fn restore_before(notice: &Notice) -> Line {
         None if notice.restore_before > notice.at => Line::of("over: Azure says so"),
         None => Line::of(format!("over since {end} ({rule} rule of Azure SQL)")),
     }
+}
+
+/// Until when Azure SQL bears a vault that cannot be reached, as opposed to one that refuses: 24 hours (Microsoft,
+/// "Transparent data encryption with customer-managed key", inaccessible protector).
+#[must_use]
+pub fn outage_buffer(notice: &Notice) -> Line {
+    let end = add(notice.lost_at, SignedDuration::from_hours(24));
+    Line::of(clock(end, notice.at)).say(" (24 hours for an outage or a network fault)")
 }
 
 /// When the next message comes, as a sentence; nothing once the incident has ended.

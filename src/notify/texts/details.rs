@@ -30,7 +30,7 @@ fn proof(notice: &Notice) -> Section {
     let findings = notice.diagnosis.iter().flat_map(|diagnosis| &diagnosis.findings);
     let said = findings.flat_map(|finding| &finding.proof).take(SHOWN);
     let mut parts: Vec<Part> =
-        said.map(|proof| Part::Text(Line::default().strong(&proof.probe).say(":  ").quote(&proof.said))).collect();
+        said.map(|proof| Part::Text(Line::default().strong(&proof.probe).say(": ").quote(&proof.said))).collect();
     let unknowns = notice.diagnosis.iter().flat_map(|diagnosis| &diagnosis.unknowns).take(SHOWN);
     parts.extend(unknowns.map(|unknown| Part::Fact("Not known", Line::default().quote(unknown))));
     Section::titled("How we know", parts)
@@ -52,7 +52,7 @@ fn correlations(notice: &Notice) -> Section {
 fn timeline(notice: &Notice) -> Section {
     let skipped = notice.timeline.len().saturating_sub(2 * SHOWN);
     let line = |entry: &crate::domain::incident::Entry| {
-        Part::Text(Line::of(clock(entry.at, notice.at)).say("  ").quote(&entry.text).cut(220))
+        Part::Text(Line::of(clock(entry.at, notice.at)).say(" ").quote(&entry.text).cut(220))
     };
     let mut parts: Vec<Part> = notice.timeline.iter().take(SHOWN).map(line).collect();
     if skipped > 0 {

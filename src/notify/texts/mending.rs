@@ -1,16 +1,16 @@
 //! The messages about what was done: a change made, and re-validation after the window.
 
-use crate::domain::incident::{Attempt, AttemptOutcome};
+use crate::domain::incident::{Attempt, AttemptOutcome, Phase};
 use crate::domain::notice::{LostSetting, Notice};
 use crate::domain::remedy::Remedy;
 use crate::notify::texts::changes::{change_sentence, done_sentence};
 use crate::notify::texts::clocks::{clock, next_message, restore_before, since};
 use crate::notify::texts::message::{Mark, Part, Section};
-use crate::notify::texts::opening::{cause, reason};
+use crate::notify::texts::opening::{cause, deadline, reason};
 use crate::notify::texts::phases::last_attempts;
 use crate::notify::texts::words::Line;
 
-/// So many changes are told one by one.
+/// Up to so many changes are told one by one; of more, half as many.
 const SHOWN: usize = 4;
 
 /// How one change went, and what became of what.
@@ -33,7 +33,7 @@ fn attempt(attempt: &Attempt, notice: &Notice) -> Vec<Part> {
     };
     let mut parts = vec![Part::Marked(mark, line)];
     for (property, before, after) in attempt.before_after.iter().take(3) {
-        let line = Line::default().name(property).say(":  ").code(before).say("  →  ").code(after);
+        let line = Line::default().name(property).say(": ").code(before).say(" → ").code(after);
         parts.push(Part::Text(line));
     }
     parts
@@ -43,16 +43,17 @@ fn attempt(attempt: &Attempt, notice: &Notice) -> Vec<Part> {
 pub(super) fn attempts(which: &[&Attempt], notice: &Notice) -> Vec<Part> {
     let mut ordered = which.to_vec();
     ordered.sort_by_key(|attempt| !matches!(attempt.outcome, Some(AttemptOutcome::Failed { .. })));
-    let mut parts: Vec<Part> = ordered.iter().take(SHOWN).flat_map(|it| attempt(it, notice)).collect();
-    if ordered.len() > SHOWN {
-        parts.push(Part::Text(Line::of(format!("and {} more of this kind", ordered.len() - SHOWN))));
+    let shown = if ordered.len() > SHOWN { SHOWN / 2 } else { SHOWN };
+    let mut parts: Vec<Part> = ordered.iter().take(shown).flat_map(|it| attempt(it, notice)).collect();
+    if ordered.len() > shown {
+        parts.push(Part::Text(Line::of(format!("and {} more changes", ordered.len() - shown))));
     }
     parts
 }
 
 pub(super) fn change_made(notice: &Notice) -> (Vec<Section>, Line) {
     let mut facts = cause(notice);
-    facts.push(Part::Fact("Restore key access before", restore_before(notice)));
+    facts.extend(deadline(notice));
     facts.extend(reason("Note", notice));
     let next = if notice.window_over {
         "When the key can be used again, Keymend re-validates it on every server and checks that the databases are back. "
@@ -71,7 +72,7 @@ pub(super) fn lost(settings: &[LostSetting]) -> Vec<Part> {
     let line = |lost: &LostSetting| {
         Line::default()
             .strong(format!("{} of {} on {}", lost.setting, lost.database.name, lost.database.server.name()))
-            .say(":  was ")
+            .say(": was ")
             .code(&lost.before)
             .say(", is ")
             .code(if lost.now.is_empty() { "none" } else { &lost.now })
@@ -109,5 +110,10 @@ pub(super) fn window_over(notice: &Notice) -> (Vec<Section>, Line) {
         lost(&notice.lost_settings)
     };
     let sections = vec![Section::untitled(facts), Section::titled("To set up again afterwards", parts)];
-    (sections, Line::of("Keymend re-validates as soon as the key can be used, and checks. ").join(next_message(notice)))
+    let next = if matches!(notice.phase, Phase::Revalidating | Phase::Verifying) {
+        "The key can be used again and Keymend re-validates it on every server, then checks that the databases are back. "
+    } else {
+        "The key cannot be used yet: the repair comes first, then Keymend re-validates. "
+    };
+    (sections, Line::of(next).join(next_message(notice)))
 }

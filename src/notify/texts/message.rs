@@ -82,13 +82,13 @@ pub enum Link {
 }
 
 impl Link {
-    /// The button's words: the first one carries the meaning, since phones cut the rest.
+    /// The button's words: short, since phones cut what is longer.
     #[must_use]
     pub const fn title(&self) -> &'static str {
         match self {
-            Self::Database(_) => "Database in portal",
-            Self::Server(_) => "Server in portal",
-            Self::Vault(_) => "Vault in portal",
+            Self::Database(_) => "Database",
+            Self::Server(_) => "Server",
+            Self::Vault(_) => "Vault",
             Self::Runbook => "Runbook",
         }
     }

@@ -54,7 +54,7 @@ pub fn message(notice: &Notice) -> Message {
         Situation::Diagnosed => opening::diagnosed(notice),
         Situation::ApprovalAsked => asking::approval(notice),
         Situation::ChangeMade => mending::change_made(notice),
-        Situation::DeadlineNear => asking::deadline(notice),
+        Situation::DeadlineNear => asking::window_ends(notice),
         Situation::WindowOver => mending::window_over(notice),
         Situation::Resolved => ending::resolved(notice),
         Situation::Escalated => person::escalated(notice),

@@ -1,15 +1,15 @@
 //! The message that calls a person: why automation stopped, what was tried, what to do by hand.
 
-use crate::domain::diagnosis::Cause;
 use crate::domain::evidence::MissingRight;
 use crate::domain::incident::{Attempt, AttemptOutcome};
 use crate::domain::notice::Notice;
 use crate::domain::plan::NeedsPerson;
-use crate::notify::texts::clocks::{clock, next_message, restore_before};
-use crate::notify::texts::gates::person_advice;
+use crate::notify::texts::by_hand;
+use crate::notify::texts::clocks::{clock, next_message};
+use crate::notify::texts::gates::{gate_advice, person_advice};
 use crate::notify::texts::mending::attempts;
 use crate::notify::texts::message::{Part, Section};
-use crate::notify::texts::opening::{by_hand_parts, cause, gates, reason};
+use crate::notify::texts::opening::{by_hand_parts, cause, deadline, gates, reason, unknowns};
 use crate::notify::texts::rights::{right_for, right_sentence, role_for};
 use crate::notify::texts::words::Line;
 
@@ -33,35 +33,34 @@ pub fn missing_rights(notice: &Notice) -> Vec<MissingRight> {
     rights
 }
 
-/// The missing rights, and how to grant the first.
-fn rights(notice: &Notice) -> Option<Section> {
-    const SHOWN: usize = 5;
-    let rights = missing_rights(notice);
-    let concerned = matches!(notice.needs_person, Some(NeedsPerson::MissingRight | NeedsPerson::Undetermined));
-    if rights.is_empty() || !concerned {
-        return None;
+/// The missing rights, where they are why a person is needed.
+fn rights(notice: &Notice) -> Vec<MissingRight> {
+    match notice.needs_person {
+        Some(NeedsPerson::MissingRight | NeedsPerson::Undetermined) => missing_rights(notice),
+        _ => Vec::new(),
     }
+}
+
+fn lacking(rights: &[MissingRight]) -> Vec<Part> {
+    const SHOWN: usize = 5;
     let mut parts: Vec<Part> = rights.iter().take(SHOWN).map(|right| Part::Text(right_sentence(right))).collect();
     if rights.len() > SHOWN {
         parts.push(Part::Text(Line::of(format!("and {} more", rights.len() - SHOWN))));
     }
-    let grant = rights.first().and_then(|right| {
+    parts
+}
+
+/// The command that grants the first missing right that a built-in role holds.
+fn grant(rights: &[MissingRight]) -> Option<Part> {
+    let command = rights.iter().find_map(|right| {
         let role = role_for(&right.action).filter(|_| right.scope.starts_with('/'))?;
         Some(format!(
             "az role assignment create --assignee-object-id <object id of Keymend's identity> \
-             --assignee-principal-type ServicePrincipal --role '{role}' --scope '{}'",
-            right.scope.replace('\'', "'\\''")
+             --assignee-principal-type ServicePrincipal --role '{role}' --scope {}",
+            by_hand::quoted(&right.scope)
         ))
     });
-    parts.extend(grant.map(|command| Part::Command(Line::default().code(command))));
-    Some(Section::titled("Keymend lacks", parts))
-}
-
-fn unknowns(notice: &Notice) -> Option<Section> {
-    let unknown = notice.diagnosis.as_ref().map_or(&[][..], |diagnosis| &diagnosis.unknowns);
-    let parts: Vec<Part> = unknown.iter().take(5).map(|text| Part::Text(Line::default().quote(text))).collect();
-    (!parts.is_empty() && notice.cause == Some(Cause::Undetermined))
-        .then(|| Section::titled("What could not be told", parts))
+    command.map(|command| Part::Command(Line::default().code(command)))
 }
 
 fn rejected(notice: &Notice) -> Option<Part> {
@@ -74,23 +73,38 @@ pub(super) fn escalated(notice: &Notice) -> (Vec<Section>, Line) {
     let mut facts: Vec<Part> = reason("Why automation stopped", notice).into_iter().collect();
     facts.extend(rejected(notice));
     facts.extend(cause(notice));
-    facts.push(Part::Fact("Restore key access before", restore_before(notice)));
-    let mut sections = vec![Section::untitled(facts)];
-    sections.extend((!notice.gates.is_empty()).then(|| gates(notice)));
-    sections.extend(unknowns(notice));
-    sections.extend(rights(notice));
-    let tried: Vec<&Attempt> = notice.attempts.iter().collect();
-    if !tried.is_empty() {
-        sections.push(Section::titled("Tried", attempts(&tried, notice)));
+    facts.extend(deadline(notice));
+    let rights = rights(notice);
+    let mut todo: Vec<Part> = Vec::new();
+    if let Some(command) = grant(&rights) {
+        todo.push(Part::Step(1, Line::of("Grant what is lacking; Keymend then goes on by itself:")));
+        todo.push(command);
+        todo.push(Part::Text(Line::of("Or without Keymend:")));
+        todo.extend(by_hand_parts(notice, 2));
+    } else {
+        todo.push(Part::Text(Line::of(advice(notice))));
+        todo.extend(by_hand_parts(notice, 1));
     }
-    let advice = notice.needs_person.map_or("", person_advice);
-    let mut todo = vec![Part::Text(Line::of(advice))];
-    todo.extend(by_hand_parts(notice));
+    let tried: Vec<&Attempt> = notice.attempts.iter().collect();
+    let mut sections = vec![Section::untitled(facts)];
+    sections.extend((!notice.gates.is_empty()).then(|| gates("In the way", notice)));
+    sections.extend(unknowns(notice));
+    sections.push(Section::titled("Keymend lacks", lacking(&rights)));
     sections.push(Section::titled("Do this", todo));
-    let close = format!("keymend incidents close {}", notice.incident);
-    let next = Line::of("Keymend goes on watching: when the cause is gone it goes on by itself and reports. If it is to stay as it is, run ")
-        .code(close)
-        .say(". ")
-        .join(next_message(notice));
-    (sections, next)
+    sections.push(Section::titled("Tried", attempts(&tried, notice)));
+    sections.retain(|section| !section.parts.is_empty());
+    let next = Line::of(
+        "Keymend keeps watching. When the cause is gone it goes on by itself and reports. To end this incident instead: ",
+    );
+    (sections, next.code(format!("keymend incidents close {}", notice.incident)).say(". ").join(next_message(notice)))
+}
+
+/// What to do about the reason, before the repair by hand.
+fn advice(notice: &Notice) -> &'static str {
+    let hard = notice.gates.iter().find(|hit| hit.hard).or(notice.gates.first());
+    match (notice.needs_person, hard) {
+        (Some(NeedsPerson::Gate), Some(hit)) => gate_advice(hit.gate),
+        (Some(reason), _) => person_advice(reason),
+        (None, _) => "Repair it by hand:",
+    }
 }

@@ -3,11 +3,12 @@
 use crate::domain::diagnosis::Cause;
 use crate::domain::incident::{Attempt, AttemptOutcome, Phase};
 use crate::domain::notice::{Notice, Situation};
+use crate::domain::plan::NeedsPerson;
 use crate::notify::texts::affected::{Subject, impact, subject};
 use crate::notify::texts::causes::cause_clause;
-use crate::notify::texts::changes::{done_sentence, plan_sentence};
+use crate::notify::texts::changes::{done_in_short, plan_sentence};
 use crate::notify::texts::clocks::{clock, left, length};
-use crate::notify::texts::gates::person_words;
+use crate::notify::texts::gates::{gate_name, person_words};
 use crate::notify::texts::words::{Line, count};
 
 /// How urgent a message looks. Never the only carrier of its meaning: the phase is in words too.
@@ -66,6 +67,9 @@ pub fn banner(notice: &Notice) -> String {
             "KEY ACCESS AT RISK, NO DATABASE DOWN YET".to_owned()
         }
         Situation::Diagnosed if notice.cause == Some(Cause::Undetermined) => "CAUSE NOT CLEAR YET".to_owned(),
+        Situation::Diagnosed if notice.cause == Some(Cause::StillInaccessible) => {
+            "KEY ACCESS IS BACK, DATABASES NOT YET".to_owned()
+        }
         Situation::ApprovalAsked => match &notice.approval {
             Some(approval) if approval.answer_by > notice.at => {
                 format!("{words} by {}", clock(approval.answer_by, notice.at))
@@ -113,7 +117,7 @@ pub fn headline(notice: &Notice) -> Line {
         }
         Situation::Diagnosed | Situation::ObservedOnly => about(cause_of(notice)),
         Situation::ApprovalAsked => match &notice.plan {
-            Some(plan) => plan_sentence(plan).say(", for ").join(it.line).say("?"),
+            Some(plan) => plan_sentence(plan).say(" for ").join(it.line).say("?"),
             None => about(Line::of("a repair needs your approval")),
         },
         Situation::ChangeMade => about(made(notice)),
@@ -121,10 +125,23 @@ pub fn headline(notice: &Notice) -> Line {
             Some(left) => Line::of(format!("{} left to heal without losing settings", length(left))),
             None => Line::of("no time left to heal by itself"),
         }),
-        Situation::WindowOver => it.line.clone().say(it.pick(" does", " do")).say(" not come back by itself any more"),
+        Situation::WindowOver => {
+            let verb = it.pick(" does not come back by itself any more", " do not come back by themselves any more");
+            it.line.clone().say(verb)
+        }
         Situation::Resolved => back(notice, &it),
         Situation::RecoveredWithoutUs => back(notice, &it).say(", and Keymend changed nothing"),
-        Situation::Escalated => about(Line::of(notice.needs_person.map_or("a person is needed", person_words))),
+        Situation::Escalated => about(stopped(notice)),
+    }
+}
+
+/// Why automation stopped; a gate by its name.
+fn stopped(notice: &Notice) -> Line {
+    let hit = notice.gates.iter().find(|hit| hit.hard).or(notice.gates.first());
+    match (notice.needs_person, hit) {
+        (Some(NeedsPerson::Gate), Some(hit)) => Line::of(format!("the repair is on hold ({})", gate_name(hit.gate))),
+        (Some(reason), _) => Line::of(person_words(reason)),
+        (None, _) => Line::of("a person is needed"),
     }
 }
 
@@ -137,25 +154,20 @@ fn back(notice: &Notice, it: &Subject) -> Line {
     it.line.clone().say(verb)
 }
 
-/// What the last plan did: one change in words, of many the first and how many.
+/// What the last plan did.
 fn made(notice: &Notice) -> Line {
-    let last = last_attempts(notice);
     let took = |attempt: &&&Attempt| matches!(attempt.outcome, Some(AttemptOutcome::Made { .. }));
+    let last = last_attempts(notice);
     let made: Vec<&&Attempt> = last.iter().filter(took).collect();
-    match made.as_slice() {
-        [] => Line::of("a change was made"),
-        [one] => done_sentence(&one.change),
-        [first, ..] => {
-            let more = count(made.len() - 1, "change", "changes");
-            done_sentence(&first.change).say(format!(", and {more} more of this kind"))
-        }
-    }
+    made.first().map_or_else(|| Line::of("a change was made"), |first| done_in_short(&first.change, made.len()))
 }
 
 /// One sentence on what it means.
 #[must_use]
 pub fn meaning(notice: &Notice) -> Line {
-    let window = left(notice).map(|left| format!(" {} of the self-heal window are left.", length(left)));
+    let broken = !matches!(notice.cause, Some(Cause::StillInaccessible | Cause::Healthy));
+    let window = left(notice).filter(|_| broken);
+    let window = window.map(|left| format!(" {} of the self-heal window are left.", length(left)));
     match notice.situation {
         Situation::FirstNotice | Situation::Diagnosed | Situation::ObservedOnly => impact(notice),
         Situation::ApprovalAsked => {

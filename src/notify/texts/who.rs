@@ -1,11 +1,16 @@
 //! Who made the breaking change, as far as the logs tell.
 
+use jiff::SignedDuration;
+
 use crate::domain::diagnosis::{Cause, Culprit};
 use crate::domain::evidence::CallerKind;
 use crate::domain::notice::Notice;
 use crate::notify::texts::causes::resource_words;
 use crate::notify::texts::clocks::clock;
 use crate::notify::texts::words::Line;
+
+/// After so long the Activity Log shows what happened (Microsoft, "Azure Monitor activity log": 3 to 20 minutes).
+const LOG_LAG: SignedDuration = SignedDuration::from_mins(30);
 
 /// An operation of the Activity Log as a verb; `None` where we have no words for it.
 #[must_use]
@@ -66,7 +71,11 @@ pub fn changed_by(notice: &Notice) -> Option<Line> {
         | Cause::PolicyMissing
         | Cause::RoleMissing
         | Cause::PermissionModelSwitched => {
-            "nobody could be named: the Activity Log shows no such change yet (it lags up to 20 minutes)"
+            if notice.at.duration_since(notice.lost_at) < LOG_LAG {
+                "nobody could be named: the Activity Log shows no such change yet (it lags up to 20 minutes)"
+            } else {
+                "nobody could be named: the Activity Log shows no such change"
+            }
         }
         _ => return None,
     }))
