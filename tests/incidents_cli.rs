@@ -281,7 +281,7 @@ async fn one_incident_is_shown_whole() {
         "ok      identity",
         "BROKEN  vault",
         "unknown key",
-        &format!("PLAN {}", code().to_uppercase()),
+        &format!("PLAN {}", code()),
         "Recover the deleted key vault contoso-kv",
         "->",
         "asks first",

@@ -39,7 +39,7 @@ impl Layout {
     /// The heading of a section.
     pub fn section(&mut self, heading: &str) {
         self.lines.push(String::new());
-        self.lines.push(Style::new().bold().apply_to(plain(heading).to_uppercase()).to_string());
+        self.lines.push(Style::new().bold().apply_to(plain(heading)).to_string());
     }
 
     /// Running text.

@@ -33,12 +33,12 @@ pub(super) fn page(incident: &Incident, now: Timestamp) -> String {
     let mut page = Layout::new();
     head(&mut page, incident, now);
     if let Some(diagnosis) = &incident.diagnosis {
-        cause(&mut page, diagnosis);
+        cause(&mut page, diagnosis, incident.end.is_none());
         checked(&mut page, diagnosis);
     }
     plan(&mut page, incident);
     if !incident.gates.is_empty() {
-        page.section("In the way");
+        page.section("IN THE WAY");
         for hit in &incident.gates {
             page.styled(if hit.hard { "stops it" } else { "asks first" }, &bad(), &gate_sentence(hit).to_string());
         }
@@ -113,10 +113,13 @@ fn window(incident: &Incident, now: Timestamp) -> String {
     }
 }
 
-fn cause(page: &mut Layout, diagnosis: &Diagnosis) {
-    page.section(&format!("Cause, as seen at {}", date_and_clock(diagnosis.at)));
-    for finding in &diagnosis.findings {
-        page.text(&finding_sentence(finding, diagnosis.at).to_string());
+/// The findings with their proof, and who did it. The head of an open incident has said the first finding already.
+fn cause(page: &mut Layout, diagnosis: &Diagnosis, first_was_said: bool) {
+    page.section(&format!("CAUSE, as seen at {}", date_and_clock(diagnosis.at)));
+    for (number, finding) in diagnosis.findings.iter().enumerate() {
+        if number > 0 || !first_was_said {
+            page.text(&finding_sentence(finding, diagnosis.at).to_string());
+        }
         for proof in &finding.proof {
             page.item(&proof.probe, &proof.said);
         }
@@ -142,7 +145,7 @@ fn checked(page: &mut Layout, diagnosis: &Diagnosis) {
     if diagnosis.checks.is_empty() {
         return;
     }
-    page.section("Checked");
+    page.section("CHECKED");
     for Check { link, state, said } in &diagnosis.checks {
         let (mark, style) = match state {
             LinkState::Ok => ("ok", good()),
@@ -159,8 +162,10 @@ fn plan(page: &mut Layout, incident: &Incident) {
     let asked = incident.approval.as_ref().map(|approval| &approval.plan);
     let told = || incident.notices.iter().rev().find_map(|notice| notice.plan.as_ref());
     let Some(plan) = asked.or_else(told) else { return };
-    page.section(&format!("Plan {}", plan.code()));
-    page.text(&plan_sentence(plan).to_string());
+    page.section(&format!("PLAN {}", plan.code()));
+    if plan.changes.len() != 1 {
+        page.text(&plan_sentence(plan).to_string());
+    }
     steps(page, plan);
 }
 
@@ -171,13 +176,13 @@ fn steps(page: &mut Layout, plan: &Plan) {
             page.under(&format!("{}: {} -> {}", step.property, step.before, step.after));
         }
         if let Some(line) = untouched(change) {
-            page.under(&line.to_string());
+            page.under(&format!("left as it is: {line}"));
         }
     }
 }
 
 fn question(page: &mut Layout, incident: &Incident, approval: &Approval, now: Timestamp) {
-    page.section("Approval");
+    page.section("APPROVAL");
     page.item("asked", &format!("{}, because {}", since(approval.asked_at, now), approval.why));
     if let Some(decision) = &approval.decision {
         let what = if decision.approved { "approved" } else { "rejected" };
@@ -199,7 +204,7 @@ fn attempts(page: &mut Layout, attempts: &[Attempt]) {
     if attempts.is_empty() {
         return;
     }
-    page.section("Changes");
+    page.section("CHANGES");
     for attempt in attempts {
         let (mark, style, text) = outcome(attempt);
         page.styled(&format!("{}. {mark}", attempt.number), &style, &text);
@@ -239,7 +244,7 @@ fn databases(page: &mut Layout, incident: &Incident) {
     if incident.members.is_empty() {
         return;
     }
-    page.section("Databases");
+    page.section("DATABASES");
     for member in incident.members.values() {
         page.item(member.server.name(), &names(member));
     }
@@ -262,7 +267,7 @@ fn names(member: &Member) -> String {
 
 fn told(page: &mut Layout, incident: &Incident) {
     let Some(last) = incident.notices.last() else { return };
-    page.section("Told");
+    page.section("TOLD");
     let situation = serde_json::to_value(last.situation).unwrap_or_default();
     let words = situation.as_str().unwrap_or_default().replace('_', " ");
     let count = incident.notices.len();
@@ -274,7 +279,7 @@ fn story(page: &mut Layout, incident: &Incident) {
     if incident.timeline.is_empty() {
         return;
     }
-    page.section("Timeline (UTC)");
+    page.section("TIMELINE (UTC)");
     let mut day = None;
     for entry in &incident.timeline {
         let time = entry.at.strftime("%H:%M:%S").to_string();

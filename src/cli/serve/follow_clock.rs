@@ -11,7 +11,7 @@ use crate::settings::Settings;
 use crate::store::{self, Store};
 
 /// How long a simulated cloud that is just being started is waited for.
-const TRIES: u32 = 40;
+const PATIENCE: Duration = Duration::from_secs(15);
 const BETWEEN: Duration = Duration::from_millis(250);
 
 /// The kind under which the clock in use is kept as a fact.
@@ -39,9 +39,10 @@ pub(super) async fn clock(settings: &Settings) -> anyhow::Result<Clock> {
         return Ok(Clock::system());
     }
     let address = settings.azure.endpoints.arm().join("sim/clock").context("the address of the simulated clock")?;
-    let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build()?;
+    let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(3)).build()?;
     let mut last = anyhow!("it was not asked");
-    for _ in 0..TRIES {
+    let began = tokio::time::Instant::now();
+    while began.elapsed() < PATIENCE {
         let asked = tokio::time::Instant::now();
         let answer =
             async { http.get(address.clone()).send().await?.error_for_status()?.json::<SimulatedTime>().await };
