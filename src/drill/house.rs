@@ -55,7 +55,8 @@ impl House {
 /// # Errors
 /// If the store cannot be made or loopback not listened on.
 pub async fn build(policy: &Policy, cloud: &str, token: &str, folder: &Path, clock: &Clock) -> anyhow::Result<House> {
-    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&folder.join("keymend.db")).context("cannot make the store")?);
+    let store: Arc<dyn Store> =
+        Arc::new(SqliteStore::open(&folder.join("keymend.db")).context("cannot make the store")?);
     let ids = Ids::random();
     let endpoints = Endpoints::simulated(cloud)?;
     let credential = Credential::static_token(Secret::new(token), &endpoints)?;

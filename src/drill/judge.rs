@@ -55,7 +55,8 @@ fn ending(end: End, incident: &Incident) -> Option<String> {
         }
     };
     (!as_declared).then(|| {
-        let person = incident.needs_person.as_ref().map_or_else(String::new, |(why, text)| format!(" ({why:?}: {text})"));
+        let person =
+            incident.needs_person.as_ref().map_or_else(String::new, |(why, text)| format!(" ({why:?}: {text})"));
         format!("the incident stands at {:?}{person}, declared was {end:?}", incident.phase)
     })
 }
@@ -85,7 +86,8 @@ fn writes(declared: &Writes, incidents: &[Incident], requests: &[Exchange]) -> V
     match declared {
         Writes::None => sent.iter().map(|e| format!("a write reached Azure: {} {}", e.method, e.url)).collect(),
         Writes::RefusedOnly => {
-            let mut faults: Vec<String> = effects.iter().map(|e| format!("{} {} took effect", e.method, e.url)).collect();
+            let mut faults: Vec<String> =
+                effects.iter().map(|e| format!("{} {} took effect", e.method, e.url)).collect();
             if sent.is_empty() {
                 faults.push("no write was tried, so nothing shows that it is refused".to_owned());
             }
@@ -106,7 +108,11 @@ fn writes(declared: &Writes, incidents: &[Incident], requests: &[Exchange]) -> V
             }
             if effects.len() != total {
                 let list: Vec<String> = effects.iter().map(|e| format!("{} {}", e.method, e.url)).collect();
-                faults.push(format!("{} writes took effect in Azure, declared {total}: {}", effects.len(), list.join("; ")));
+                faults.push(format!(
+                    "{} writes took effect in Azure, declared {total}: {}",
+                    effects.len(),
+                    list.join("; ")
+                ));
             }
             faults
         }

@@ -10,7 +10,8 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::net::TcpListener;
 
-use super::cloud::{Cloud, TOKEN};
+use super::cloud::Cloud;
+use super::cloud::world::TOKEN;
 use super::scenario::{Act, People, Scenario, Setup, Step};
 use super::story::{Line, Story, Who, statuses};
 use super::{house, judge};
@@ -94,12 +95,16 @@ pub async fn play(
     let house = house::build(&setup.policy, &running.url(), TOKEN, temporary.path(), &clock).await?;
     cloud.deliver_to(house.webhook());
     let mut director = Director::new(&clock, &cloud, house.store(), setup, scenario);
-    director.story.add(clock.now(), Who::Keymend, format!("Keymend watches under the preset “{}”", preset_name(preset)));
+    director.story.add(
+        clock.now(),
+        Who::Keymend,
+        format!("Keymend watches under the preset “{}”", preset_name(preset)),
+    );
     drop(stage);
     director.direct(watch).await?;
     let played = director.conclude(preset).await?;
     house.stop().await;
-    running.stop().await;
+    running.stop();
     Ok(played)
 }
 
@@ -139,13 +144,7 @@ struct Director<'a> {
 }
 
 impl<'a> Director<'a> {
-    fn new(
-        clock: &'a Clock,
-        cloud: &'a Cloud,
-        store: Arc<dyn Store>,
-        setup: Setup,
-        scenario: &'a Scenario,
-    ) -> Self {
+    fn new(clock: &'a Clock, cloud: &'a Cloud, store: Arc<dyn Store>, setup: Setup, scenario: &'a Scenario) -> Self {
         let mut script = setup.script.clone();
         script.sort_by_key(|step| step.after);
         Self {
@@ -191,12 +190,11 @@ impl<'a> Director<'a> {
 
     fn act_script(&mut self, now: Timestamp, incidents: &[Incident]) {
         let repaired = incidents.iter().filter_map(Incident::last_made_at).min();
-        let (due, later): (Vec<Step>, Vec<Step>) = std::mem::take(&mut self.script).into_iter().partition(|step| {
-            match step.act {
+        let (due, later): (Vec<Step>, Vec<Step>) =
+            std::mem::take(&mut self.script).into_iter().partition(|step| match step.act {
                 Act::AfterRepair(_) => repaired.is_some_and(|at| now >= add(at, step.after)),
                 _ => now >= add(self.began, step.after),
-            }
-        });
+            });
         self.script = later;
         for step in due {
             self.story.add(now, Who::People, step.say.clone());

@@ -3,7 +3,8 @@
 use super::{BOTH, End, Expect, Fact, People, Scenario, Setup, Step, Writes, minutes, policy, then};
 use crate::domain::policy::Preset;
 use crate::domain::remedy::Remedy;
-use crate::drill::cloud::{Actor, Break, KeyRef, PermissionModel, What, World};
+use crate::drill::cloud::world::PermissionModel;
+use crate::drill::cloud::{Actor, Break, KeyRef, What, World};
 
 pub(super) fn all() -> Vec<Scenario> {
     let make = |name, title, setup| Scenario { name, title, presets: BOTH, setup };

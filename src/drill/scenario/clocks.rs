@@ -3,7 +3,8 @@
 use super::{End, Expect, People, Scenario, Setup, Step, Writes, minutes, policy};
 use crate::domain::policy::Preset;
 use crate::domain::remedy::Remedy;
-use crate::drill::cloud::{Actor, Break, PermissionModel, What, World};
+use crate::drill::cloud::world::PermissionModel;
+use crate::drill::cloud::{Actor, Break, What, World};
 
 const AUTO: &[Preset] = &[Preset::Auto];
 const GUARDED: &[Preset] = &[Preset::Guarded];

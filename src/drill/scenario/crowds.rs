@@ -3,12 +3,18 @@
 use super::{Act, BOTH, Expect, Fact, People, Scenario, Setup, Step, Writes, minutes, policy};
 use crate::domain::policy::Preset;
 use crate::domain::remedy::Remedy;
-use crate::drill::cloud::{Actor, Break, Fault, FaultKind, PermissionModel, What, World};
+use crate::drill::cloud::world::PermissionModel;
+use crate::drill::cloud::{Actor, Break, Fault, FaultKind, What, World};
 
 pub(super) fn all() -> Vec<Scenario> {
     let make = |name, title, presets, setup| Scenario { name, title, presets, setup };
     vec![
-        make("shared-vault", "40 servers with 400 databases lose one vault: one incident, one repair", BOTH, shared_vault),
+        make(
+            "shared-vault",
+            "40 servers with 400 databases lose one vault: one incident, one repair",
+            BOTH,
+            shared_vault,
+        ),
         make("throttled", "Azure answers 429 again and again: patience, and no more load", &[Preset::Auto], throttled),
     ]
 }
@@ -23,7 +29,11 @@ fn shared_vault(preset: Preset) -> Setup {
     Setup {
         policy: policy(preset, &world),
         world,
-        script: vec![Step::at(2, "A pipeline run empties the vault's access policies: 40 servers lose their key", what)],
+        script: vec![Step::at(
+            2,
+            "A pipeline run empties the vault's access policies: 40 servers lose their key",
+            what,
+        )],
         people: People::NotAsked,
         expect: Expect {
             writes: Writes::Just(vec![(Remedy::AddAccessPolicy, 1)]),

@@ -167,11 +167,8 @@ pub fn named(name: &str) -> Option<Scenario> {
 }
 
 /// The guided tour: a repair with approval, one that must not be made, and a storm.
-pub const TOUR: [(&str, Preset); 3] = [
-    ("vault-deleted", Preset::Guarded),
-    ("deliberate-revocation", Preset::Auto),
-    ("shared-vault", Preset::Guarded),
-];
+pub const TOUR: [(&str, Preset); 3] =
+    [("vault-deleted", Preset::Guarded), ("deliberate-revocation", Preset::Auto), ("shared-vault", Preset::Guarded)];
 
 /// Both presets that change things.
 const BOTH: &[Preset] = &[Preset::Guarded, Preset::Auto];

@@ -4,7 +4,8 @@ use super::{Act, End, Expect, People, Scenario, Setup, Step, Writes, minutes, po
 use crate::domain::plan::NeedsPerson;
 use crate::domain::policy::Preset;
 use crate::domain::remedy::Remedy;
-use crate::drill::cloud::{Actor, Break, KeyRef, PermissionModel, What, World};
+use crate::drill::cloud::world::PermissionModel;
+use crate::drill::cloud::{Actor, Break, KeyRef, What, World};
 
 /// Gates hold under every preset, so these are played under the freest one.
 const AUTO: &[Preset] = &[Preset::Auto];
@@ -71,7 +72,8 @@ fn deliberate_revocation(_: Preset) -> Setup {
 }
 
 fn hold_tag(_: Preset) -> Setup {
-    let tag = What::SetTag { target: None, name: "keymend-hold".to_owned(), value: Some("audit until Friday".to_owned()) };
+    let tag =
+        What::SetTag { target: None, name: "keymend-hold".to_owned(), value: Some("audit until Friday".to_owned()) };
     let revoke = Break::new(What::RevokePermission { server: None }).by(bob());
     let script = vec![
         Step::at(1, "The key custodians tag the vault keymend-hold", Break::new(tag).by(bob())),
