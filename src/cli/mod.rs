@@ -4,6 +4,7 @@
 
 pub mod incidents;
 pub mod output;
+pub mod replay;
 pub mod serve;
 
 use std::process::ExitCode;
@@ -30,6 +31,8 @@ pub enum Command {
     Serve(serve::ServeArgs),
     /// See incidents, and answer what Keymend asks
     Incidents(incidents::IncidentsArgs),
+    /// Say what saved alert bodies would be taken for; touches nothing
+    Replay(replay::ReplayArgs),
 }
 
 /// Runs the command that the process was started with.
@@ -38,6 +41,7 @@ pub fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Serve(args) => wait_for(serve::run(args)),
         Command::Incidents(args) => wait_for(incidents::run(args)),
+        Command::Replay(args) => replay::run(&args),
     }
 }
 
