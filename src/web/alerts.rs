@@ -70,7 +70,7 @@ async fn keep(app: &App, signals: Vec<Signal>) -> Response {
     }
     match app.store.accept(&ours, app.clock.now()).await {
         Ok(accepted) => {
-            app.wake.now();
+            app.wake.now(&app.clock);
             tracing::info!(new = accepted.new, repeated = accepted.repeated, told = %in_short(&ours), "an alert was stored");
             let mut body = json!({ "accepted": accepted.new, "repeated": accepted.repeated });
             if ours.len() < told {

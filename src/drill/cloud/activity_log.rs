@@ -1,0 +1,436 @@
+//! The Activity Log: what was done to resources, by whom, readable only after its delay.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::state::{Change, Event, State, after_minutes};
+use super::world::EventNameIn;
+use crate::clock::add;
+use crate::domain::resource_id::ResourceId;
+
+/// Who does something in the cloud.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Actor {
+    /// A person's user principal name; absent for an application.
+    pub upn: Option<String>,
+    /// The Entra object id.
+    pub object_id: String,
+    /// The application (client) id that signed in, or through which the person did.
+    pub app_id: String,
+    /// The address the call came from.
+    pub address: String,
+}
+
+impl Default for Actor {
+    fn default() -> Self {
+        Self {
+            upn: None,
+            object_id: "0b0b0b0b-0000-4000-8000-000000000001".to_owned(),
+            app_id: "04b07795-8ddb-461a-bbee-02f9e1bf7b46".to_owned(),
+            address: "203.0.113.7".to_owned(),
+        }
+    }
+}
+
+impl Actor {
+    /// A person, signed in to the command line of Azure.
+    #[must_use]
+    pub fn person(upn: &str) -> Self {
+        let object_id = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_DNS, upn.as_bytes()).to_string();
+        Self { upn: Some(upn.to_owned()), object_id, ..Self::default() }
+    }
+
+    /// An application, such as a pipeline.
+    #[must_use]
+    pub fn application(app_id: &str, object_id: &str) -> Self {
+        Self { object_id: object_id.to_owned(), app_id: app_id.to_owned(), ..Self::default() }
+    }
+
+    /// What the log shows as `caller`: a person's UPN, an application's object id.
+    pub(crate) fn caller(&self) -> &str {
+        self.upn.as_deref().unwrap_or(&self.object_id)
+    }
+
+    /// The claims of its token, as far as they matter.
+    pub(crate) fn claims(&self, tenant: &str) -> Map<String, Value> {
+        let mut claims = Map::new();
+        let mut put = |name: &str, value: &str| claims.insert(name.to_owned(), json!(value));
+        put("aud", "https://management.core.windows.net/");
+        put("iss", &format!("https://sts.windows.net/{tenant}/"));
+        put("appid", &self.app_id);
+        put("appidacr", if self.upn.is_some() { "0" } else { "2" });
+        put("http://schemas.microsoft.com/identity/claims/objectidentifier", &self.object_id);
+        put("http://schemas.microsoft.com/identity/claims/tenantid", tenant);
+        if let Some(upn) = &self.upn {
+            put("http://schemas.xmlsoap.org/ws/2005/05/identity/claims/upn", upn);
+            put("http://schemas.xmlsoap.org/ws/2005/05/identity/claims/name", upn);
+            put("name", upn.split('@').next().unwrap_or(upn));
+        } else {
+            put("idtyp", "app");
+        }
+        put("ver", "1.0");
+        claims
+    }
+}
+
+/// The HTTP request behind an entry.
+#[derive(Debug, Clone)]
+pub(crate) struct HttpRequest {
+    pub(crate) client_request_id: String,
+    pub(crate) method: String,
+}
+
+/// One entry.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    pub(crate) id: String,
+    pub(crate) at: Timestamp,
+    pub(crate) visible_at: Timestamp,
+    /// `Administrative` or `ResourceHealth`.
+    pub(crate) category: &'static str,
+    pub(crate) operation: String,
+    pub(crate) resource: ResourceId,
+    pub(crate) status: String,
+    pub(crate) sub_status: String,
+    pub(crate) actor: Option<Actor>,
+    pub(crate) http: Option<HttpRequest>,
+    pub(crate) correlation: String,
+    pub(crate) operation_id: String,
+    pub(crate) description: String,
+    pub(crate) properties: Map<String, Value>,
+}
+
+/// A write, as it is put down in the log.
+#[derive(Debug, Clone)]
+pub(crate) struct Write<'a> {
+    pub(crate) actor: Option<&'a Actor>,
+    pub(crate) operation: &'a str,
+    pub(crate) resource: &'a ResourceId,
+    pub(crate) method: &'a str,
+    pub(crate) client_request_id: Option<&'a str>,
+    pub(crate) correlation: Option<&'a str>,
+}
+
+impl State {
+    fn blank_entry(&mut self, operation: &str, resource: &ResourceId, status: &str) -> Entry {
+        let id = self.new_guid(&format!("entry|{operation}|{}|{status}", resource.key()));
+        // Most entries come near the lower end, few near the upper one.
+        let span = self.world.timing.activity_log;
+        let delay = span.min + (span.max - span.min).max(0.0) * self.draw(&format!("delay|{id}")).powi(3);
+        Entry {
+            at: self.now,
+            visible_at: after_minutes(self.now, delay),
+            category: "Administrative",
+            operation: operation.to_owned(),
+            resource: resource.clone(),
+            status: status.to_owned(),
+            sub_status: String::new(),
+            actor: None,
+            http: None,
+            correlation: String::new(),
+            operation_id: String::new(),
+            description: String::new(),
+            properties: Map::new(),
+            id,
+        }
+    }
+
+    /// Puts an entry into the log; alert rules see it after its delay.
+    pub(crate) fn put_in_log(&mut self, entry: Entry) {
+        if self.is_alerted_on(&entry) {
+            let lag = after_minutes(entry.visible_at, 0.5 + self.draw(&format!("lag|{}", entry.id)));
+            self.schedule(lag, Event::Alert { entry: self.log.len() });
+        }
+        self.log.push(entry);
+    }
+
+    /// Records a TDE event of a database. The service records it, so nobody is named.
+    pub(crate) fn log_database(&mut self, server: usize, database: usize, event: &str, status: &str, why: &str) {
+        let target = self.servers[server].databases[database].clone();
+        let server_name = self.servers[server].id.name().to_owned();
+        let description = describe(event, status, target.id.name(), &server_name, why, self.world.alerts.old_events);
+        let mut entry = self.blank_entry("Microsoft.Sql/servers/databases/write", &target.id, status);
+        entry.correlation = target.correlation;
+        entry.properties.insert("eventCategory".to_owned(), json!("Administrative"));
+        entry.properties.insert("entity".to_owned(), json!(target.id.as_str()));
+        match self.world.alerts.event_name_in {
+            EventNameIn::Properties => {
+                entry.properties.insert("eventName".to_owned(), json!(event));
+                entry.properties.insert("message".to_owned(), json!(description));
+                entry.description = description;
+            }
+            EventNameIn::Message => {
+                entry.properties.insert("message".to_owned(), json!(format!("{event}: {description}")));
+            }
+            EventNameIn::Nowhere => {}
+        }
+        self.put_in_log(entry);
+    }
+
+    /// Records that a database is or is not available, as Resource Health sees it.
+    pub(crate) fn log_health(&mut self, server: usize, database: usize, available: bool) {
+        let target = self.servers[server].databases[database].clone();
+        let kind = if available { "Resolved" } else { "Activated" };
+        let operation = format!("Microsoft.Resourcehealth/healthevent/{kind}/action");
+        let status = if available { "Resolved" } else { "Active" };
+        let mut entry = self.blank_entry(&operation, &target.id, status);
+        entry.category = "ResourceHealth";
+        entry.correlation = target.correlation;
+        let (now, before) = if available { ("Available", "Unavailable") } else { ("Unavailable", "Available") };
+        for (name, value) in [
+            ("title", json!(now)),
+            ("details", Value::Null),
+            ("currentHealthStatus", json!(now)),
+            ("previousHealthStatus", json!(before)),
+            ("type", json!("Downtime")),
+            ("cause", json!("UserInitiated")),
+        ] {
+            entry.properties.insert(name.to_owned(), value);
+        }
+        self.put_in_log(entry);
+    }
+
+    /// Records one stage of a write (`Started`, `Accepted`, `Succeeded`, `Failed`) and answers the entry.
+    pub(crate) fn log_write(&mut self, write: &Write<'_>, status: &str, outcome: &str) -> Entry {
+        let mut entry = self.blank_entry(write.operation, write.resource, status);
+        let label = format!("correlation|{}|{}", write.operation, write.resource.key());
+        entry.correlation = write.correlation.map_or_else(|| self.new_guid(&label), str::to_owned);
+        entry.operation_id = entry.correlation.clone();
+        entry.sub_status = outcome.to_owned();
+        entry.actor = write.actor.cloned();
+        if let Some(actor) = &entry.actor {
+            let client_request_id = write
+                .client_request_id
+                .map_or_else(|| self.guid(&format!("request|{}", actor.object_id)), str::to_owned);
+            entry.http = Some(HttpRequest { client_request_id, method: write.method.to_owned() });
+        }
+        for (name, value) in [
+            ("eventCategory", json!("Administrative")),
+            ("entity", json!(write.resource.as_str())),
+            ("message", json!(write.operation)),
+            ("hierarchy", json!(format!("{}/{}", self.world.tenant, self.world.subscription))),
+        ] {
+            entry.properties.insert(name.to_owned(), value);
+        }
+        if !outcome.is_empty() {
+            entry.properties.insert("statusCode".to_owned(), json!(outcome));
+        }
+        self.put_in_log(entry.clone());
+        entry
+    }
+
+    /// Records a write that was done at once, in the log and for Resource Graph.
+    pub(crate) fn record(&mut self, write: &Write<'_>, what: Value) {
+        let correlation = self.new_guid(&format!("correlation|{}|{}", write.operation, write.resource.key()));
+        let write = Write { correlation: Some(write.correlation.unwrap_or(&correlation)), ..write.clone() };
+        self.log_write(&write, "Started", "");
+        self.log_write(&write, "Succeeded", "OK");
+        self.record_change(&write, what);
+    }
+
+    /// Records a change for Resource Graph's `resourcechanges`.
+    pub(crate) fn record_change(&mut self, write: &Write<'_>, what: Value) {
+        self.changes.push(Change {
+            at: self.now,
+            target: write.resource.as_str().to_owned(),
+            kind: if write.method.eq_ignore_ascii_case("DELETE") { "Delete" } else { "Update" },
+            by: write.actor.map(|actor| actor.caller().to_owned()),
+            client: write
+                .actor
+                .map_or("Unspecified", |actor| if actor.upn.is_some() { "Azure CLI" } else { "Unspecified" })
+                .to_owned(),
+            operation: write.operation.to_owned(),
+            correlation: write.correlation.unwrap_or_default().to_owned(),
+            what,
+        });
+    }
+
+    /// The entries that can be read by now and that `filter` selects, newest first.
+    pub(crate) fn read_log(&self, filter: &Filter) -> Vec<&Entry> {
+        let mut entries: Vec<&Entry> =
+            self.log.iter().filter(|entry| entry.visible_at <= self.now && filter.selects(entry)).collect();
+        entries.sort_by_key(|entry| std::cmp::Reverse(entry.at));
+        entries
+    }
+}
+
+fn describe(event: &str, status: &str, database: &str, server: &str, why: &str, old: bool) -> String {
+    match (event, status) {
+        ("MakeDatabaseInaccessible", "Started") if old => {
+            format!("Database has lost access to Azure key vault key and is now inaccessible: {why}")
+        }
+        ("MakeDatabaseInaccessible", "Started") => format!(
+            "Database {database} on Server {server} has lost access to Azure Key Vault Key and is now transitioning to \
+             inaccessible state."
+        ),
+        ("MakeDatabaseInaccessible", "InProgress") => {
+            "Database is waiting for Azure key vault key access to be reestablished by user within 8 hours.".to_owned()
+        }
+        ("MakeDatabaseInaccessible", _) => "Database is inaccessible and requires user to resolve Azure key vault \
+                                            errors and reestablish access to Azure key vault key using Re-validate key."
+            .to_owned(),
+        (_, "Started") => format!(
+            "Access to Azure Key Vault Key has been re-established, operation to make database {database} on server \
+             {server} accessible started."
+        ),
+        (_, "Failed") => format!(
+            "Access to Azure Key Vault Key has been re-established, operation to make database {database} accessible \
+             on server {server} failed"
+        ),
+        _ => format!(
+            "Access to Azure Key Vault Key has been re-established and database {database} on server {server} is now \
+             online."
+        ),
+    }
+}
+
+impl Entry {
+    /// The entry as the Activity Log's REST API shows it.
+    pub(crate) fn to_json(&self, tenant: &str) -> Value {
+        let pair = |value: &str| json!({ "value": value, "localizedValue": value });
+        let id = self.resource.as_str();
+        let mut out = json!({
+            "channels": if self.category == "ResourceHealth" { "Admin, Operation" } else { "Operation" },
+            "correlationId": self.correlation,
+            "description": self.description,
+            "eventDataId": self.id,
+            "eventName": pair(if self.actor.is_some() { "EndRequest" } else { "" }),
+            "category": pair(self.category),
+            "eventTimestamp": sevenths(self.at, "Z"),
+            "id": format!("{id}/events/{}/ticks/{}", self.id, ticks(self.at)),
+            "level": if self.status == "Failed" { "Error" } else { "Informational" },
+            "operationId": self.operation_id,
+            "operationName": pair(&self.operation),
+            "resourceGroupName": self.resource.resource_group().unwrap_or_default(),
+            "resourceProviderName": pair(&self.provider()),
+            "resourceType": pair(&self.resource.resource_type()),
+            "resourceId": id,
+            "status": pair(&self.status),
+            "subStatus": pair(&self.sub_status),
+            "submissionTimestamp": sevenths(add(self.at, jiff::SignedDuration::from_secs(97)), "Z"),
+            "subscriptionId": self.resource.subscription(),
+            "tenantId": tenant,
+            "properties": strings_only(&self.properties),
+        });
+        if let (Some(actor), Value::Object(out)) = (&self.actor, &mut out) {
+            out.insert("caller".to_owned(), json!(actor.caller()));
+            out.insert("claims".to_owned(), Value::Object(actor.claims(tenant)));
+            out.insert("authorization".to_owned(), json!({ "action": self.operation, "scope": id }));
+            if let Some(http) = &self.http {
+                let request = json!({
+                    "clientRequestId": http.client_request_id,
+                    "clientIpAddress": actor.address,
+                    "method": http.method,
+                });
+                out.insert("httpRequest".to_owned(), request);
+            }
+        }
+        out
+    }
+
+    pub(crate) fn provider(&self) -> String {
+        self.operation.split('/').next().unwrap_or_default().to_owned()
+    }
+}
+
+/// Which entries a `$filter` selects.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Filter {
+    from: Option<Timestamp>,
+    to: Option<Timestamp>,
+    by: Option<(By, String)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum By {
+    ResourceUri,
+    ResourceGroup,
+    Provider,
+    Correlation,
+}
+
+impl Filter {
+    /// Reads a filter; "no other syntax is allowed" than a span of time and at most one property.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let mut filter = Self::default();
+        for term in text.split(" and ") {
+            let mut words = term.split_whitespace();
+            let (name, operator) = (words.next()?, words.next()?);
+            let rest = words.collect::<Vec<_>>().join(" ");
+            let value = rest.trim_matches('\'').to_owned();
+            if value.is_empty() {
+                return None;
+            }
+            match (name.to_ascii_lowercase().as_str(), operator) {
+                ("eventtimestamp", "ge") => filter.from = Some(value.parse().ok()?),
+                ("eventtimestamp", "le") => filter.to = Some(value.parse().ok()?),
+                ("eventchannels", "eq") => {}
+                (name, "eq") if filter.by.is_none() => {
+                    let by = match name {
+                        "resourceuri" | "resourceid" => By::ResourceUri,
+                        "resourcegroupname" => By::ResourceGroup,
+                        "resourceprovider" => By::Provider,
+                        "correlationid" => By::Correlation,
+                        _ => return None,
+                    };
+                    filter.by = Some((by, value));
+                }
+                _ => return None,
+            }
+        }
+        filter.from.is_some().then_some(filter)
+    }
+
+    fn selects(&self, entry: &Entry) -> bool {
+        let in_time = self.from.is_none_or(|from| entry.at >= from) && self.to.is_none_or(|to| entry.at <= to);
+        in_time
+            && self.by.as_ref().is_none_or(|(by, value)| {
+                let field = match by {
+                    By::ResourceUri => entry.resource.as_str().to_owned(),
+                    By::ResourceGroup => entry.resource.resource_group().unwrap_or_default().to_owned(),
+                    By::Provider => entry.provider(),
+                    By::Correlation => entry.correlation.clone(),
+                };
+                field.eq_ignore_ascii_case(value)
+            })
+    }
+}
+
+/// A time with seven digits of fraction, as Azure writes it.
+pub(crate) fn sevenths(at: Timestamp, zone: &str) -> String {
+    format!("{}.{:07}{zone}", at.strftime("%Y-%m-%dT%H:%M:%S"), at.subsec_nanosecond().max(0) / 100)
+}
+
+/// .NET ticks: 100 ns since the year 1.
+fn ticks(at: Timestamp) -> i128 {
+    at.as_nanosecond() / 100 + 621_355_968_000_000_000
+}
+
+fn strings_only(properties: &Map<String, Value>) -> Value {
+    let text = |value: &Value| value.as_str().map_or(Value::Null, |text| json!(text));
+    properties.iter().map(|(name, value)| (name.clone(), text(value))).collect::<Map<_, _>>().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Filter;
+
+    #[test]
+    fn only_the_documented_filters_are_read() {
+        let span = "eventTimestamp ge '2026-11-20T00:00:00Z' and eventTimestamp le '2026-11-21T00:00:00Z'";
+        assert!(Filter::parse(span).is_some());
+        assert!(Filter::parse(&format!("{span} and resourceGroupName eq 'rg-data'")).is_some());
+        assert!(Filter::parse(&format!("{span} and resourceUri eq '/subscriptions/s'")).is_some());
+        for bad in [
+            "",
+            "resourceGroupName eq 'rg-data'",
+            &format!("{span} and operationName eq 'x'"),
+            &format!("{span} and resourceGroupName ne 'x'"),
+            &format!("{span} and resourceGroupName eq 'x' and resourceUri eq 'y'"),
+        ] {
+            assert_eq!(Filter::parse(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! What is not Azure: the control routes, the sinks for notices, and tokens.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::server::{Incoming, body_or_null, header_texts};
+use super::state::State;
+use super::wire::{Answer, Request};
+use super::{Break, Cloud, Fault, Inner, Posted, lock};
+
+/// Answers a control route; only a loopback address may be its host, so that no web page can reach it by another name.
+pub(super) fn answer(inner: &Arc<Inner>, incoming: &Incoming) -> Answer {
+    let request = &incoming.request;
+    if !matches!(request.host.as_str(), "127.0.0.1" | "localhost" | "[::1]") {
+        return Answer::error(403, "NotLoopback", "Control routes are answered on a loopback address only.");
+    }
+    let cloud = Cloud(inner.clone());
+    match (request.method.as_str(), request.path.as_str()) {
+        ("POST", "/sim/break") => match read::<Break>(request) {
+            Ok(what) => cloud.try_break(&what).map_or_else(
+                |missing| Answer::error(404, "NotThere", missing),
+                |()| Answer::json(200, json!({ "done": what.what })),
+            ),
+            Err(answer) => answer,
+        },
+        ("POST", "/sim/fault") => match read::<Fault>(request) {
+            Ok(fault) if fault.path.is_empty() => {
+                Answer::error(400, "EmptyPath", "'path' is empty; '/' stands for every request.")
+            }
+            Ok(fault) => {
+                cloud.fault(fault);
+                Answer::json(200, json!({ "armed": true }))
+            }
+            Err(answer) => answer,
+        },
+        ("POST", "/sim/webhook") => match request.object().map(|body| body.get("url").and_then(Value::as_str)) {
+            Ok(Some(url)) => {
+                cloud.deliver_to(url.to_owned());
+                Answer::json(200, json!({ "delivering": true }))
+            }
+            _ => Answer::error(400, "NoUrl", "The body must be {\"url\": \"…\"}."),
+        },
+        ("GET", "/sim/world") => Answer::json(200, cloud.world()),
+        ("GET", "/sim/requests") => Answer::json(200, cloud.har()),
+        ("GET", "/sim/clock") => Answer::json(200, json!({ "now": inner.clock.now(), "speed": inner.clock.factor() })),
+        ("GET", "/sim/deliveries") => Answer::json(200, json!(cloud.deliveries())),
+        ("GET", "/sim/inbox") => Answer::json(200, json!(cloud.inbox())),
+        _ => Answer::error(404, "NoSuchRoute", "There is no such control route; docs/simulated-cloud.md lists them."),
+    }
+}
+
+fn read<T: DeserializeOwned>(request: &Request) -> Result<T, Answer> {
+    let body = request.object()?.clone();
+    serde_json::from_value(body).map_err(|error| Answer::error(400, "NotUnderstood", error.to_string()))
+}
+
+/// The token that a managed identity, or a client with a secret, gets.
+pub(super) fn token(state: &State, request: &Request) -> Answer {
+    let token = &state.world.responder.token;
+    if request.path.starts_with("/metadata/") {
+        let on = (state.now.as_second() + 86_400).to_string();
+        let resource = request.query.get("resource").map_or("", String::as_str);
+        return Answer::json(
+            200,
+            json!({
+                "access_token": token, "expires_in": "86400", "expires_on": on, "not_before": "0",
+                "resource": resource, "token_type": "Bearer",
+            }),
+        );
+    }
+    Answer::json(200, json!({ "token_type": "Bearer", "expires_in": 3599, "access_token": token }))
+}
+
+/// What a sink answers: Teams workflows say 202 and nothing more.
+pub(super) fn sink(_: &Inner, incoming: &Incoming, _: Timestamp) -> Answer {
+    match (incoming.request.method.as_str(), sink_name(incoming)) {
+        ("POST", "teams") => Answer::empty(202),
+        ("POST", "webhook") => Answer::json(200, json!({})),
+        _ => Answer::error(404, "NoSuchSink", "The sinks are POST /sink/teams and POST /sink/webhook."),
+    }
+}
+
+fn sink_name(incoming: &Incoming) -> &str {
+    incoming.request.path.strip_prefix("/sink/").and_then(|rest| rest.split('/').next()).unwrap_or_default()
+}
+
+/// Keeps what was posted, and how that was answered.
+pub(super) fn keep_posted(inner: &Inner, incoming: &Incoming, status: u16) {
+    lock(&inner.inbox).push(Posted {
+        at: inner.clock.now(),
+        sink: sink_name(incoming).to_owned(),
+        headers: header_texts(&incoming.headers),
+        body: body_or_null(incoming),
+        status,
+    });
+}

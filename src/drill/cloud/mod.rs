@@ -1,0 +1,259 @@
+//! The simulated cloud: Azure Resource Manager, Key Vault and SQL's own watch over its key, on one loopback address.
+//!
+//! It answers what Azure's published APIs answer, refuses what Azure refuses, and lets time do what it does there. It
+//! knows nothing of the responder but its token and its roles.
+//!
+//! | file | job |
+//! |---|---|
+//! | [`world`], [`builder`](self) | what exists when the story begins |
+//! | `state`, `populate`, `snapshot` | what exists now |
+//! | `chain`, `time_line` | SQL's look at its key, and what follows by itself |
+//! | `rights`, `throttle` | who may do what, and how often |
+//! | `arm/`, `data_plane` | the two services that are called |
+//! | `activity_log`, `alert_body`, `action_group` | what is written down, and who is told |
+//! | `breaks`, `break_it` | what people and accidents do |
+//! | `server`, `control`, `recording`, `faults` | the wire |
+
+mod action_group;
+mod activity_log;
+mod alert_body;
+mod arm;
+mod break_it;
+mod breaks;
+mod builder;
+mod chain;
+mod control;
+mod data_plane;
+mod faults;
+mod populate;
+mod recording;
+mod rights;
+mod roles;
+mod server;
+mod snapshot;
+mod state;
+mod throttle;
+mod time_line;
+mod wire;
+pub mod world;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::Value;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+pub use self::action_group::Delivery;
+pub use self::activity_log::Actor;
+pub use self::breaks::{Break, KeyRef, What};
+pub use self::faults::{Fault, FaultKind};
+pub use self::recording::{Exchange, Plane};
+pub use self::roles::CRYPTO_SERVICE_ENCRYPTION_USER;
+pub use self::server::Running;
+pub use self::world::World;
+use crate::clock::{Busy, Clock};
+
+/// A simulated cloud. Clones are handles to the same one.
+#[derive(Clone)]
+pub struct Cloud(Arc<Inner>);
+
+/// When a hook is called in the life of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Moment {
+    /// It has come; nothing has happened yet.
+    Before,
+    /// It has been carried out; its answer has not been sent.
+    After,
+}
+
+/// What a hook wants done with a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Go on.
+    Go,
+    /// Never answer it.
+    Stall,
+}
+
+/// Something that a sink for notices received.
+#[derive(Debug, Clone, Serialize)]
+pub struct Posted {
+    /// When.
+    pub at: Timestamp,
+    /// Which sink: `teams` or `webhook`.
+    pub sink: String,
+    /// The request's headers, names in lower case.
+    pub headers: BTreeMap<String, String>,
+    /// The body; no JSON is kept as a text.
+    pub body: Value,
+    /// What was answered.
+    pub status: u16,
+}
+
+type Hook = Arc<dyn Fn(Moment, &Exchange) -> Verdict + Send + Sync>;
+
+struct Inner {
+    clock: Clock,
+    state: Mutex<state::State>,
+    exchanges: Mutex<Vec<Exchange>>,
+    faults: Mutex<faults::Faults>,
+    hook: Mutex<Option<Hook>>,
+    webhook: Mutex<Option<String>>,
+    deliveries: Mutex<Vec<Delivery>>,
+    inbox: Mutex<Vec<Posted>>,
+    quiet_until: Mutex<Timestamp>,
+    client: Option<reqwest::Client>,
+    wake: UnboundedSender<Busy>,
+    woken: Mutex<Option<UnboundedReceiver<Busy>>>,
+    running: AtomicBool,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Inner {
+    fn webhook(&self) -> Option<String> {
+        lock(&self.webhook).clone()
+    }
+
+    fn delivered(&self, delivery: Delivery) {
+        lock(&self.deliveries).push(delivery);
+    }
+
+    fn is_quiet(&self, now: Timestamp) -> bool {
+        now < *lock(&self.quiet_until)
+    }
+
+    fn be_quiet_until(&self, until: Timestamp) {
+        let mut quiet = lock(&self.quiet_until);
+        *quiet = (*quiet).max(until);
+    }
+
+    /// Tells the scheduler that what is to come may have changed. The clock stands still until it has looked.
+    fn wake(&self) {
+        if self.running.load(Ordering::Acquire) {
+            // Nobody listens once the cloud is stopped; the guard is then dropped here.
+            let _ = self.wake.send(self.clock.busy());
+        }
+    }
+}
+
+impl Cloud {
+    /// A cloud with this world in it, whose story begins now by this clock.
+    #[must_use]
+    pub fn new(world: World, clock: Clock) -> Self {
+        let (wake, woken) = unbounded_channel();
+        let now = clock.now();
+        Self(Arc::new(Inner {
+            state: Mutex::new(state::State::new(world, now)),
+            clock,
+            exchanges: Mutex::default(),
+            faults: Mutex::default(),
+            hook: Mutex::default(),
+            webhook: Mutex::default(),
+            deliveries: Mutex::default(),
+            inbox: Mutex::default(),
+            quiet_until: Mutex::new(Timestamp::MIN),
+            client: reqwest::Client::builder().no_proxy().build().ok(),
+            wake,
+            woken: Mutex::new(Some(woken)),
+            running: AtomicBool::new(false),
+        }))
+    }
+
+    /// Answers on `listener`, in the background, until what comes back is stopped or dropped.
+    ///
+    /// # Errors
+    /// Where the listener has no address.
+    #[allow(clippy::unused_async)]
+    pub async fn serve(&self, listener: tokio::net::TcpListener) -> std::io::Result<Running> {
+        server::serve(&self.0, listener)
+    }
+
+    /// Lets something happen in the cloud. What names something that is not there changes nothing; see
+    /// [`Self::try_break`] for why.
+    pub fn break_it(&self, what: &Break) {
+        if let Err(missing) = self.try_break(what) {
+            tracing::warn!(%missing, "nothing was broken");
+        }
+    }
+
+    /// Lets something happen in the cloud.
+    ///
+    /// # Errors
+    /// In words, if it names something that is not there.
+    pub fn try_break(&self, what: &Break) -> Result<(), String> {
+        let _busy = self.0.clock.busy();
+        let now = self.0.clock.now();
+        let result = {
+            let mut state = lock(&self.0.state);
+            state.advance(now);
+            state.break_it(what)
+        };
+        self.0.wake();
+        result
+    }
+
+    /// What exists now: servers with their databases (Azure's `status`, and `access` on the time line), vaults, keys,
+    /// grants, locks, denies.
+    #[must_use]
+    pub fn world(&self) -> Value {
+        let now = self.0.clock.now();
+        let mut state = lock(&self.0.state);
+        state.advance(now);
+        let snapshot = state.snapshot();
+        drop(state);
+        self.0.wake();
+        snapshot
+    }
+
+    /// Every request so far, with its answer, in the order they came.
+    #[must_use]
+    pub fn requests(&self) -> Vec<Exchange> {
+        lock(&self.0.exchanges).clone()
+    }
+
+    /// Every request that was sent to Azure, as HAR 1.2, under the hosts that Azure has.
+    #[must_use]
+    pub fn har(&self) -> Value {
+        recording::har(&lock(&self.0.exchanges))
+    }
+
+    /// Makes requests fail.
+    pub fn fault(&self, fault: Fault) {
+        lock(&self.0.faults).arm(fault, self.0.clock.now());
+    }
+
+    /// Calls `hook` for every request, before it is carried out and after, before the answer is sent. Control routes are
+    /// no requests. It must not call the cloud.
+    pub fn on_request(&self, hook: impl Fn(Moment, &Exchange) -> Verdict + Send + Sync + 'static) {
+        *lock(&self.0.hook) = Some(Arc::new(hook));
+    }
+
+    /// Where the Action Group posts alerts: a URL, with its `?code=` if it needs one.
+    pub fn deliver_to(&self, webhook: String) {
+        *lock(&self.0.webhook) = Some(webhook);
+    }
+
+    /// Every attempt to deliver an alert so far.
+    #[must_use]
+    pub fn deliveries(&self) -> Vec<Delivery> {
+        lock(&self.0.deliveries).clone()
+    }
+
+    /// What the sinks `POST /sink/teams` and `POST /sink/webhook` received.
+    #[must_use]
+    pub fn inbox(&self) -> Vec<Posted> {
+        lock(&self.0.inbox).clone()
+    }
+
+    /// The cloud's clock.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+}
