@@ -9,7 +9,7 @@ use crate::remedy::{Applied, Receipt};
 
 pub(super) async fn apply(azure: &Azure, vault: &ResourceId, location: &str, tenant_id: &str) -> Way<Outcome> {
     let remains = precondition(azure, vault, location).await?;
-    let write = PreparedWrite::recover_vault(vault, location, tenant_id);
+    let write = PreparedWrite::recover_vault(vault, &remains.location, tenant_id);
     let sent = match try_send(azure, &write, in_words(&remains)).await {
         Ok(sent) => sent,
         // Somebody was faster.
