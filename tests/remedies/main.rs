@@ -4,6 +4,7 @@
 
 mod batches;
 mod changed_meanwhile;
+mod conformance;
 mod gate;
 mod interrupted;
 mod lab;
