@@ -10,7 +10,7 @@
 //! | wire | [`azure`]: clouds, credentials, transport, typed calls; no other room builds an Azure URL |
 //! | mind | [`domain`]: words and decisions; pure |
 //!
-//! [`settings`] reads `keymend.toml`; [`clock`] is the only source of time.
+//! [`settings`] reads `keymend.toml`; [`clock`] is the only source of time, [`ids`] of ids.
 
 pub mod azure;
 pub mod cli;
@@ -18,6 +18,7 @@ pub mod clock;
 pub mod domain;
 #[cfg(feature = "drill")]
 pub mod drill;
+pub mod ids;
 pub mod notify;
 pub mod probe;
 pub mod remedy;

@@ -1,26 +1,8 @@
 //! The `keymend` command. See `keymend help`, and the library's front page for the map of the code.
 #![forbid(unsafe_code)]
-#[cfg(feature = "drill")]
-mod only_sim {
-    use clap::Parser;
 
-    #[derive(Parser)]
-    enum Keymend {
-        /// The simulated cloud alone.
-        Sim(keymend::cli::sim::SimArgs),
-    }
+use std::process::ExitCode;
 
-    #[tokio::main]
-    pub(super) async fn main() -> std::process::ExitCode {
-        let Keymend::Sim(args) = Keymend::parse();
-        keymend::cli::sim::run(args).await
-    }
+fn main() -> ExitCode {
+    keymend::cli::main()
 }
-
-#[cfg(feature = "drill")]
-fn main() -> std::process::ExitCode {
-    only_sim::main()
-}
-
-#[cfg(not(feature = "drill"))]
-fn main() {}

@@ -1,1 +1,51 @@
-//! (room azure)
+//! The wire: every request that Keymend sends to Azure, and every answer it reads.
+//!
+//! No other room builds an Azure URL. Reads come back in the words of [`crate::domain::evidence`]; a change is first a
+//! [`PreparedWrite`] (what exactly would be sent, for a dry run or for people to see) and then [`Azure::send`].
+//!
+//! | file | job |
+//! |---|---|
+//! | [`clouds`] | which hosts belong to the configured cloud, and which never get a request or a token |
+//! | [`credential`] | a bearer token for a scope |
+//! | [`transport`] | sending: deadlines, tries, limits on the answer; `request` is one as data, `retry` judges a try, `pages` reads lists |
+//! | [`error`] | what went wrong, in Azure's codes and a person's words |
+//! | [`mod@write`] | a prepared change, and the receipt of a sent one |
+//! | [`operation`] | following a long-running operation |
+//! | `sql`, `sql_databases`, `key_vault`, `key_attributes`, `key_vault_keys`, `authorization`, `locks`, `activity_log`, `resource_graph`, `managed_identity` | one service each: reads, writes and their parsers |
+
+mod activity_log;
+pub mod authorization;
+pub mod clouds;
+pub mod credential;
+pub mod error;
+mod json;
+mod key_attributes;
+pub mod key_vault;
+mod key_vault_keys;
+mod locks;
+mod managed_identity;
+pub mod operation;
+mod pages;
+mod request;
+pub mod resource_graph;
+mod retry;
+mod sql;
+mod sql_databases;
+pub mod transport;
+pub mod write;
+
+pub use clouds::{Cloud, CloudConfig, ConfigError, Endpoints};
+pub use credential::{Credential, CredentialConfig, Secret};
+pub use error::AzureError;
+pub use operation::{OperationUrl, Progress};
+pub use transport::Azure;
+pub use write::{PreparedWrite, WriteReceipt};
+
+#[cfg(test)]
+mod conformance;
+#[cfg(test)]
+mod garbled;
+#[cfg(test)]
+pub(crate) mod stand_in;
+#[cfg(test)]
+mod tests;

@@ -1,3 +1,70 @@
-//! (room cli)
+//! The command line: one file a command.
+//!
+//! Exit codes: 0 it was done; 1 it was refused, not found or failed; 2 it was not understood (the command line or the settings).
+
+pub mod incidents;
+pub mod output;
+pub mod serve;
 #[cfg(feature = "drill")]
 pub mod sim;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Repairs lost access of Azure SQL to its customer-managed TDE key, and tells the on-call team all the way.
+#[derive(Debug, Parser)]
+#[command(name = "keymend", version, max_term_width = 110, after_help = AFTER_HELP)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Exit codes: 0 done; 1 refused, not found or failed; 2 command line or settings not understood.
+Settings: keymend.toml, see keymend.example.toml and docs/configuration.md.";
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Take alerts and mend: runs until it is stopped
+    Serve(serve::ServeArgs),
+    /// Be the simulated cloud alone
+    #[cfg(feature = "drill")]
+    Sim(sim::SimArgs),
+    /// See incidents, and answer what Keymend asks
+    Incidents(incidents::IncidentsArgs),
+}
+
+/// Runs the command that the process was started with.
+#[must_use]
+pub fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Serve(args) => wait_for(serve::run(args)),
+        #[cfg(feature = "drill")]
+        Command::Sim(args) => wait_for(sim::run(args)),
+        Command::Incidents(args) => wait_for(incidents::run(args)),
+    }
+}
+
+fn wait_for(command: impl Future<Output = ExitCode>) -> ExitCode {
+    match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => {
+            let code = runtime.block_on(command);
+            // Whatever still blocks a thread must not keep the process alive.
+            runtime.shutdown_background();
+            code
+        }
+        Err(error) => {
+            output::complain(&format!("the runtime could not be started: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What is read from the process's environment, for [`crate::settings::Settings::load`].
+#[must_use]
+pub fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}

@@ -428,7 +428,7 @@ pub struct KeyVersion {
     pub size: Option<u32>,
     /// Allowed operations in lower case; empty means not said.
     pub operations: Vec<String>,
-    /// Tags, where read (data plane only).
+    /// Its tags: from the Resource Manager, and for a version that is disabled or not valid now also from the vault itself.
     pub tags: BTreeMap<String, String>,
 }
 
@@ -439,6 +439,9 @@ pub struct DeletedKey {
     pub deleted_at: Option<Timestamp>,
     /// When it is gone for good.
     pub purge_at: Option<Timestamp>,
+    /// Its tags.
+    #[serde(default)]
+    pub tags: BTreeMap<String, String>,
 }
 
 /// A management lock.

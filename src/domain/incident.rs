@@ -1,10 +1,20 @@
 //! The incident document: what cannot be observed in Azure (who was told what, who approved what, what was tried,
-//! when it began).
+//! when it began), and how far we are.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+
+use crate::clock::add;
+use crate::domain::diagnosis::{Cause, DatabaseRef, Diagnosis};
+use crate::domain::key_uri::{KeyUri, VaultHost};
+use crate::domain::notice::Notice;
+use crate::domain::plan::{GateHit, NeedsPerson, Plan};
+use crate::domain::remedy::Change;
+use crate::domain::resource_id::ResourceId;
+use crate::domain::signal::{Signal, SignalKind};
 
 /// `km-` with the date, the time and four letters or digits, all lower case: safe in a ServiceNow query.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -22,6 +32,192 @@ impl fmt::Display for IncidentId {
 #[serde(transparent)]
 pub struct IncidentKey(pub String);
 
+impl IncidentKey {
+    /// The key of everything that is lost through one vault.
+    #[must_use]
+    pub fn vault(host: &VaultHost) -> Self {
+        Self(format!("vault:{host}"))
+    }
+
+    /// The key of a server whose vault can't be told yet.
+    #[must_use]
+    pub fn server(server: &ResourceId) -> Self {
+        Self(format!("server:{}", server.key()))
+    }
+}
+
+/// Where an incident stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Access is lost or about to be, and no database is down yet.
+    AtRisk,
+    /// Told, not looked at yet.
+    Opened,
+    /// The cause is known.
+    Diagnosed,
+    /// A person was asked.
+    AwaitingApproval,
+    /// A change is being made.
+    Mending,
+    /// The change is made; Azure takes minutes to let it work.
+    Propagating,
+    /// Re-validation is running.
+    Revalidating,
+    /// The chain is whole; waiting for the databases.
+    Verifying,
+    /// A person is needed. Still watched, and still heals.
+    Escalated,
+    /// Ended: every database is in service.
+    Healed,
+    /// Ended: nothing was wrong, or the resource is gone, or a person closed it.
+    Closed,
+}
+
+impl Phase {
+    /// Whether nothing more will be done.
+    #[must_use]
+    pub const fn is_end(self) -> bool {
+        matches!(self, Self::Healed | Self::Closed)
+    }
+}
+
+/// A server whose protector lives in the incident's vault.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// Which.
+    pub server: ResourceId,
+    /// Its protector's key, once known.
+    pub protector: Option<KeyUri>,
+    /// Databases that signals named or that were seen inaccessible.
+    pub databases: BTreeSet<String>,
+    /// Those that were inaccessible when last looked at.
+    pub inaccessible: BTreeSet<String>,
+    /// Whether a database of it was seen inaccessible at any time of this incident.
+    pub was_down: bool,
+    /// When it was last read in full.
+    pub observed_at: Option<Timestamp>,
+    /// Settings per database as first seen: what Azure drops after the window.
+    pub settings: BTreeMap<String, BTreeMap<String, String>>,
+}
+
+/// One change that was made, or at least begun.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// Unique within the incident, in order.
+    pub number: u32,
+    /// What.
+    pub change: Change,
+    /// The hash of the plan it belongs to.
+    pub plan_hash: String,
+    /// The intent was written before the change was sent.
+    pub intended_at: Timestamp,
+    /// How it went; `None` while unknown (also after a crash between sending and recording).
+    pub outcome: Option<AttemptOutcome>,
+    /// The long-running operation to be followed, as a validated URL.
+    pub operation: Option<String>,
+    /// The correlation or request id by which Azure's logs know the write.
+    pub correlation_id: Option<String>,
+    /// What was there before and after, in words, as `(property, before, after)`.
+    pub before_after: Vec<(String, String, String)>,
+}
+
+/// How a change went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum AttemptOutcome {
+    /// It was made and read back.
+    Made {
+        /// When.
+        at: Timestamp,
+    },
+    /// It was there already: nothing was sent.
+    AlreadyThere {
+        /// When that was seen.
+        at: Timestamp,
+    },
+    /// The situation was another than planned for: nothing was sent.
+    NotApplicable {
+        /// When.
+        at: Timestamp,
+        /// What was different.
+        why: String,
+    },
+    /// Azure refused it, or it failed later.
+    Failed {
+        /// When.
+        at: Timestamp,
+        /// Azure's error code.
+        code: String,
+        /// Azure's words or ours.
+        why: String,
+    },
+}
+
+/// A question put to people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approval {
+    /// The plan.
+    pub plan: Plan,
+    /// Its hash: the decision counts for this plan alone.
+    pub plan_hash: String,
+    /// Why we ask.
+    pub why: String,
+    /// When it was asked.
+    pub asked_at: Timestamp,
+    /// When it becomes too late to matter for the window; asked again afterwards.
+    pub answer_by: Timestamp,
+    /// The answer.
+    pub decision: Option<ApprovalDecision>,
+}
+
+/// A person's answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApprovalDecision {
+    /// Approved or rejected.
+    pub approved: bool,
+    /// Who.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What an entry of the timeline is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EntryKind {
+    /// Azure or a person told us.
+    Noticed,
+    /// We looked.
+    Checked,
+    /// We decided.
+    Decided,
+    /// We asked, or were answered.
+    Approval,
+    /// We changed something.
+    Changed,
+    /// We saw that a change works, or a database is back.
+    Verified,
+    /// The team was told, or could not be.
+    Told,
+    /// It ended.
+    Ended,
+}
+
+/// One line of the incident's story.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// When.
+    pub at: Timestamp,
+    /// What it is about.
+    pub kind: EntryKind,
+    /// What happened.
+    pub text: String,
+}
+
+/// The longest timeline that is kept; older middle entries make room.
+const LONGEST_TIMELINE: usize = 400;
+
 /// One loss of key access through one vault.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Incident {
@@ -33,4 +229,218 @@ pub struct Incident {
     pub opened_at: Timestamp,
     /// When it ended; `None` while it is open.
     pub ended_at: Option<Timestamp>,
+    /// Where it stands.
+    pub phase: Phase,
+    /// The vault.
+    pub vault: Option<VaultHost>,
+    /// The vault's resource id, once seen.
+    pub vault_id: Option<ResourceId>,
+    /// The servers, by the lower-cased resource id.
+    pub members: BTreeMap<String, Member>,
+    /// When the first signal says access was lost; the event comes later than the loss.
+    pub told_at: Option<Timestamp>,
+    /// When access was lost, as far as the diagnosis tells.
+    pub lost_at: Option<Timestamp>,
+    /// The self-heal window of this incident, in minutes.
+    pub window_minutes: u32,
+    /// Azure said that the window is over (`MakeDatabaseInaccessible` / Succeeded).
+    pub window_said_over: bool,
+    /// A TDE event named a database, as opposed to a mere cause event.
+    pub loss_reported: bool,
+    /// When the chain was first seen whole after it had been broken, or since opening.
+    pub whole_since: Option<Timestamp>,
+    /// The chain was seen broken at some time.
+    pub was_broken: bool,
+    /// What was found last.
+    pub diagnosis: Option<Diagnosis>,
+    /// The cause that the incident is remembered by: the first real one.
+    pub root_cause: Option<Cause>,
+    /// The gates that stood in the way last.
+    pub gates: Vec<GateHit>,
+    /// The question put to people.
+    pub approval: Option<Approval>,
+    /// Every change begun.
+    pub attempts: Vec<Attempt>,
+    /// Why a person is needed, if so.
+    pub needs_person: Option<(NeedsPerson, String)>,
+    /// Passes made.
+    pub passes: u32,
+    /// Passes in a row that saw nothing new: sets the backoff.
+    pub quiet_passes: u32,
+    /// Signals taken.
+    pub signals: u32,
+    /// What people were told, in order.
+    pub notices: Vec<Notice>,
+    /// The story.
+    pub timeline: Vec<Entry>,
+    /// How it ended, in words.
+    pub end: Option<String>,
+}
+
+impl Incident {
+    /// A new incident without members.
+    #[must_use]
+    pub fn open(id: IncidentId, key: IncidentKey, window_minutes: u32, now: Timestamp) -> Self {
+        Self {
+            id,
+            key,
+            opened_at: now,
+            ended_at: None,
+            phase: Phase::Opened,
+            vault: None,
+            vault_id: None,
+            members: BTreeMap::new(),
+            told_at: None,
+            lost_at: None,
+            window_minutes,
+            window_said_over: false,
+            loss_reported: false,
+            whole_since: None,
+            was_broken: false,
+            diagnosis: None,
+            root_cause: None,
+            gates: Vec::new(),
+            approval: None,
+            attempts: Vec::new(),
+            needs_person: None,
+            passes: 0,
+            quiet_passes: 0,
+            signals: 0,
+            notices: Vec::new(),
+            timeline: Vec::new(),
+            end: None,
+        }
+    }
+
+    /// Adds a server, or completes what is known of it.
+    pub fn add_member(&mut self, server: &ResourceId, protector: Option<KeyUri>) -> &mut Member {
+        let member = self.members.entry(server.key().to_owned()).or_insert_with(|| Member {
+            server: server.clone(),
+            protector: None,
+            databases: BTreeSet::new(),
+            inaccessible: BTreeSet::new(),
+            was_down: false,
+            observed_at: None,
+            settings: BTreeMap::new(),
+        });
+        if protector.is_some() {
+            member.protector = protector;
+        }
+        member
+    }
+
+    /// Takes a signal in: what it says about clocks and databases. Its cause is never believed.
+    pub fn take(&mut self, signal: &Signal, now: Timestamp) {
+        self.signals += 1;
+        let at = signal.occurred_at.unwrap_or(now).min(now);
+        if matches!(
+            signal.kind,
+            SignalKind::AccessLost
+                | SignalKind::WaitingForAccess
+                | SignalKind::SelfHealEnded
+                | SignalKind::RestoreFailed
+        ) {
+            self.loss_reported = true;
+            self.told_at = Some(self.told_at.map_or(at, |told| told.min(at)));
+        }
+        if signal.kind == SignalKind::SelfHealEnded {
+            self.window_said_over = true;
+        }
+        if let Some(minutes) = signal.window_minutes
+            && minutes > 0
+        {
+            // The text may name a longer window than is configured: plan for the shorter of both.
+            self.window_minutes = self.window_minutes.min(minutes);
+        }
+        if let (Some(server), Some(database)) = (signal.target.sql_server(), signal.target.sql_database())
+            && let Some(member) = self.members.get_mut(server.key())
+        {
+            member.databases.insert(database.to_owned());
+        }
+    }
+
+    /// Adds a line to the story; the same words twice in a row are kept once.
+    pub fn note(&mut self, at: Timestamp, kind: EntryKind, text: impl Into<String>) {
+        let text = text.into();
+        if self.timeline.last().is_some_and(|last| last.kind == kind && last.text == text) {
+            return;
+        }
+        if self.timeline.len() >= LONGEST_TIMELINE {
+            self.timeline.remove(LONGEST_TIMELINE / 2);
+        }
+        self.timeline.push(Entry { at, kind, text });
+    }
+
+    /// When access was lost: as diagnosed, else 15 minutes before the first event, since events are at least that late
+    /// (Microsoft, "Common errors for TDE with customer-managed keys"); else when the incident was opened.
+    #[must_use]
+    pub fn loss(&self) -> Timestamp {
+        let guess = self.told_at.map_or(self.opened_at, |told| add(told, SignedDuration::from_mins(-15)));
+        self.lost_at.unwrap_or(guess)
+    }
+
+    /// The end of the self-heal window.
+    #[must_use]
+    pub fn restore_before(&self) -> Timestamp {
+        add(self.loss(), SignedDuration::from_mins(i64::from(self.window_minutes)))
+    }
+
+    /// Whether only re-validation brings the databases back: Azure said so, or access was not back before the end of
+    /// the window.
+    #[must_use]
+    pub fn window_is_over(&self, now: Timestamp) -> bool {
+        self.window_said_over || self.whole_since.unwrap_or(now) > self.restore_before()
+    }
+
+    /// The servers, in order.
+    pub fn servers(&self) -> impl Iterator<Item = &ResourceId> {
+        self.members.values().map(|member| &member.server)
+    }
+
+    /// Databases that were inaccessible when last looked at.
+    #[must_use]
+    pub fn inaccessible(&self) -> Vec<DatabaseRef> {
+        let of = |member: &Member| {
+            let server = member.server.clone();
+            member
+                .inaccessible
+                .iter()
+                .map(move |name| DatabaseRef { server: server.clone(), name: name.clone() })
+                .collect::<Vec<_>>()
+        };
+        self.members.values().flat_map(of).collect()
+    }
+
+    /// The changes that took effect, in order.
+    pub fn made(&self) -> impl Iterator<Item = &Attempt> {
+        self.attempts.iter().filter(|attempt| matches!(attempt.outcome, Some(AttemptOutcome::Made { .. })))
+    }
+
+    /// When the last change took effect.
+    #[must_use]
+    pub fn last_made_at(&self) -> Option<Timestamp> {
+        self.attempts
+            .iter()
+            .filter_map(|attempt| match attempt.outcome {
+                Some(AttemptOutcome::Made { at }) => Some(at),
+                _ => None,
+            })
+            .max()
+    }
+
+    /// How many changes failed.
+    #[must_use]
+    pub fn failures(&self) -> usize {
+        self.attempts.iter().filter(|attempt| matches!(attempt.outcome, Some(AttemptOutcome::Failed { .. }))).count()
+    }
+
+    /// Ends the incident.
+    pub fn finish(&mut self, phase: Phase, why: impl Into<String>, now: Timestamp) {
+        let why = why.into();
+        self.phase = phase;
+        self.ended_at = Some(now);
+        self.needs_person = None;
+        self.note(now, EntryKind::Ended, why.clone());
+        self.end = Some(why);
+    }
 }

@@ -1,7 +1,10 @@
 //! The mind: words and decisions. Pure: no I/O, no clock, no async, no randomness; time is an argument.
 
+pub mod decide;
+pub mod diagnose;
 pub mod diagnosis;
 pub mod evidence;
+pub mod gates;
 pub mod incident;
 pub mod key_uri;
 pub mod notice;

@@ -1,1 +1,127 @@
-//! (notice)
+//! What people are told: the facts of one message. The words are in [`crate::notify`].
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::diagnosis::{Cause, DatabaseRef, Diagnosis};
+use crate::domain::incident::{Approval, Attempt, Entry, IncidentId, Phase};
+use crate::domain::plan::{GateHit, NeedsPerson, Plan};
+use crate::domain::resource_id::ResourceId;
+
+/// The situations that are told, in the order of the reference's card list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Situation {
+    /// Access is lost; being looked into.
+    FirstNotice,
+    /// The cause and what happens now.
+    Diagnosed,
+    /// A person must decide.
+    ApprovalAsked,
+    /// A change was made; it is not over yet.
+    ChangeMade,
+    /// The window ends soon and nothing has worked yet.
+    DeadlineNear,
+    /// The window is over; re-validating.
+    WindowOver,
+    /// Every database is back, by our doing.
+    Resolved,
+    /// A person is needed.
+    Escalated,
+    /// Policy forbids changes: this is what would be done.
+    ObservedOnly,
+    /// Every database is back without us.
+    RecoveredWithoutUs,
+}
+
+/// A setting that is other than before the loss.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LostSetting {
+    /// Whose.
+    pub database: DatabaseRef,
+    /// Which.
+    pub setting: String,
+    /// What it was.
+    pub before: String,
+    /// What it is.
+    pub now: String,
+}
+
+/// One message to people, complete: rendering it needs nothing else.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notice {
+    /// `{incident}.{sequence}`: the receiver's key to recognise a repetition.
+    pub id: String,
+    /// Counts the incident's notices from 1.
+    pub sequence: u32,
+    /// The incident.
+    pub incident: IncidentId,
+    /// What kind of message.
+    pub situation: Situation,
+    /// When it was written.
+    pub at: Timestamp,
+    /// The incident's phase then.
+    pub phase: Phase,
+    /// The vault's host.
+    pub vault: Option<String>,
+    /// The vault's resource id.
+    pub vault_id: Option<ResourceId>,
+    /// The cause, as far as known then.
+    pub cause: Option<Cause>,
+    /// The servers.
+    pub servers: Vec<ResourceId>,
+    /// Databases named by signals or seen down at any time.
+    pub databases: Vec<DatabaseRef>,
+    /// Of those, the ones that are down now.
+    pub down: Vec<DatabaseRef>,
+    /// When access was lost.
+    pub lost_at: Timestamp,
+    /// Whether that is known (from the log or the resource) or guessed.
+    pub lost_at_is_known: bool,
+    /// The end of the self-heal window.
+    pub restore_before: Timestamp,
+    /// Its length in minutes.
+    pub window_minutes: u32,
+    /// Only re-validation helps.
+    pub window_over: bool,
+    /// The whole diagnosis.
+    pub diagnosis: Option<Diagnosis>,
+    /// The plan in question.
+    pub plan: Option<Plan>,
+    /// The gates that stand in the way.
+    pub gates: Vec<GateHit>,
+    /// The question, for [`Situation::ApprovalAsked`] and [`Situation::DeadlineNear`].
+    pub approval: Option<Approval>,
+    /// Changes begun so far.
+    pub attempts: Vec<Attempt>,
+    /// Why a person is needed.
+    pub needs_person: Option<NeedsPerson>,
+    /// The reason in words: of waiting, of escalating, of ending.
+    pub reason: Option<String>,
+    /// Settings that are not what they were.
+    pub lost_settings: Vec<LostSetting>,
+    /// When the next message comes at the latest, if nothing happens before.
+    pub next_message_at: Option<Timestamp>,
+    /// For [`Situation::Resolved`] and [`Situation::RecoveredWithoutUs`]: the story.
+    pub timeline: Vec<Entry>,
+}
+
+/// How an incident looks to the world outside: the phases people see.
+impl Situation {
+    /// The CloudEvents type.
+    #[must_use]
+    pub const fn event_type(self) -> &'static str {
+        match self {
+            Self::FirstNotice => "io.keymend.incident.opened.v1",
+            Self::Diagnosed => "io.keymend.incident.diagnosed.v1",
+            Self::ApprovalAsked => "io.keymend.approval.requested.v1",
+            Self::ChangeMade => "io.keymend.incident.mitigated.v1",
+            Self::DeadlineNear => "io.keymend.incident.deadline.v1",
+            Self::WindowOver => "io.keymend.incident.revalidating.v1",
+            Self::Resolved => "io.keymend.incident.resolved.v1",
+            Self::Escalated => "io.keymend.incident.escalated.v1",
+            Self::ObservedOnly => "io.keymend.incident.observed.v1",
+            Self::RecoveredWithoutUs => "io.keymend.incident.recovered.v1",
+        }
+    }
+}

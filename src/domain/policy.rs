@@ -1,1 +1,155 @@
-//! (policy)
+//! What the operator allows: scope, presets, mode per remedy, limits. Read from `keymend.toml` by `settings`.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::remedy::Remedy;
+use crate::domain::resource_id::ResourceId;
+
+/// Whether a remedy may be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Never.
+    Off,
+    /// After a person has approved it.
+    Approve,
+    /// By itself.
+    Auto,
+}
+
+/// A ready-made set of modes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Preset {
+    /// Nothing is written to Azure, ever.
+    Observe,
+    /// Waiting, re-validating and re-granting are automatic; everything else asks.
+    #[default]
+    Guarded,
+    /// All reversible remedies are automatic.
+    Auto,
+}
+
+impl Preset {
+    /// The preset's mode for a remedy.
+    #[must_use]
+    pub const fn mode(self, remedy: Remedy) -> Mode {
+        match self {
+            Self::Observe => match remedy {
+                Remedy::Wait => Mode::Auto,
+                _ => Mode::Off,
+            },
+            Self::Guarded => match remedy {
+                Remedy::Wait | Remedy::Revalidate | Remedy::AddAccessPolicy | Remedy::AssignRole => Mode::Auto,
+                _ => Mode::Approve,
+            },
+            Self::Auto => Mode::Auto,
+        }
+    }
+}
+
+/// What Keymend may touch. Nothing is in scope that is not named: an empty scope means nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Scope {
+    /// Whole subscriptions, by id.
+    pub subscriptions: Vec<String>,
+    /// Resource groups, servers or vaults, by resource id.
+    pub resources: Vec<ResourceId>,
+    /// Resource groups, servers or vaults that are left alone whatever else says otherwise.
+    pub except: Vec<ResourceId>,
+}
+
+impl Scope {
+    /// Whether `id` may be looked at and, under policy, changed.
+    #[must_use]
+    pub fn covers(&self, id: &ResourceId) -> bool {
+        let named = self.subscriptions.iter().any(|sub| sub.eq_ignore_ascii_case(id.subscription()))
+            || self.resources.iter().any(|root| root.contains(id));
+        named && !self.except.iter().any(|root| root.contains(id))
+    }
+}
+
+/// Limits and lists of the gates.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Gates {
+    /// A tag on vault, server or key (any value but `false`) that forbids every change.
+    pub hold_tag: String,
+    /// Key custodians, security staff and their automation: what they broke stays broken. UPNs, object or app ids.
+    pub custodians: Vec<String>,
+    /// Known pipelines: what they broke may be undone without asking. Object or application ids.
+    pub pipelines: Vec<String>,
+    /// More servers than this in one repair: a person decides.
+    pub max_servers: u32,
+    /// Protective changes within this many minutes of each other look deliberate.
+    pub deliberate_within_minutes: u32,
+    /// No recovery when the purge is nearer than this, in minutes.
+    pub purge_margin_minutes: u32,
+    /// A repair that was made within this many hours and undone is not made again.
+    pub repeat_within_hours: u32,
+    /// Writes to Azure in any hour, over all incidents.
+    pub writes_per_hour: u32,
+    /// Failed changes in one incident after which a person is called.
+    pub failures_per_incident: u32,
+    /// The furthest that an expiry may be extended, in days; 0 forbids it.
+    pub max_expiry_extension_days: u32,
+}
+
+impl Default for Gates {
+    fn default() -> Self {
+        Self {
+            hold_tag: "keymend-hold".to_owned(),
+            custodians: Vec::new(),
+            pipelines: Vec::new(),
+            max_servers: 50,
+            deliberate_within_minutes: 30,
+            purge_margin_minutes: 10,
+            repeat_within_hours: 24,
+            writes_per_hour: 200,
+            failures_per_incident: 3,
+            max_expiry_extension_days: 7,
+        }
+    }
+}
+
+/// Everything the operator allows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Policy {
+    /// What may be touched.
+    pub scope: Scope,
+    /// The ready-made set.
+    pub preset: Preset,
+    /// Exceptions to it.
+    pub remedies: BTreeMap<Remedy, Mode>,
+    /// The gates.
+    pub gates: Gates,
+    /// Length of the self-heal window in minutes: 30 by Microsoft's documentation since 2022 (8 h in 2019).
+    pub window_minutes: u32,
+    /// Decide and tell, and show exactly what would be sent, but send nothing.
+    pub dry_run: bool,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            scope: Scope::default(),
+            preset: Preset::Guarded,
+            remedies: BTreeMap::new(),
+            gates: Gates::default(),
+            window_minutes: 30,
+            dry_run: false,
+        }
+    }
+}
+
+impl Policy {
+    /// The mode of a remedy. Under `observe` nothing is written, whatever the exceptions say.
+    #[must_use]
+    pub fn mode(&self, remedy: Remedy) -> Mode {
+        let preset = self.preset.mode(remedy);
+        if self.preset == Preset::Observe { preset } else { self.remedies.get(&remedy).copied().unwrap_or(preset) }
+    }
+}

@@ -1,5 +1,9 @@
 //! What must outlive the process: accepted signals, incidents, jobs, and facts worth keeping (vault → servers,
-//! settings snapshots). Every implementation passes one conformance suite.
+//! settings snapshots). Every implementation passes one conformance suite, `tests/store_conformance`.
+
+mod sqlite;
+
+pub use sqlite::SqliteStore;
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
@@ -10,11 +14,25 @@ use crate::domain::incident::{Incident, IncidentId, IncidentKey};
 use crate::domain::resource_id::ResourceId;
 use crate::domain::signal::Signal;
 
+/// How often a job is begun before it is set aside as poison.
+pub const POISON_AFTER: u32 = 10;
+
+/// How long a signal is remembered as known, so that the same event delivered again changes nothing. Azure delivers an
+/// alert again within minutes; the rest is for queues that were held up.
+pub const KNOWN_FOR: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// How long a signal is kept after it was taken or dismissed, for whoever asks later what was told.
+pub const TAKEN_KEPT_FOR: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+/// How long a fact is kept that nobody has renewed: the patrol renews what still exists every day.
+pub const FACT_KEPT_FOR: SignedDuration = SignedDuration::from_hours(365 * 24);
+
 /// Why the store could not do it.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// Somebody saved the incident since it was read. Read again, decide again.
-    #[error("the incident was changed by somebody else in the meantime")]
+    /// Somebody else was faster: the incident was saved since it was read, another incident of its key is open, or the
+    /// job's lease was taken over. Read again, decide again.
+    #[error("somebody else changed it in the meantime; read it again")]
     Conflict,
     /// Full, locked, read-only or broken: nothing was written, and the sender must be asked to try again.
     #[error("the store cannot be used: {0}")]
@@ -42,7 +60,7 @@ pub struct Version(pub i64);
 pub enum Work {
     /// Find the incident that accepted signals belong to, or find that none is needed.
     Locate {
-        /// The server, vault or other resource that the signals named.
+        /// The subject of the signals: a server, managed instance or vault, or what else they named.
         target: ResourceId,
     },
     /// One pass of the responder over one incident.
@@ -82,14 +100,14 @@ pub struct NewJob {
     pub due: Timestamp,
 }
 
-/// A job that this process holds until `leased_until`; whoever crashes loses it to the next one after that.
+/// A job that this process holds until `leased_until`; whoever crashes loses it to the next one from then on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeasedJob {
     /// The store's id of the job.
     pub id: i64,
     /// What to do.
     pub work: Work,
-    /// How many times it has been leased before.
+    /// How many times it has been leased before without completing, since it was last asked for.
     pub attempts: u32,
     /// When the lease ends.
     pub leased_until: Timestamp,
@@ -106,17 +124,32 @@ pub struct Accepted {
     pub repeated: usize,
 }
 
+/// What [`Store::prune`] removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Pruned {
+    /// Signals that were taken long ago.
+    pub signals: usize,
+    /// Facts that nobody renewed.
+    pub facts: usize,
+}
+
 /// Where the responder's memory lives. All calls are atomic: they happen wholly or not at all, and what they
-/// answered stays true after a power cut.
+/// answered stays true after a power cut. Times are kept to the microsecond.
+///
+/// A record that can't be read (a newer version wrote it, or it was damaged) is left as it is and reported in the log;
+/// lists leave it out, and a call that asks for it alone answers [`StoreError::Unreadable`].
 #[async_trait]
 pub trait Store: Send + Sync + std::fmt::Debug {
-    /// Stores signals and, for each distinct target of a new one, a [`Work::Locate`] job due at `now`.
-    /// A signal whose event id and kind were stored within the last 7 days is repeated and changes nothing.
-    /// Signals without an event id are told apart by kind, target, time and text.
+    /// Stores signals and, for each distinct [`Signal::subject`] of a new one, a [`Work::Locate`] job due at `now`:
+    /// alerts about 400 databases of 40 servers make 40 jobs.
+    ///
+    /// A signal whose [`Signal::fingerprint`] was stored within the last 7 days ([`KNOWN_FOR`]) is repeated and changes
+    /// nothing: that of an event is its id, kind and subject, that of one without an id its kind, target, time and text.
     async fn accept(&self, signals: &[Signal], now: Timestamp) -> Result<Accepted>;
 
-    /// The stored signals that named `target` and have not been taken by an incident yet, oldest first.
-    async fn untaken_signals(&self, target: &ResourceId) -> Result<Vec<(i64, Signal)>>;
+    /// The stored signals whose subject is `subject` (as a [`Work::Locate`] names it) that have not been taken by an
+    /// incident yet, in the order in which they were accepted.
+    async fn untaken_signals(&self, subject: &ResourceId) -> Result<Vec<(i64, Signal)>>;
 
     /// The incident of that id.
     async fn incident(&self, id: &IncidentId) -> Result<Option<(Incident, Version)>>;
@@ -127,8 +160,8 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// All incidents, newest first, `limit` at most; `open_only` leaves out those that ended.
     async fn incidents(&self, open_only: bool, limit: usize) -> Result<Vec<Incident>>;
 
-    /// Saves an incident made from `expected` (`None`: a new one), stores `jobs`, and marks `taken` signals as taken,
-    /// in one transaction.
+    /// Saves an incident made from `expected` (`None`: a new one), stores `jobs` as [`Self::enqueue`] does, and marks
+    /// `taken` signals as taken, in one transaction. A signal that was taken before stays where it was.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] if the stored version is not `expected`, or a second incident of an open key is made.
@@ -146,16 +179,27 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 
     /// Stores a job, or moves the waiting one of the same key to the earlier of both times. A job that is leased when
     /// its key is enqueued is run once more after it completes.
+    ///
+    /// Whoever enqueues asks anew: a waiting job's failed attempts are forgotten (a storm of alerts during a short
+    /// outage must not use them up), and one that was set aside waits again.
     async fn enqueue(&self, job: &NewJob, now: Timestamp) -> Result<()>;
 
-    /// Takes the earliest due job whose kind of work and target nobody holds, for `length`. A job that was leased
-    /// `poison_after` times without completing is set aside as poison and not handed out.
+    /// Takes the earliest due job that nobody holds, for `length`. There is one job for each kind of work and target,
+    /// so no two holders ever work on the same thing. A job that was leased [`POISON_AFTER`] times without completing
+    /// is set aside as poison and not handed out.
     async fn lease(&self, now: Timestamp, length: SignedDuration) -> Result<Option<LeasedJob>>;
 
     /// The job is done.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] if the lease ran out and the job was taken by another, or is no longer leased.
     async fn complete(&self, job: &LeasedJob, now: Timestamp) -> Result<()>;
 
-    /// The job failed: it is due again at `due`, or set aside as poison after 10 attempts (then `true` is answered).
+    /// The job failed: it is due again at `due`, or set aside as poison after [`POISON_AFTER`] attempts (then `true`
+    /// is answered).
+    ///
+    /// # Errors
+    /// As [`Self::complete`].
     async fn retry(&self, job: &LeasedJob, due: Timestamp, error: &str) -> Result<bool>;
 
     /// When the next job is due (a leased one: when its lease ends).
@@ -164,12 +208,19 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// Jobs that were set aside: key and last error.
     async fn poison(&self) -> Result<Vec<(String, String)>>;
 
+    /// Puts a job that was set aside back, due at `now`; `false` if there is none of that key.
+    async fn poison_retry(&self, key: &str, now: Timestamp) -> Result<bool>;
+
     /// Keeps a fact under `(kind, key)`, replacing the one before.
     async fn keep_fact(&self, kind: &str, key: &str, value: &Value, now: Timestamp) -> Result<()>;
 
     /// A kept fact and when it was kept.
     async fn fact(&self, kind: &str, key: &str) -> Result<Option<(Value, Timestamp)>>;
 
-    /// All kept facts of a kind: key, value, when.
+    /// All kept facts of a kind, by key: key, value, when.
     async fn facts(&self, kind: &str) -> Result<Vec<(String, Value, Timestamp)>>;
+
+    /// Removes signals that were taken longer ago than [`TAKEN_KEPT_FOR`] and facts not renewed for
+    /// [`FACT_KEPT_FOR`]. Incidents, jobs and untaken signals stay, however old.
+    async fn prune(&self, now: Timestamp) -> Result<Pruned>;
 }

@@ -1,9 +1,25 @@
 //! What somebody told us: a body became zero or more [`Signal`]s. A signal names a resource and never carries authority.
 
+mod clean;
+mod common;
+mod event;
+mod event_grid;
+mod json;
+mod operation;
+mod outcome;
+mod read;
+mod target;
+mod tde;
+mod test_action;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::domain::resource_id::ResourceId;
+
+pub use event_grid::validation_code;
+pub use read::read;
 
 /// What a signal is about. The JSON names are part of the public interface (`keymend replay --json`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -70,6 +86,77 @@ pub struct Signal {
     pub window_minutes: Option<u32>,
     /// Azure's own words about the event, cut to 1,000 characters. Untrusted text.
     pub text: Option<String>,
+}
+
+impl SignalKind {
+    /// The JSON name, such as `access_lost`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::AccessLost => "access_lost",
+            Self::WaitingForAccess => "waiting_for_access",
+            Self::SelfHealEnded => "self_heal_ended",
+            Self::RestoreStarted => "restore_started",
+            Self::RestoreSucceeded => "restore_succeeded",
+            Self::RestoreFailed => "restore_failed",
+            Self::VaultDeleted => "vault_deleted",
+            Self::VaultChanged => "vault_changed",
+            Self::AccessPolicyChanged => "access_policy_changed",
+            Self::RoleAssignmentChanged => "role_assignment_changed",
+            Self::ServerChanged => "server_changed",
+            Self::ProtectorChanged => "protector_changed",
+            Self::ServerKeyChanged => "server_key_changed",
+            Self::IdentityDeleted => "identity_deleted",
+            Self::LockChanged => "lock_changed",
+            Self::KeyNearExpiry => "key_near_expiry",
+            Self::KeyExpired => "key_expired",
+            Self::KeyRotated => "key_rotated",
+            Self::HealthChanged => "health_changed",
+            Self::DatabaseChanged => "database_changed",
+        }
+    }
+}
+
+impl Signal {
+    /// What the search for an incident is keyed by: the SQL server or managed instance for anything at or below one,
+    /// the vault for anything at or below a vault, otherwise the target itself.
+    #[must_use]
+    pub fn subject(&self) -> ResourceId {
+        let target = &self.target;
+        target
+            .sql_server()
+            .or_else(|| target.managed_instance())
+            .or_else(|| target.key_vault())
+            .unwrap_or_else(|| target.clone())
+    }
+
+    /// What makes two deliveries the same signal: a stable text of 64 hex digits.
+    ///
+    /// With an event id it is made of that id, the kind and the subject (one Azure event may name several resources);
+    /// without one, of kind, target, time and text.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        let mut digest = Sha256::new();
+        let mut field = |text: &str| {
+            digest.update((text.len() as u64).to_be_bytes());
+            digest.update(text.as_bytes());
+        };
+        field(self.kind.name());
+        match &self.event_id {
+            Some(id) => {
+                field("event");
+                field(&id.to_ascii_lowercase());
+                field(self.subject().key());
+            }
+            None => {
+                field("content");
+                field(self.target.key());
+                field(&self.occurred_at.map(|at| at.to_string()).unwrap_or_default());
+                field(self.text.as_deref().unwrap_or_default());
+            }
+        }
+        hex::encode(digest.finalize())
+    }
 }
 
 /// What became of a body.

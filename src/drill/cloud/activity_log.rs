@@ -250,7 +250,7 @@ impl State {
     /// The entries that can be read by now and that `filter` selects, newest first.
     pub(crate) fn read_log(&self, filter: &Filter) -> Vec<&Entry> {
         let mut entries: Vec<&Entry> =
-            self.log.iter().filter(|entry| entry.visible_at <= self.now && filter.selects(entry)).collect();
+            self.log.iter().rev().filter(|entry| entry.visible_at <= self.now && filter.selects(entry)).collect();
         entries.sort_by_key(|entry| std::cmp::Reverse(entry.at));
         entries
     }
@@ -292,7 +292,6 @@ impl Entry {
         let pair = |value: &str| json!({ "value": value, "localizedValue": value });
         let id = self.resource.as_str();
         let mut out = json!({
-            "channels": if self.category == "ResourceHealth" { "Admin, Operation" } else { "Operation" },
             "correlationId": self.correlation,
             "description": self.description,
             "eventDataId": self.id,

@@ -53,7 +53,7 @@ pub use self::faults::{Fault, FaultKind};
 pub use self::recording::{Exchange, Plane};
 pub use self::roles::CRYPTO_SERVICE_ENCRYPTION_USER;
 pub use self::server::Running;
-pub use self::world::World;
+pub use self::world::{TOKEN, World};
 use crate::clock::{Busy, Clock};
 
 /// A simulated cloud. Clones are handles to the same one.

@@ -48,17 +48,20 @@ impl Running {
         format!("http://{}", self.addr)
     }
 
-    /// Takes no more connections, and lets no more time pass.
-    pub fn stop(&self) {
-        for task in &self.tasks {
+    /// Takes no more connections, and lets no more time pass; comes back when that is so.
+    pub async fn stop(mut self) {
+        for task in std::mem::take(&mut self.tasks) {
             task.abort();
+            let _ = task.await;
         }
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.stop();
+        for task in &self.tasks {
+            task.abort();
+        }
     }
 }
 

@@ -363,6 +363,7 @@ fn key_json(vault: &Vault, key: &Key, version: &KeyVersion, as_version: bool) ->
         "name": name,
         "type": kind,
         "location": vault.location,
+        "tags": version.tags.clone().unwrap_or_else(|| json!({})),
         "properties": {
             "attributes": attributes,
             "kty": version.kty,

@@ -1,0 +1,216 @@
+//! Microsoft.Sql: servers, protectors, linked keys (REST reference, api-version 2025-01-01).
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use reqwest::Method;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::azure::error::AzureError;
+use crate::azure::json::{filled, shaped, shown_moment, tags};
+use crate::azure::request::Request;
+use crate::azure::transport::Azure;
+use crate::azure::write::PreparedWrite;
+use crate::domain::evidence::{Fact, Identity, LinkedKey, Protector, Server, UserAssignedIdentity};
+use crate::domain::key_uri::{KeyUri, VaultHost};
+use crate::domain::resource_id::ResourceId;
+
+pub(super) const API: &str = "2025-01-01";
+
+impl Azure {
+    /// One server.
+    ///
+    /// # Errors
+    /// [`AzureError`].
+    pub async fn server(&self, id: &ResourceId) -> Result<Server, AzureError> {
+        let request = Request::get(id.as_str(), API, "Microsoft.Sql/servers/read");
+        let answer = self.perform(&request).await?;
+        let (found, server) = parse_server(&answer.body).map_err(|why| answer.bad(why))?;
+        if found == *id { Ok(server) } else { Err(answer.bad(format!("it is about {found}"))) }
+    }
+
+    /// All servers of a subscription: one request a page.
+    ///
+    /// # Errors
+    /// [`AzureError`]; a list is whole or an error.
+    pub async fn servers_in(&self, subscription: &str) -> Result<BTreeMap<ResourceId, Server>, AzureError> {
+        let path = format!("/subscriptions/{subscription}/providers/Microsoft.Sql/servers");
+        let request = Request::get(&path, API, "Microsoft.Sql/servers/read");
+        Ok(self.parsed_list(request, parse_server).await?.into_iter().collect())
+    }
+
+    /// A server's TDE protector.
+    ///
+    /// # Errors
+    /// [`AzureError`].
+    pub async fn protector(&self, server: &ResourceId) -> Result<Protector, AzureError> {
+        let path = format!("{server}/encryptionProtector/current");
+        let answer = self.perform(&Request::get(&path, API, "Microsoft.Sql/servers/encryptionProtector/read")).await?;
+        parse_protector(&answer.body, &|name| self.endpoints().vault_host(name)).map_err(|why| answer.bad(why))
+    }
+
+    /// Every key linked to a server, the service-managed one left out.
+    ///
+    /// # Errors
+    /// [`AzureError`].
+    pub async fn linked_keys(&self, server: &ResourceId) -> Result<Vec<LinkedKey>, AzureError> {
+        let request = Request::get(&format!("{server}/keys"), API, "Microsoft.Sql/servers/keys/read");
+        let host = |name: &str| self.endpoints().vault_host(name);
+        Ok(self.parsed_list(request, |item| parse_linked_key(item, &host)).await?.into_iter().flatten().collect())
+    }
+}
+
+impl PreparedWrite {
+    /// Gives a server another `identity` block: `PATCH` with `body` as the whole body, such as
+    /// `{"identity": {"type": "SystemAssigned"}}`. It replaces the block, so the caller must carry over user-assigned
+    /// identities; then this also takes `Microsoft.ManagedIdentity/userAssignedIdentities/assign/action` on each.
+    #[must_use]
+    pub fn patch_server_identity(server: &ResourceId, body: Value) -> Self {
+        Self::arm(Method::PATCH, server.as_str(), API, Some(body), "Microsoft.Sql/servers/write")
+    }
+
+    /// Asks SQL to check the server's protector again and bring its databases back.
+    #[must_use]
+    pub fn revalidate(server: &ResourceId) -> Self {
+        let path = format!("{server}/encryptionProtector/current/revalidate");
+        Self::arm(Method::POST, &path, API, None, "Microsoft.Sql/servers/encryptionProtector/revalidate/action")
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireServer {
+    id: ResourceId,
+    location: String,
+    #[serde(default, deserialize_with = "tags")]
+    tags: BTreeMap<String, String>,
+    identity: Option<WireIdentity>,
+    properties: WireServerProperties,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireServerProperties {
+    state: Option<String>,
+    #[serde(default, deserialize_with = "filled")]
+    primary_user_assigned_identity_id: Option<ResourceId>,
+    #[serde(default, deserialize_with = "filled")]
+    federated_client_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireIdentity {
+    r#type: Option<String>,
+    #[serde(default, deserialize_with = "filled")]
+    principal_id: Option<String>,
+    #[serde(default, deserialize_with = "filled")]
+    tenant_id: Option<String>,
+    user_assigned_identities: Option<BTreeMap<String, Option<WireUserAssigned>>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireUserAssigned {
+    // Not defaulted by serde: then an empty array would pass for this object.
+    principal_id: Option<String>,
+}
+
+pub(super) fn parse_server(body: &Value) -> Result<(ResourceId, Server), String> {
+    let wire: WireServer = shaped(body)?;
+    let WireServerProperties { state, primary_user_assigned_identity_id, federated_client_id } = wire.properties;
+    let mut identity = wire.identity.map(parse_identity).transpose()?.unwrap_or_default();
+    identity.primary = primary_user_assigned_identity_id;
+    let server = Server { location: wire.location, state, tags: wire.tags, identity, federated_client_id };
+    Ok((wire.id, server))
+}
+
+fn parse_identity(wire: WireIdentity) -> Result<Identity, String> {
+    let kinds = wire.r#type.as_deref().unwrap_or_default().to_ascii_lowercase();
+    let mut identity = Identity { tenant_id: wire.tenant_id, ..Identity::default() };
+    if kinds.contains("systemassigned") {
+        identity.system_principal_id = wire.principal_id;
+    }
+    if kinds.contains("userassigned") {
+        for (id, assigned) in wire.user_assigned_identities.unwrap_or_default() {
+            let id = ResourceId::parse(&id).map_err(|error| format!("user-assigned identity {id:?}: {error}"))?;
+            let principal_id = assigned.and_then(|assigned| assigned.principal_id).filter(|id| !id.trim().is_empty());
+            let resource = Fact::default();
+            identity.user_assigned.push(UserAssignedIdentity { id, principal_id, resource });
+        }
+    } else if !kinds.is_empty() && kinds != "none" && !kinds.contains("systemassigned") {
+        return Err(format!("identity type {kinds:?} is not known"));
+    }
+    Ok(identity)
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Named<T> {
+    name: String,
+    #[serde(default)]
+    kind: Option<String>,
+    properties: T,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireKey {
+    server_key_type: Option<String>,
+    server_key_name: Option<String>,
+    #[serde(default, deserialize_with = "filled")]
+    uri: Option<String>,
+    #[serde(default, deserialize_with = "filled")]
+    thumbprint: Option<String>,
+    auto_rotation_enabled: Option<bool>,
+    #[serde(default, deserialize_with = "filled")]
+    key_version: Option<String>,
+    #[serde(default, deserialize_with = "shown_moment")]
+    creation_date: Option<Timestamp>,
+}
+
+/// The key's URI, or the one that the server key's name (`{vault}_{key}_{version}`) stands for.
+fn key_uri(uri: Option<&str>, name: &str, host: &dyn Fn(&str) -> Option<VaultHost>) -> Result<Option<KeyUri>, String> {
+    if let Some(uri) = uri {
+        return KeyUri::parse(uri).map(Some).ok_or_else(|| format!("{uri:?} is not a key URI of a known cloud"));
+    }
+    let mut parts = name.split('_');
+    let (Some(vault), Some(key)) = (parts.next(), parts.next()) else { return Ok(None) };
+    let Some(host) = host(vault) else { return Ok(None) };
+    let version = parts.next().map(|version| format!("/{version}")).unwrap_or_default();
+    Ok(KeyUri::parse(&format!("https://{host}/keys/{key}{version}")))
+}
+
+pub(super) fn parse_protector(body: &Value, host: &dyn Fn(&str) -> Option<VaultHost>) -> Result<Protector, String> {
+    let wire: Named<WireKey> = shaped(body)?;
+    let kind = wire.properties.server_key_type.as_deref().unwrap_or_default().to_ascii_lowercase();
+    let customer_managed = match kind.as_str() {
+        "azurekeyvault" => true,
+        "servicemanaged" => false,
+        _ => return Err(format!("protector type {kind:?} is not known")),
+    };
+    let name = wire.properties.server_key_name.unwrap_or_default();
+    let uri = if customer_managed { key_uri(wire.properties.uri.as_deref(), &name, host)? } else { None };
+    Ok(Protector {
+        customer_managed,
+        uri,
+        thumbprint: wire.properties.thumbprint,
+        auto_rotation: wire.properties.auto_rotation_enabled.unwrap_or_default(),
+        key_version: wire.properties.key_version.map(|version| version.to_ascii_lowercase()),
+    })
+}
+
+pub(super) fn parse_linked_key(
+    item: &Value,
+    host: &dyn Fn(&str) -> Option<VaultHost>,
+) -> Result<Option<LinkedKey>, String> {
+    let wire: Named<WireKey> = shaped(item)?;
+    let kinds = [wire.kind.as_deref(), wire.properties.server_key_type.as_deref(), Some(wire.name.as_str())];
+    if kinds.into_iter().flatten().any(|kind| kind.eq_ignore_ascii_case("ServiceManaged")) {
+        return Ok(None);
+    }
+    let uri = key_uri(wire.properties.uri.as_deref(), &wire.name, host)?;
+    let WireKey { creation_date, thumbprint, .. } = wire.properties;
+    Ok(Some(LinkedKey { name: wire.name, uri, created: creation_date, thumbprint }))
+}

@@ -1,0 +1,184 @@
+//! `keymend incidents`: see incidents and answer what Keymend asks, on the store that `serve` uses, while it runs or not.
+
+mod answer;
+mod layout;
+mod list;
+mod page;
+mod remembered;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use crate::cli::environment;
+use crate::cli::output::{complain, plain, say};
+use crate::settings::{Settings, StoreLocation};
+use answer::Answer;
+use remembered::{Failure, Remembered};
+
+/// See incidents, and answer what Keymend asks
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+ID is an incident's id, or the beginning or end of one that only one incident has.
+Exit codes: 0 done; 1 refused or not found; 2 command line or settings not understood.")]
+pub struct IncidentsArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Where `serve` remembers, over the settings, such as sqlite:keymend.db
+    #[arg(long, global = true, value_name = "sqlite:PATH")]
+    pub store: Option<StoreLocation>,
+    /// The settings that name the store [default: keymend.toml in this folder]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Print JSON instead of words
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// What to do with incidents.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// List incidents, newest first
+    List {
+        /// Leave out those that ended
+        #[arg(long)]
+        open: bool,
+        /// At most so many
+        #[arg(long, value_name = "N", default_value_t = 50)]
+        limit: usize,
+    },
+    /// Show all that is known of one
+    Show {
+        /// Which
+        id: String,
+    },
+    /// Allow what Keymend asks to do
+    Approve {
+        /// Which
+        id: String,
+        /// The plan's code, as shown: refuses if another plan is waiting by now
+        #[arg(long)]
+        code: Option<String>,
+        /// Who decides [default: the user of this machine]
+        #[arg(long, value_name = "NAME")]
+        by: Option<String>,
+    },
+    /// Forbid what Keymend asks to do
+    Reject {
+        /// Which
+        id: String,
+        /// The plan's code, as shown: refuses if another plan is waiting by now
+        #[arg(long)]
+        code: Option<String>,
+        /// Who decides [default: the user of this machine]
+        #[arg(long, value_name = "NAME")]
+        by: Option<String>,
+        /// Why, for the record
+        #[arg(long, value_name = "TEXT")]
+        why: Option<String>,
+    },
+    /// End an incident: nothing more is watched or mended
+    Close {
+        /// Which
+        id: String,
+        /// Why, for the record
+        #[arg(long, value_name = "TEXT")]
+        why: String,
+        /// Who decides [default: the user of this machine]
+        #[arg(long, value_name = "NAME")]
+        by: Option<String>,
+    },
+}
+
+/// Runs it.
+pub async fn run(args: IncidentsArgs) -> ExitCode {
+    let location = match location(&args) {
+        Ok(location) => location,
+        Err(why) => return crate::cli::output::misused(&why),
+    };
+    match run_on(&location, &args).await {
+        Ok(text) => {
+            say(&text);
+            ExitCode::SUCCESS
+        }
+        Err(failure) => {
+            let why = failure.to_string();
+            if args.json {
+                say(&json!({ "error": why }).to_string());
+            }
+            complain(&plain(&why));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn location(args: &IncidentsArgs) -> Result<StoreLocation, String> {
+    match &args.store {
+        Some(store) => Ok(store.clone()),
+        None => Settings::store_location(args.config.as_deref(), &environment).map_err(|problems| problems.to_string()),
+    }
+}
+
+async fn run_on(location: &StoreLocation, args: &IncidentsArgs) -> Result<String, Failure> {
+    let memory = Remembered::open(location).await?;
+    let now = memory.clock.now();
+    match &args.command {
+        Command::List { open, limit } => {
+            let incidents = memory.store.incidents(*open, *limit).await?;
+            Ok(if args.json { list::json(&incidents, now).to_string() } else { list::table(&incidents, now) })
+        }
+        Command::Show { id } => {
+            let (incident, _) = memory.find(id).await?;
+            Ok(if args.json { pretty(&page::json(&incident, now)) } else { page::page(&incident, now) })
+        }
+        Command::Approve { id, code, by } => {
+            let answer = Answer::Approve { code: code.clone() };
+            memory.answer(id, &answer, &who(by.as_deref())?).await.map(|said| words(&said, args.json))
+        }
+        Command::Reject { id, code, by, why } => {
+            let answer = Answer::Reject { code: code.clone(), why: why.clone() };
+            memory.answer(id, &answer, &who(by.as_deref())?).await.map(|said| words(&said, args.json))
+        }
+        Command::Close { id, why, by } => {
+            let answer = Answer::Close { why: why.clone() };
+            memory.answer(id, &answer, &who(by.as_deref())?).await.map(|said| words(&said, args.json))
+        }
+    }
+}
+
+fn words(said: &answer::Said, as_json: bool) -> String {
+    if as_json { said.json().to_string() } else { said.words() }
+}
+
+fn pretty(value: &Value) -> String {
+    serde_json::to_string_pretty(value).unwrap_or_default()
+}
+
+/// The longest name that is recorded.
+const LONGEST_NAME: usize = 128;
+
+/// Who answers: as given, else the user of this machine.
+fn who(given: Option<&str>) -> Result<String, Failure> {
+    let name = match given {
+        Some(name) => name.to_owned(),
+        None => user_of_this_machine().ok_or(Failure::Nobody)?,
+    };
+    let name: String = plain(&name).trim().chars().take(LONGEST_NAME).collect();
+    if name.is_empty() { Err(Failure::Nobody) } else { Ok(name) }
+}
+
+fn user_of_this_machine() -> Option<String> {
+    let named = |variable: &str| environment(variable).filter(|name| !name.trim().is_empty());
+    if let Some(person) = named("SUDO_USER") {
+        return Some(person);
+    }
+    let asked = || {
+        let answer = std::process::Command::new("whoami").output().ok()?;
+        let name = String::from_utf8(answer.stdout).ok()?;
+        (answer.status.success() && !name.trim().is_empty()).then(|| name.trim().to_owned())
+    };
+    named("USER").or_else(|| named("LOGNAME")).or_else(|| named("USERNAME")).or_else(asked)
+}

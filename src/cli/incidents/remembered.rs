@@ -1,0 +1,94 @@
+//! The store as another process uses it at the same time.
+
+use std::sync::Arc;
+
+use super::answer::{Answer, Refusal, Said};
+use crate::cli::serve::remembered as remembered_clock;
+use crate::clock::Clock;
+use crate::domain::incident::{Incident, IncidentId};
+use crate::settings::StoreLocation;
+use crate::store::{NewJob, SqliteStore, Store, StoreError, Version, Work};
+
+/// How often an answer is recorded anew when somebody else saved the incident in between.
+const TRIES: u32 = 20;
+/// The most incidents that are looked through for an abbreviated id.
+const MOST: usize = 10_000;
+
+/// The store, and the clock by which `serve` runs on it.
+#[derive(Debug)]
+pub(super) struct Remembered {
+    pub store: Arc<dyn Store>,
+    pub clock: Clock,
+}
+
+/// Why it was not done.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    #[error("there is no store at {0}. Name the one that `keymend serve` uses: --store sqlite:PATH, or --config FILE")]
+    NoStore(StoreLocation),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("there is no incident {0}. See them with: keymend incidents list")]
+    NotFound(String),
+    #[error("{given} could be any of {}", .ids.join(", "))]
+    Ambiguous { given: String, ids: Vec<String> },
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    #[error("the incident is being saved too often by the responder; try again")]
+    Busy,
+    #[error("nobody knows who you are; say it with --by NAME")]
+    Nobody,
+}
+
+impl Remembered {
+    /// Opens the store if it is there. It is never made here: an empty one in the wrong place would only mislead.
+    pub async fn open(location: &StoreLocation) -> Result<Self, Failure> {
+        let StoreLocation::Sqlite(path) = location;
+        if !path.exists() {
+            return Err(Failure::NoStore(location.clone()));
+        }
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(path)?);
+        let clock = remembered_clock(&*store).await?;
+        Ok(Self { store, clock })
+    }
+
+    /// The incident of that id, or the only one whose id begins or ends with it.
+    pub async fn find(&self, id: &str) -> Result<(Incident, Version), Failure> {
+        let id = id.trim().to_lowercase();
+        if let Some(found) = self.store.incident(&IncidentId(id.clone())).await? {
+            return Ok(found);
+        }
+        let all = self.store.incidents(false, MOST).await?;
+        let fits = |incident: &&Incident| incident.id.0.starts_with(&id) || incident.id.0.ends_with(&id);
+        let ids: Vec<String> = all.iter().filter(fits).map(|incident| incident.id.0.clone()).collect();
+        match ids.as_slice() {
+            [only] if !id.is_empty() => {
+                let found = self.store.incident(&IncidentId(only.clone())).await?;
+                found.ok_or(Failure::NotFound(id))
+            }
+            [_, _, ..] if !id.is_empty() => {
+                Err(Failure::Ambiguous { given: id, ids: ids.into_iter().take(8).collect() })
+            }
+            _ => Err(Failure::NotFound(id)),
+        }
+    }
+
+    /// Records an answer, and has the responder look at it at once.
+    pub async fn answer(&self, id: &str, answer: &Answer, by: &str) -> Result<Said, Failure> {
+        let (first, _) = self.find(id).await?;
+        let seen = first.approval.as_ref().map(|approval| approval.plan_hash.clone());
+        for _ in 0..TRIES {
+            let read = self.store.incident(&first.id).await?;
+            let (mut incident, version) = read.ok_or_else(|| Failure::NotFound(first.id.to_string()))?;
+            let now = self.clock.now();
+            let what = answer.record(&mut incident, by, seen.as_deref(), now)?;
+            let pass = NewJob { work: Work::Pass { incident: incident.id.clone() }, due: now };
+            match self.store.save(&incident, Some(version), &[pass], &[], now).await {
+                Ok(_) => return Ok(Said { incident, what, by: by.to_owned(), at: now }),
+                Err(StoreError::Conflict) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(Failure::Busy)
+    }
+}

@@ -1,0 +1,154 @@
+//! `keymend serve`: takes alerts, mends, and tells, until it is stopped.
+
+mod follow_clock;
+mod house;
+mod logs;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use crate::cli::environment;
+use crate::cli::output::{fail, misused, say};
+use crate::settings::{Settings, StoreLocation, listen_address};
+use crate::web::{self, App, Callers, Doorway, Limits};
+pub(crate) use follow_clock::remembered;
+use house::House;
+pub use logs::LogFormat;
+
+/// How long requests that are being answered may take when we are asked to stop.
+const LAST_ANSWERS: Duration = Duration::from_secs(5);
+
+/// A secret shorter than this can be guessed.
+const SHORTEST_SECRET: usize = 16;
+
+/// Take alerts and mend: runs until it is stopped
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Ready when it prints `listening on http://…`. Logs go to standard error; KEYMEND_LOG chooses how much (info, debug, keymend::web=debug …).
+Alerts are taken at POST /api/alerts?code=SECRET. Stopping it at any moment is safe, also with kill -9.")]
+pub struct ServeArgs {
+    /// The settings [default: keymend.toml in this folder]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Where to listen, over the settings; port 0 takes a free one
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<String>,
+    /// Where to remember, over the settings, such as sqlite:keymend.db
+    #[arg(long, value_name = "sqlite:PATH")]
+    pub store: Option<StoreLocation>,
+    /// Take alerts from anybody: only on a closed network, or to try things out
+    #[arg(long)]
+    pub insecure_no_secret: bool,
+    /// The form of the log
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    pub log: LogFormat,
+}
+
+/// Runs it.
+pub async fn run(args: ServeArgs) -> ExitCode {
+    if let Err(why) = logs::start(args.log) {
+        return misused(&why);
+    }
+    let settings = match settings(&args) {
+        Ok(settings) => settings,
+        Err(why) => return misused(&why),
+    };
+    for fault in &settings.faults {
+        tracing::error!(%fault, "a secret cannot be had; what needs it is off");
+    }
+    let callers = match callers(&args, &settings) {
+        Ok(callers) => callers,
+        Err(why) => return misused(&why),
+    };
+    let house = match house::build(&settings).await {
+        Ok(house) => house,
+        Err(error) => return fail(&format!("{error:#}")),
+    };
+    let doorway = match Doorway::open(settings.server.listen).await {
+        Ok(doorway) => doorway,
+        Err(error) => return fail(&format!("cannot listen at {}: {error}", settings.server.listen)),
+    };
+    live(&settings, callers, house, doorway).await
+}
+
+/// The settings with what the command line changes.
+fn settings(args: &ServeArgs) -> Result<Settings, String> {
+    let mut settings = Settings::load(args.config.as_deref(), &environment).map_err(|problems| problems.to_string())?;
+    if let Some(listen) = &args.listen {
+        settings.server.listen = listen_address(listen).map_err(|why| format!("--listen {listen:?}: {why}"))?;
+    }
+    if let Some(store) = &args.store {
+        settings.store = store.clone();
+    }
+    Ok(settings)
+}
+
+fn callers(args: &ServeArgs, settings: &Settings) -> Result<Callers, String> {
+    let secrets = &settings.server.webhook_secrets;
+    if args.insecure_no_secret {
+        tracing::warn!(listen = %settings.server.listen, "alerts are taken from anybody who can reach this address");
+        return Ok(Callers::anyone());
+    }
+    if secrets.is_empty() {
+        let faults: String = settings.faults.iter().map(|fault| format!("\n  - {fault}")).collect();
+        return Err(format!(
+            "no webhook secret is set, so anybody could send alerts. Make one and start again:\n\
+             \n    export KEYMEND_WEBHOOK_SECRET=$(openssl rand -hex 32)\n\
+             \nThe Action Group then calls https://…/api/alerts?code=SECRET. (To try things out without one: --insecure-no-secret.){faults}"
+        ));
+    }
+    for secret in secrets.iter().filter(|secret| secret.expose().len() < SHORTEST_SECRET) {
+        tracing::warn!(%secret, "this webhook secret is short enough to be guessed; make one with: openssl rand -hex 32");
+    }
+    Ok(Callers::knowing(secrets.iter().map(|secret| secret.expose())))
+}
+
+async fn live(settings: &Settings, callers: Callers, house: House, doorway: Doorway) -> ExitCode {
+    let limits = Limits { max_body_bytes: settings.server.max_body_bytes, ..Limits::default() };
+    let House { store, clock, wake, faults: off, worker } = house;
+    let settings_faults = settings.faults.iter().map(|fault| format!("{}: {}", fault.setting, fault.why));
+    let faults = settings_faults.chain(off).collect();
+    let scope = settings.policy.scope.clone().into();
+    let router = web::router(App { store, scope, callers, clock, wake, limits, faults });
+    let address = match doorway.address() {
+        Ok(address) => address,
+        Err(error) => return fail(&format!("the address in use is not known: {error}")),
+    };
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let serving = axum::serve(doorway, router).with_graceful_shutdown(async {
+        let _ = stopped.await;
+    });
+    let mut serving = tokio::spawn(serving.into_future());
+    let mut worker = tokio::spawn(worker);
+    say(&format!("listening on http://{address}"));
+    tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "ready");
+    tokio::select! {
+        () = asked_to_stop() => {
+            tracing::info!("stopping");
+            drop(stop);
+            worker.abort();
+            let _ = tokio::time::timeout(LAST_ANSWERS, serving).await;
+            ExitCode::SUCCESS
+        }
+        // Neither ends by itself. Whoever started us starts us again, and nothing is lost.
+        end = &mut worker => fail(&format!("the responder ended: {end:?}")),
+        end = &mut serving => fail(&format!("the listener ended: {end:?}")),
+    }
+}
+
+/// Returns on SIGINT or SIGTERM.
+async fn asked_to_stop() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    let _ = tokio::signal::ctrl_c().await;
+}

@@ -1,0 +1,142 @@
+//! Puts the rooms together.
+
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use anyhow::Context;
+
+use super::follow_clock;
+use crate::azure::{Azure, Cloud, Credential};
+use crate::clock::Clock;
+use crate::domain::policy::Policy;
+use crate::ids::Ids;
+use crate::notify::links::Links;
+use crate::notify::reach::Reach;
+use crate::notify::teams::{Teams, TeamsOptions};
+use crate::notify::terminal::Log;
+use crate::notify::webhook::{Webhook, WebhookOptions};
+use crate::notify::{Channel, post::InvalidChannel};
+use crate::responder::Wake;
+use crate::settings::{Settings, StoreLocation, TeamsSettings, WebhookSettings};
+use crate::store::{SqliteStore, Store};
+
+/// What runs.
+pub struct House {
+    /// The memory.
+    pub store: Arc<dyn Store>,
+    /// The time.
+    pub clock: Clock,
+    /// The bell between the doors and the worker.
+    pub wake: Wake,
+    /// Channels that are set up and cannot be used, for the health page.
+    pub faults: Vec<String>,
+    /// The responder's worker: runs until it is dropped.
+    pub worker: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+/// What the responder works with.
+struct Rooms {
+    store: Arc<dyn Store>,
+    azure: Azure,
+    channels: Arc<[Arc<dyn Channel>]>,
+    policy: Arc<Policy>,
+    clock: Clock,
+    ids: Ids,
+    wake: Wake,
+}
+
+/// Builds everything that the settings ask for.
+///
+/// # Errors
+/// In words for the person who started it.
+pub async fn build(settings: &Settings) -> anyhow::Result<House> {
+    let store = open_store(&settings.store)?;
+    let clock = follow_clock::clock(settings).await?;
+    follow_clock::remember(&*store, &clock, settings.azure.follow_clock)
+        .await
+        .context("the store cannot be written")?;
+    let (ids, wake) = (Ids::random(), Wake::default());
+    let (channels, faults) = channels(settings, &clock);
+    let rooms = Rooms {
+        store: store.clone(),
+        azure: azure(settings, clock.clone(), ids.clone())?,
+        channels: channels.into(),
+        policy: Arc::new(settings.policy.clone()),
+        clock: clock.clone(),
+        ids,
+        wake: wake.clone(),
+    };
+    Ok(House { store, clock, wake, faults, worker: Box::pin(work(rooms)) })
+}
+
+/// The responder's place.
+async fn work(rooms: Rooms) {
+    let Rooms { store, azure, channels, policy, clock, ids, wake } = rooms;
+    let _here = (store, azure, channels, policy, clock, ids, wake);
+    std::future::pending().await
+}
+
+fn open_store(location: &StoreLocation) -> anyhow::Result<Arc<dyn Store>> {
+    let StoreLocation::Sqlite(path) = location;
+    let folder =
+        path.parent().filter(|folder| !folder.as_os_str().is_empty()).map_or_else(|| PathBuf::from("."), PathBuf::from);
+    if !folder.is_dir() {
+        anyhow::bail!(
+            "the folder {} of the store does not exist; make it, or name another with --store sqlite:PATH",
+            folder.display()
+        );
+    }
+    let store = SqliteStore::open(path).with_context(|| format!("the store {location} cannot be opened"))?;
+    Ok(Arc::new(store))
+}
+
+fn azure(settings: &Settings, clock: Clock, ids: Ids) -> anyhow::Result<Azure> {
+    let endpoints = settings.azure.endpoints.clone();
+    let credential = Credential::new(&settings.azure.credential, &endpoints)?;
+    Ok(Azure::new(endpoints, credential, clock, ids)?)
+}
+
+/// The channels that can be used, and what is wrong with the others. A broken channel never keeps us from repairing.
+fn channels(settings: &Settings, clock: &Clock) -> (Vec<Arc<dyn Channel>>, Vec<String>) {
+    let mut channels: Vec<Arc<dyn Channel>> = vec![Arc::new(Log::new())];
+    let mut faults = Vec::new();
+    let made = [
+        settings.teams.as_ref().map(|teams| self::teams(settings, teams, clock)),
+        settings.webhook.as_ref().map(|webhook| self::webhook(webhook, clock)),
+    ];
+    for channel in made.into_iter().flatten() {
+        match channel {
+            Ok(channel) => channels.push(channel),
+            Err(error) => {
+                tracing::error!(%error, "a channel cannot be used and is off");
+                faults.push(error.to_string());
+            }
+        }
+    }
+    if channels.len() == 1 {
+        tracing::warn!("no channel is set up, so the log alone is told; see [teams] and [webhook]");
+    }
+    (channels, faults)
+}
+
+fn teams(settings: &Settings, teams: &TeamsSettings, clock: &Clock) -> anyhow::Result<Arc<dyn Channel>> {
+    let portal = match settings.azure.endpoints.cloud() {
+        Cloud::Public => "portal.azure.com",
+        Cloud::UsGovernment => "portal.azure.us",
+        Cloud::China => "portal.azure.cn",
+    };
+    let links = Links::new(portal, settings.azure.tenant_id.as_deref(), teams.runbook.as_deref())?;
+    let options = TeamsOptions { links, ..TeamsOptions::default() };
+    Ok(Arc::new(Teams::new("teams", teams.url.clone(), options, clock.clone())?))
+}
+
+fn webhook(webhook: &WebhookSettings, clock: &Clock) -> anyhow::Result<Arc<dyn Channel>> {
+    let usual = WebhookOptions::default();
+    let reach = Reach { private: webhook.allow_private, loopback: webhook.allow_private };
+    let source = webhook.source.clone().unwrap_or_else(|| usual.source.clone());
+    let options = WebhookOptions { reach, source, ..usual };
+    let made: Result<Webhook, InvalidChannel> =
+        Webhook::new("webhook", webhook.url.clone(), &webhook.secrets, options, clock.clone());
+    Ok(Arc::new(made?))
+}

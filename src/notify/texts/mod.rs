@@ -1,0 +1,95 @@
+//! All texts that people read, as functions of a notice; one file a topic.
+//!
+//! [`message`] lays a whole notice out; the other functions are for those who need a single sentence (the terminal,
+//! the command line). Texts from outside (names, callers, Azure's own words) are cleaned in [`words::Line`] and stay
+//! untrusted: whoever shows a line must not read it as markup.
+
+pub mod affected;
+mod asking;
+pub mod by_hand;
+pub mod causes;
+pub mod changes;
+pub mod clocks;
+mod details;
+mod ending;
+pub mod gates;
+mod mending;
+pub mod message;
+mod opening;
+pub mod person;
+pub mod phases;
+pub mod rights;
+pub mod who;
+pub mod words;
+
+pub use causes::{cause_name, cause_sentence};
+pub use changes::{change_sentence, done_sentence, plan_sentence};
+pub use gates::gate_name;
+pub use message::Message;
+pub use phases::{headline, phase_words};
+
+use crate::domain::diagnosis;
+use crate::domain::notice::{Notice, Situation};
+use crate::notify::texts::message::Link;
+use crate::notify::texts::words::Line;
+
+/// A link of the chain, as people call it.
+#[must_use]
+pub const fn link_name(link: diagnosis::Link) -> &'static str {
+    match link {
+        diagnosis::Link::Identity => "Server identity",
+        diagnosis::Link::Vault => "Key vault",
+        diagnosis::Link::Firewall => "Firewall",
+        diagnosis::Link::Key => "Key",
+        diagnosis::Link::Permission => "Permission",
+        diagnosis::Link::Database => "Databases",
+    }
+}
+
+/// Lays out the whole message that a notice asks for.
+#[must_use]
+pub fn message(notice: &Notice) -> Message {
+    let (mut sections, next) = match notice.situation {
+        Situation::FirstNotice => opening::first_notice(notice),
+        Situation::Diagnosed => opening::diagnosed(notice),
+        Situation::ApprovalAsked => asking::approval(notice),
+        Situation::ChangeMade => mending::change_made(notice),
+        Situation::DeadlineNear => asking::window_ends(notice),
+        Situation::WindowOver => mending::window_over(notice),
+        Situation::Resolved => ending::resolved(notice),
+        Situation::Escalated => person::escalated(notice),
+        Situation::ObservedOnly => opening::observed(notice),
+        Situation::RecoveredWithoutUs => ending::recovered(notice),
+    };
+    sections.retain(|section| !section.parts.is_empty());
+    Message {
+        tone: phases::tone(notice),
+        banner: phases::banner(notice),
+        headline: phases::headline(notice),
+        meaning: phases::meaning(notice),
+        sections,
+        databases: affected::names(notice, 10),
+        next,
+        details: details::details(notice),
+        links: links(notice),
+        footer: Line::of("Keymend · incident ").name(&notice.incident.0).say(format!(" · message {}", notice.sequence)),
+    }
+}
+
+/// Where to look: the broken thing first while it is broken, the database first when it is back.
+fn links(notice: &Notice) -> Vec<Link> {
+    let vault = notice.vault_id.iter().map(|id| Link::Vault(id.clone()));
+    let data = match (notice.databases.as_slice(), notice.servers.as_slice()) {
+        ([one], _) => one.server.child("databases", &one.name).ok().map(Link::Database),
+        (_, [one]) => Some(Link::Server(one.clone())),
+        _ => None,
+    };
+    let mut links: Vec<Link> = match notice.situation {
+        Situation::FirstNotice | Situation::WindowOver | Situation::Resolved | Situation::RecoveredWithoutUs => {
+            data.into_iter().chain(vault).collect()
+        }
+        _ => vault.chain(data).collect(),
+    };
+    links.push(Link::Runbook);
+    links
+}

@@ -1,0 +1,207 @@
+//! The banner of a message: the phase in words, the headline, one sentence of impact.
+
+use crate::domain::diagnosis::Cause;
+use crate::domain::incident::{Attempt, AttemptOutcome, Phase};
+use crate::domain::notice::{Notice, Situation};
+use crate::domain::plan::NeedsPerson;
+use crate::notify::texts::affected::{Subject, impact, subject};
+use crate::notify::texts::causes::cause_clause;
+use crate::notify::texts::changes::{done_in_short, plan_sentence};
+use crate::notify::texts::clocks::{clock, left, length};
+use crate::notify::texts::gates::{gate_name, person_words};
+use crate::notify::texts::words::{Line, count};
+
+/// How urgent a message looks. Never the only carrier of its meaning: the phase is in words too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tone {
+    /// Something is down, or a person must act.
+    Attention,
+    /// Something is wrong and being dealt with, or a decision is due.
+    Warning,
+    /// For information.
+    Accent,
+    /// It is over.
+    Good,
+}
+
+/// The tone of a message.
+#[must_use]
+pub const fn tone(notice: &Notice) -> Tone {
+    match notice.situation {
+        Situation::FirstNotice | Situation::DeadlineNear | Situation::WindowOver | Situation::Escalated => {
+            Tone::Attention
+        }
+        Situation::Diagnosed | Situation::ApprovalAsked => Tone::Warning,
+        Situation::ChangeMade | Situation::ObservedOnly => Tone::Accent,
+        Situation::Resolved | Situation::RecoveredWithoutUs => Tone::Good,
+    }
+}
+
+/// A situation in words, as it begins a message.
+#[must_use]
+pub const fn phase_words(situation: Situation) -> &'static str {
+    match situation {
+        Situation::FirstNotice => "KEY ACCESS LOST",
+        Situation::Diagnosed => "CAUSE FOUND",
+        Situation::ApprovalAsked => "APPROVAL NEEDED",
+        Situation::ChangeMade => "CHANGE MADE, NOT OVER YET",
+        Situation::DeadlineNear => "SELF-HEAL WINDOW ENDS SOON",
+        Situation::WindowOver => "SELF-HEAL WINDOW OVER",
+        Situation::Resolved => "RESOLVED",
+        Situation::Escalated => "A PERSON IS NEEDED",
+        Situation::ObservedOnly => "OBSERVED ONLY, NOTHING IS CHANGED",
+        Situation::RecoveredWithoutUs => "RECOVERED WITHOUT KEYMEND",
+    }
+}
+
+/// The banner's first line: the phase in words, with its deadline if it has one. Holds no text from outside.
+#[must_use]
+pub fn banner(notice: &Notice) -> String {
+    let words = phase_words(notice.situation);
+    let one = notice.databases.len().max(notice.down.len()) == 1;
+    match notice.situation {
+        Situation::FirstNotice if !notice.down.is_empty() => {
+            if one { "DATABASE DOWN" } else { "DATABASES DOWN" }.to_owned()
+        }
+        Situation::FirstNotice if notice.phase == Phase::AtRisk => {
+            "KEY ACCESS AT RISK, NO DATABASE DOWN YET".to_owned()
+        }
+        Situation::Diagnosed if notice.cause == Some(Cause::Undetermined) => "CAUSE NOT CLEAR YET".to_owned(),
+        Situation::Diagnosed if notice.cause == Some(Cause::StillInaccessible) => {
+            "KEY ACCESS IS BACK, DATABASES NOT YET".to_owned()
+        }
+        Situation::ApprovalAsked => match &notice.approval {
+            Some(approval) if approval.answer_by > notice.at => {
+                format!("{words} by {}", clock(approval.answer_by, notice.at))
+            }
+            _ => words.to_owned(),
+        },
+        Situation::DeadlineNear => format!("{words}: {}", clock(notice.restore_before, notice.at)),
+        _ => words.to_owned(),
+    }
+}
+
+/// The cause and its resource as a clause, where the diagnosis tells.
+#[must_use]
+pub fn cause_of(notice: &Notice) -> Line {
+    let cause = notice.cause.unwrap_or(Cause::Undetermined);
+    let finding = notice.diagnosis.iter().flat_map(|diagnosis| &diagnosis.findings).find(|it| it.cause == cause);
+    let resource = match (finding, &notice.vault) {
+        (Some(finding), _) => finding.resource.as_str(),
+        (None, Some(vault)) => vault.as_str(),
+        (None, None) => "",
+    };
+    cause_clause(cause, resource)
+}
+
+/// The changes of the plan that was begun last.
+#[must_use]
+pub fn last_attempts(notice: &Notice) -> Vec<&Attempt> {
+    let Some(last) = notice.attempts.last() else { return Vec::new() };
+    notice.attempts.iter().filter(|attempt| attempt.plan_hash == last.plan_hash).collect()
+}
+
+/// The headline: always names whom it is about, in the same words through the whole incident.
+#[must_use]
+pub fn headline(notice: &Notice) -> Line {
+    let it = subject(notice);
+    let about = |rest: Line| it.line.clone().say(": ").join(rest);
+    match notice.situation {
+        Situation::FirstNotice if notice.phase == Phase::AtRisk => {
+            let verb = it.pick(" is losing its encryption key", " are losing their encryption key");
+            it.line.clone().say(verb)
+        }
+        Situation::FirstNotice => {
+            let verb = it.pick(" has lost its encryption key", " have lost their encryption key");
+            it.line.clone().say(verb)
+        }
+        Situation::Diagnosed | Situation::ObservedOnly => about(cause_of(notice)),
+        Situation::ApprovalAsked => match &notice.plan {
+            Some(plan) => plan_sentence(plan).say(" for ").join(it.line).say("?"),
+            None => about(Line::of("a repair needs your approval")),
+        },
+        Situation::ChangeMade => about(made(notice)),
+        Situation::DeadlineNear => about(match left(notice) {
+            Some(left) => Line::of(format!("{} left to heal without losing settings", length(left))),
+            None => Line::of("no time left to heal by itself"),
+        }),
+        Situation::WindowOver => {
+            let verb = it.pick(" does not come back by itself any more", " do not come back by themselves any more");
+            it.line.clone().say(verb)
+        }
+        Situation::Resolved => back(notice, &it),
+        Situation::RecoveredWithoutUs => back(notice, &it).say(", and Keymend changed nothing"),
+        Situation::Escalated => about(stopped(notice)),
+    }
+}
+
+/// Why automation stopped; a gate by its name.
+fn stopped(notice: &Notice) -> Line {
+    let hit = notice.gates.iter().find(|hit| hit.hard).or(notice.gates.first());
+    match (notice.needs_person, hit) {
+        (Some(NeedsPerson::Gate), Some(hit)) => Line::of(format!("the repair is on hold ({})", gate_name(hit.gate))),
+        (Some(reason), _) => Line::of(person_words(reason)),
+        (None, _) => Line::of("a person is needed"),
+    }
+}
+
+fn back(notice: &Notice, it: &Subject) -> Line {
+    let verb = if notice.databases.is_empty() && notice.down.is_empty() {
+        it.pick(" can use its encryption key again", " can use their encryption key again")
+    } else {
+        it.pick(" is online again", " are online again")
+    };
+    it.line.clone().say(verb)
+}
+
+/// What the last plan did.
+fn made(notice: &Notice) -> Line {
+    let took = |attempt: &&&Attempt| matches!(attempt.outcome, Some(AttemptOutcome::Made { .. }));
+    let last = last_attempts(notice);
+    let made: Vec<&&Attempt> = last.iter().filter(took).collect();
+    made.first().map_or_else(|| Line::of("a change was made"), |first| done_in_short(&first.change, made.len()))
+}
+
+/// One sentence on what it means.
+#[must_use]
+pub fn meaning(notice: &Notice) -> Line {
+    let broken = !matches!(notice.cause, Some(Cause::StillInaccessible | Cause::Healthy));
+    let window = left(notice).filter(|_| broken);
+    let window = window.map(|left| format!(" {} of the self-heal window are left.", length(left)));
+    match notice.situation {
+        Situation::FirstNotice | Situation::Diagnosed | Situation::ObservedOnly => impact(notice),
+        Situation::ApprovalAsked => {
+            impact(notice).say(" It stays like this until somebody decides.").say(window.unwrap_or_default())
+        }
+        Situation::ChangeMade => Line::of("Azure takes up to 10 minutes to let a change work. ").join(impact(notice)),
+        Situation::DeadlineNear => Line::of(
+            "Afterwards only re-validation brings databases back, and Azure drops settings: failover group, elastic \
+             pool, tags, read scale-out, auto-pause, restore history, long-term retention.",
+        ),
+        Situation::WindowOver => {
+            Line::of("Only re-validating the key brings databases back now, and Azure drops some of their settings. ")
+                .join(impact(notice))
+        }
+        Situation::Resolved | Situation::RecoveredWithoutUs => ended(notice),
+        Situation::Escalated => impact(notice).say(window.unwrap_or_default()),
+    }
+}
+
+fn ended(notice: &Notice) -> Line {
+    let span = length(notice.at.duration_since(notice.lost_at));
+    let about = if notice.lost_at_is_known { "" } else { "about " };
+    let from = clock(notice.lost_at, notice.at);
+    let line =
+        Line::of(format!("{about}{span} after key access was lost ({from} to {}), ", clock(notice.at, notice.at)));
+    let line = line.capital().say(if notice.window_over {
+        "after the self-heal window."
+    } else {
+        "inside the self-heal window."
+    });
+    line.say(match (notice.lost_settings.len(), notice.databases.is_empty(), notice.window_over) {
+        (_, true, _) => " No database went down.".to_owned(),
+        (0, _, false) => " No settings were lost.".to_owned(),
+        (0, _, true) => " No lost setting was found; check failover group and retention yourself.".to_owned(),
+        (n, ..) => format!(" {} lost.", count(n, "setting was", "settings were")),
+    })
+}

@@ -1,0 +1,82 @@
+//! Who made the breaking change, as far as the logs tell.
+
+use jiff::SignedDuration;
+
+use crate::domain::diagnosis::{Cause, Culprit};
+use crate::domain::evidence::CallerKind;
+use crate::domain::notice::Notice;
+use crate::notify::texts::causes::resource_words;
+use crate::notify::texts::clocks::clock;
+use crate::notify::texts::words::Line;
+
+/// After so long the Activity Log shows what happened (Microsoft, "Azure Monitor activity log": 3 to 20 minutes).
+const LOG_LAG: SignedDuration = SignedDuration::from_mins(30);
+
+/// An operation of the Activity Log as a verb; `None` where we have no words for it.
+#[must_use]
+pub fn operation_words(operation: &str) -> Option<&'static str> {
+    Some(match operation.to_ascii_lowercase().as_str() {
+        "microsoft.keyvault/vaults/delete" => "deleted",
+        "microsoft.keyvault/locations/deletedvaults/purge/action" => "purged",
+        "microsoft.keyvault/vaults/write" => "changed",
+        "microsoft.keyvault/vaults/accesspolicies/write" => "changed the access policies of",
+        "microsoft.authorization/roleassignments/delete" => "removed a role assignment on",
+        "microsoft.authorization/roleassignments/write" => "made a role assignment on",
+        "microsoft.authorization/denyassignments/write" => "made a deny assignment on",
+        "microsoft.authorization/locks/write" => "put a lock on",
+        "microsoft.managedidentity/userassignedidentities/delete" => "deleted",
+        "microsoft.sql/servers/write" => "changed",
+        "microsoft.sql/servers/encryptionprotector/write" => "set the encryption protector of",
+        "microsoft.sql/servers/keys/delete" => "unlinked a key from",
+        _ => return None,
+    })
+}
+
+/// What was changed: the vault or server that a child such as a role assignment hangs on.
+fn target_words(target: &str) -> Line {
+    let cut = target.to_ascii_lowercase().find("/providers/microsoft.authorization/").filter(|at| *at > 0);
+    resource_words(cut.and_then(|at| target.get(..at)).unwrap_or(target))
+}
+
+/// `alice@contoso.example deleted key vault contoso-kv at 02:03 UTC`.
+#[must_use]
+pub fn culprit_sentence(culprit: &Culprit, notice: &Notice) -> Line {
+    let line = match (&culprit.who, culprit.kind) {
+        (Some(who), CallerKind::Application) => Line::default().name(who).say(" (an application)"),
+        (Some(who), _) => Line::default().name(who),
+        (None, _) => Line::of("somebody whom the log does not name"),
+    };
+    let line = match operation_words(&culprit.operation) {
+        Some(verb) => line.say(" ").say(verb).say(" "),
+        None => line.say(" did ").code(&culprit.operation).say(" on "),
+    };
+    line.join(target_words(&culprit.target)).say(format!(" at {}", clock(culprit.at, notice.at)))
+}
+
+/// Who made the breaking change, or why nobody can be named; nothing where nobody needs to have done anything.
+#[must_use]
+pub fn changed_by(notice: &Notice) -> Option<Line> {
+    let diagnosis = notice.diagnosis.as_ref()?;
+    if let Some(culprit) = &diagnosis.culprit {
+        return Some(culprit_sentence(culprit, notice));
+    }
+    Some(Line::of(match notice.cause? {
+        Cause::KeyDeleted | Cause::KeyDisabled | Cause::KeyPurged | Cause::KeyOperationsRestricted => {
+            "not known: the Activity Log does not record changes of keys, the vault's own audit log does"
+        }
+        Cause::VaultDeleted
+        | Cause::VaultFirewalled
+        | Cause::IdentityMissing
+        | Cause::IdentityDeleted
+        | Cause::PolicyMissing
+        | Cause::RoleMissing
+        | Cause::PermissionModelSwitched => {
+            if notice.at.duration_since(notice.lost_at) < LOG_LAG {
+                "nobody could be named: the Activity Log shows no such change yet (it lags up to 20 minutes)"
+            } else {
+                "nobody could be named: the Activity Log shows no such change"
+            }
+        }
+        _ => return None,
+    }))
+}

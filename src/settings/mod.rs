@@ -1,0 +1,136 @@
+//! `keymend.toml` and the environment, read into checked [`Settings`]. Everything that is wrong is said at once.
+//!
+//! | file | job |
+//! |---|---|
+//! | `problem` | what is wrong, and what to write instead |
+//! | `section` | one table: its values, the environment's, and unknown keys |
+//! | `secrets` | where secrets are found |
+//! | `policy`, `azure`, `server`, `channels` | the sections |
+
+mod azure;
+mod channels;
+mod policy;
+mod problem;
+mod secrets;
+mod section;
+mod server;
+
+use std::path::{Path, PathBuf};
+
+use toml::{Table, Value};
+
+pub use azure::AzureSettings;
+pub use channels::{TeamsSettings, WebhookSettings};
+pub use problem::{Problem, Problems};
+pub use server::{ServerSettings, StoreLocation, listen_address};
+
+use crate::domain::policy::Policy;
+use problem::did_you_mean;
+use section::Sources;
+
+/// The file that is read when none is named.
+const USUAL_FILE: &str = "keymend.toml";
+
+const SECTIONS: [&str; 9] = ["scope", "policy", "remedies", "gates", "azure", "simulated", "server", "store", "teams"];
+
+/// Everything that can be set, checked.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// What is allowed.
+    pub policy: Policy,
+    /// The cloud.
+    pub azure: AzureSettings,
+    /// Where alerts come in.
+    pub server: ServerSettings,
+    /// Where we remember.
+    pub store: StoreLocation,
+    /// The Teams channel.
+    pub teams: Option<TeamsSettings>,
+    /// The receiver of CloudEvents.
+    pub webhook: Option<WebhookSettings>,
+    /// Secrets that are set up and cannot be had. What needs them is off; the rest works.
+    pub faults: Vec<Problem>,
+}
+
+impl Settings {
+    /// Reads the file (`path`, else `KEYMEND_CONFIG`, else `keymend.toml` in the working directory if there is one) and
+    /// the environment, which wins.
+    ///
+    /// # Errors
+    /// [`Problems`]: all of them.
+    pub fn load(path: Option<&Path>, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, Problems> {
+        let file = File::read(path, env)?;
+        file.settings(env)
+    }
+
+    /// Only where the store is, for commands that need nothing else: other settings may be absent or wrong.
+    ///
+    /// # Errors
+    /// [`Problems`] of the file or of `[store]`.
+    pub fn store_location(
+        path: Option<&Path>,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<StoreLocation, Problems> {
+        let File { name, folder, mut table } = File::read(path, env)?;
+        let mut problems = Vec::new();
+        let location = server::store(&mut table, Sources { env, folder: &folder }, &mut problems);
+        if problems.is_empty() { Ok(location) } else { Err(Problems { source_name: name, list: problems }) }
+    }
+}
+
+struct File {
+    name: String,
+    folder: PathBuf,
+    table: Table,
+}
+
+impl File {
+    fn read(path: Option<&Path>, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, Problems> {
+        let named = path.map(Path::to_path_buf).or_else(|| env("KEYMEND_CONFIG").map(PathBuf::from));
+        let Some(path) = named.clone().or_else(|| Some(PathBuf::from(USUAL_FILE)).filter(|path| path.exists())) else {
+            let name = format!("no {USUAL_FILE} here, so the environment alone");
+            return Ok(Self { name, folder: PathBuf::new(), table: Table::new() });
+        };
+        let name = path.display().to_string();
+        let wrong = |why: String, instead: &str| {
+            let list = vec![Problem::new(name.clone(), why, instead)];
+            Problems { source_name: name.clone(), list }
+        };
+        let text = std::fs::read_to_string(&path).map_err(|error| {
+            wrong(format!("the file cannot be read: {error}"), "Name another one with --config FILE")
+        })?;
+        let table = text.parse::<Table>().map_err(|error| {
+            let place = error.span().map(|span| text[..span.start].matches('\n').count() + 1);
+            let place = place.map_or_else(String::new, |line| format!("line {line}: "));
+            wrong(format!("{place}{}", error.message()), "Write it as TOML, see keymend.example.toml")
+        })?;
+        let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
+        Ok(Self { name, folder, table })
+    }
+
+    fn settings(self, env: &dyn Fn(&str) -> Option<String>) -> Result<Settings, Problems> {
+        let Self { name, folder, table: mut file } = self;
+        let sources = Sources { env, folder: &folder };
+        let (mut problems, mut faults) = (Vec::new(), Vec::new());
+        let policy = policy::policy(&mut file, sources, &mut problems);
+        let azure = azure::azure(&mut file, sources, &mut problems);
+        let server = server::server(&mut file, sources, &mut problems, &mut faults);
+        let store = server::store(&mut file, sources, &mut problems);
+        let teams = channels::teams(&mut file, sources, &mut problems, &mut faults);
+        let webhook = channels::webhook(&mut file, sources, &mut problems, &mut faults);
+        problems.extend(file.iter().map(|(key, value)| unknown(key, value)));
+        match azure {
+            Some(azure) if problems.is_empty() => Ok(Settings { policy, azure, server, store, teams, webhook, faults }),
+            _ => Err(Problems { source_name: name, list: problems }),
+        }
+    }
+}
+
+fn unknown(key: &str, value: &Value) -> Problem {
+    let sections = SECTIONS.iter().copied().chain(["webhook"]);
+    if value.is_table() {
+        let instead = format!("Remove it{}", did_you_mean(key, sections));
+        return Problem::new(format!("[{key}]"), "there is no such section", instead);
+    }
+    Problem::new(key, "this setting is outside of every section", "Move it below the section it belongs to")
+}

@@ -1,0 +1,139 @@
+//! The queue: one row for each kind of work and target.
+//!
+//! A row is *waiting* (`held = 0`, due at `ready_at`), *held* (`held = 1`; whoever knows `lease` may finish it, also
+//! after the lease ended at `ready_at`, until the next one takes it), or *set aside* (`set_aside` says why).
+
+use jiff::{SignedDuration, Timestamp};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::document::{self, micros};
+use super::fault::Outcome;
+use crate::clock;
+use crate::store::{LeasedJob, NewJob, POISON_AFTER, StoreError, Work};
+
+pub(super) fn enqueue(connection: &Connection, job: &NewJob) -> Outcome<()> {
+    connection
+        .prepare_cached(
+            // All right-hand sides see the row as it was before.
+            "INSERT INTO job (key, work, ready_at) VALUES (?1, ?2, ?3)
+             ON CONFLICT (key) DO UPDATE SET
+                again_at = CASE WHEN held AND set_aside IS NULL
+                           THEN min(ifnull(again_at, excluded.ready_at), excluded.ready_at) ELSE again_at END,
+                ready_at = CASE WHEN set_aside IS NOT NULL THEN excluded.ready_at
+                                WHEN held THEN ready_at
+                                ELSE min(ready_at, excluded.ready_at) END,
+                attempts = CASE WHEN held AND set_aside IS NULL THEN attempts ELSE 0 END,
+                work     = CASE WHEN set_aside IS NOT NULL THEN excluded.work ELSE work END,
+                held     = CASE WHEN set_aside IS NOT NULL THEN 0 ELSE held END,
+                set_aside = NULL",
+        )?
+        .execute(params![job.work.key(), document::write(&job.work)?, micros(job.due)])?;
+    Ok(())
+}
+
+pub(super) fn lease(connection: &Connection, now: Timestamp, length: SignedDuration) -> Outcome<Option<LeasedJob>> {
+    set_aside_worn_out(connection, now)?;
+    loop {
+        let due: Option<(i64, String, String)> = connection
+            .prepare_cached(
+                "SELECT id, key, work FROM job
+                 WHERE set_aside IS NULL AND ready_at <= ?1 ORDER BY ready_at, id LIMIT 1",
+            )?
+            .query_row([micros(now)], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+            .optional()?;
+        let Some((id, key, work)) = due else { return Ok(None) };
+        match document::read(|| format!("job {key}"), &work) {
+            Ok(work) => return hold(connection, id, work, clock::add(now, length)).map(Some),
+            Err(error) => {
+                tracing::error!(%error, "set aside a job");
+                connection
+                    .prepare_cached("UPDATE job SET set_aside = 'unreadable', error = ?2 WHERE id = ?1")?
+                    .execute(params![id, error.to_string()])?;
+            }
+        }
+    }
+}
+
+/// A job whose last lease ran out like all before it has ended its process, or hung, each time.
+fn set_aside_worn_out(connection: &Connection, now: Timestamp) -> Outcome<()> {
+    connection
+        .prepare_cached(
+            "UPDATE job SET set_aside = 'poison',
+                error = 'begun ' || attempts || ' times and not finished: the process ended or hung at it'
+                    || ifnull('; the last error: ' || error, '')
+             WHERE set_aside IS NULL AND ready_at <= ?1 AND attempts >= ?2",
+        )?
+        .execute(params![micros(now), POISON_AFTER])?;
+    Ok(())
+}
+
+fn hold(connection: &Connection, id: i64, work: Work, until: Timestamp) -> Outcome<LeasedJob> {
+    let (attempts, lease, ends) = connection
+        .prepare_cached(
+            "UPDATE job SET held = 1, lease = lease + 1, attempts = attempts + 1, ready_at = ?2
+             WHERE id = ?1 RETURNING attempts - 1, lease, ready_at",
+        )?
+        .query_row(params![id, micros(until)], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    Ok(LeasedJob { id, work, attempts, leased_until: document::time(ends), lease })
+}
+
+pub(super) fn complete(connection: &Connection, job: &LeasedJob) -> Outcome<()> {
+    let again = connection
+        .prepare_cached(
+            "UPDATE job SET held = 0, set_aside = NULL, attempts = 0, error = NULL, ready_at = again_at, again_at = NULL
+             WHERE id = ?1 AND lease = ?2 AND held AND again_at IS NOT NULL",
+        )?
+        .execute([job.id, job.lease])?;
+    if again == 1 {
+        return Ok(());
+    }
+    let done = connection
+        .prepare_cached("DELETE FROM job WHERE id = ?1 AND lease = ?2 AND held")?
+        .execute([job.id, job.lease])?;
+    if done == 1 { Ok(()) } else { Err(StoreError::Conflict.into()) }
+}
+
+pub(super) fn retry(connection: &Connection, job: &LeasedJob, due: Timestamp, error: &str) -> Outcome<bool> {
+    let poisoned = connection
+        .prepare_cached(
+            "UPDATE job SET held = 0, ready_at = ?3, error = ?4,
+                set_aside = CASE WHEN attempts >= ?5 THEN 'poison' END
+             WHERE id = ?1 AND lease = ?2 AND held RETURNING set_aside IS NOT NULL",
+        )?
+        .query_row(params![job.id, job.lease, micros(due), error, POISON_AFTER], |row| row.get(0))
+        .optional()?;
+    poisoned.ok_or_else(|| StoreError::Conflict.into())
+}
+
+pub(super) fn next_due(connection: &Connection) -> Outcome<Option<Timestamp>> {
+    let next: Option<i64> = connection
+        .prepare_cached("SELECT min(ready_at) FROM job WHERE set_aside IS NULL")?
+        .query_row([], |row| row.get(0))?;
+    Ok(next.map(document::time))
+}
+
+pub(super) fn poison(connection: &Connection) -> Outcome<Vec<(String, String)>> {
+    let mut select =
+        connection.prepare_cached("SELECT key, ifnull(error, '') FROM job WHERE set_aside IS NOT NULL ORDER BY id")?;
+    let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+pub(super) fn poison_retry(connection: &Connection, key: &str, now: Timestamp) -> Outcome<bool> {
+    let found = connection
+        .prepare_cached(
+            "UPDATE job SET held = 0, set_aside = NULL, attempts = 0, ready_at = ?2
+             WHERE key = ?1 AND set_aside IS NOT NULL",
+        )?
+        .execute(params![key, micros(now)])?;
+    Ok(found == 1)
+}
+
+/// Gives jobs that a program before this one could not read another chance: this one may be newer.
+pub(super) fn reconsider(connection: &Connection) -> Outcome<()> {
+    let any = connection.prepare("SELECT 1 FROM job WHERE set_aside = 'unreadable'")?.exists([])?;
+    if any {
+        connection.execute("UPDATE job SET set_aside = NULL WHERE set_aside = 'unreadable'", [])?;
+    }
+    Ok(())
+}

@@ -1,0 +1,83 @@
+//! Signals: accepted once, then taken by an incident or dismissed, and forgotten long after that.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, params};
+
+use super::document::{self, micros};
+use super::fault::Outcome;
+use super::jobs;
+use crate::clock;
+use crate::domain::incident::IncidentId;
+use crate::domain::resource_id::ResourceId;
+use crate::domain::signal::Signal;
+use crate::store::{Accepted, KNOWN_FOR, NewJob, TAKEN_KEPT_FOR, Work};
+
+/// A signal made ready outside of the transaction.
+pub(super) struct Row {
+    subject: ResourceId,
+    fingerprint: String,
+    document: String,
+}
+
+impl Row {
+    pub(super) fn new(signal: &Signal) -> Outcome<Self> {
+        Ok(Self { subject: signal.subject(), fingerprint: signal.fingerprint(), document: document::write(signal)? })
+    }
+}
+
+pub(super) fn accept(connection: &Connection, rows: &[Row], now: Timestamp) -> Outcome<Accepted> {
+    let mut accepted = Accepted { new: 0, repeated: 0 };
+    let mut known =
+        connection.prepare_cached("SELECT 1 FROM signal WHERE fingerprint = ?1 AND received_at >= ?2 LIMIT 1")?;
+    let mut insert = connection
+        .prepare_cached("INSERT INTO signal (subject, fingerprint, received_at, document) VALUES (?1, ?2, ?3, ?4)")?;
+    let since = micros(clock::add(now, -KNOWN_FOR));
+    let mut subjects: Vec<&ResourceId> = Vec::new();
+    for row in rows {
+        if known.exists(params![row.fingerprint, since])? {
+            accepted.repeated += 1;
+            continue;
+        }
+        insert.execute(params![row.subject.key(), row.fingerprint, micros(now), row.document])?;
+        accepted.new += 1;
+        subjects.push(&row.subject);
+    }
+    subjects.sort_unstable();
+    subjects.dedup();
+    for target in subjects {
+        jobs::enqueue(connection, &NewJob { work: Work::Locate { target: target.clone() }, due: now })?;
+    }
+    Ok(accepted)
+}
+
+pub(super) fn untaken(connection: &Connection, subject: &ResourceId) -> Outcome<Vec<(i64, Signal)>> {
+    let mut select = connection
+        .prepare_cached("SELECT id, document FROM signal WHERE subject = ?1 AND taken_at IS NULL ORDER BY id")?;
+    let mut rows = select.query([subject.key()])?;
+    let mut signals = Vec::new();
+    while let Some(row) = rows.next()? {
+        let id: i64 = row.get(0)?;
+        let signal = document::read(|| format!("signal {id}"), row.get_ref(1)?.as_str().unwrap_or_default());
+        signals.extend(document::readable(signal).map(|signal| (id, signal)));
+    }
+    Ok(signals)
+}
+
+/// Marks signals as taken by `incident`, or by nobody. Those that were taken before stay where they were.
+pub(super) fn take(connection: &Connection, ids: &[i64], incident: Option<&IncidentId>, now: Timestamp) -> Outcome<()> {
+    let mut update = connection
+        .prepare_cached("UPDATE signal SET taken_at = ?2, incident_id = ?3 WHERE id = ?1 AND taken_at IS NULL")?;
+    for id in ids {
+        update.execute(params![id, micros(now), incident.map(|incident| &incident.0)])?;
+    }
+    Ok(())
+}
+
+/// Removes up to `limit` signals that were taken long ago.
+pub(super) fn prune(connection: &Connection, limit: usize, now: Timestamp) -> Outcome<usize> {
+    let before = micros(clock::add(now, -TAKEN_KEPT_FOR));
+    let removed = connection
+        .prepare_cached("DELETE FROM signal WHERE id IN (SELECT id FROM signal WHERE taken_at < ?1 LIMIT ?2)")?
+        .execute(params![before, i64::try_from(limit).unwrap_or(i64::MAX)])?;
+    Ok(removed)
+}

@@ -1,0 +1,119 @@
+//! Who may call: whoever knows the webhook secret, in `?code=` or in the header `x-functions-key`, as with a function key.
+
+use std::fmt;
+use std::sync::Arc;
+
+use axum::http::{HeaderMap, Uri};
+use percent_encoding::percent_decode_str;
+use sha2::{Digest, Sha256};
+use subtle::{Choice, ConstantTimeEq};
+
+/// The header that Azure Functions uses for keys. It wins over the query, as it does there.
+const HEADER: &str = "x-functions-key";
+
+/// Those who may call. Only digests of the secrets are kept.
+#[derive(Clone)]
+pub struct Callers(Arc<Kind>);
+
+enum Kind {
+    Anyone,
+    Knowing(Vec<[u8; 32]>),
+}
+
+/// Why a caller is turned away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// No secret was given.
+    Missing,
+    /// It is none of ours.
+    Wrong,
+}
+
+impl Callers {
+    /// Whoever knows one of these secrets (several, so that one can be replaced without a gap). None means nobody.
+    #[must_use]
+    pub fn knowing<'a>(secrets: impl IntoIterator<Item = &'a str>) -> Self {
+        Self(Arc::new(Kind::Knowing(secrets.into_iter().map(digest).collect())))
+    }
+
+    /// Anybody at all. For a closed network or a trial; has to be asked for by name.
+    #[must_use]
+    pub fn anyone() -> Self {
+        Self(Arc::new(Kind::Anyone))
+    }
+
+    /// Checks a request's secret. Takes as long whichever secret it is, and whether it is one.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub fn check(&self, headers: &HeaderMap, uri: &Uri) -> Result<(), Refusal> {
+        let Kind::Knowing(known) = &*self.0 else { return Ok(()) };
+        let given = given(headers, uri).ok_or(Refusal::Missing)?;
+        let given: [u8; 32] = Sha256::digest(&given).into();
+        let any = known.iter().fold(Choice::from(0), |any, one| any | one.ct_eq(&given));
+        if bool::from(any) { Ok(()) } else { Err(Refusal::Wrong) }
+    }
+}
+
+impl fmt::Debug for Callers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &*self.0 {
+            Kind::Anyone => f.write_str("Callers(anyone)"),
+            Kind::Knowing(known) => write!(f, "Callers(knowing one of {} secrets)", known.len()),
+        }
+    }
+}
+
+fn digest(secret: &str) -> [u8; 32] {
+    Sha256::digest(secret.as_bytes()).into()
+}
+
+/// The secret of a request, not empty. A `+` in the query stays one: secrets hold no blanks, and base64 holds plus signs.
+fn given(headers: &HeaderMap, uri: &Uri) -> Option<Vec<u8>> {
+    let header = headers.get(HEADER).map(|value| value.as_bytes().to_vec());
+    let query = || {
+        let code = uri.query()?.split('&').find_map(|pair| pair.strip_prefix("code="))?;
+        Some(percent_decode_str(code).collect::<Vec<u8>>())
+    };
+    header.or_else(query).filter(|secret| !secret.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(callers: &Callers, header: Option<&str>, uri: &str) -> Result<(), Refusal> {
+        let mut headers = HeaderMap::new();
+        if let Some(value) = header {
+            headers.insert(HEADER, value.parse().unwrap());
+        }
+        callers.check(&headers, &uri.parse().unwrap())
+    }
+
+    #[test]
+    fn either_place_and_every_secret_counts() {
+        let callers = Callers::knowing(["new+secret/==", "old-secret"]);
+        assert_eq!(check(&callers, Some("new+secret/=="), "/api/alerts"), Ok(()));
+        assert_eq!(check(&callers, None, "/api/alerts?code=old-secret"), Ok(()));
+        assert_eq!(check(&callers, None, "/api/alerts?x=1&code=new+secret/=="), Ok(()));
+        assert_eq!(check(&callers, None, "/api/alerts?code=new%2Bsecret%2F%3D%3D&y"), Ok(()));
+    }
+
+    #[test]
+    fn others_are_turned_away() {
+        let callers = Callers::knowing(["right"]);
+        assert_eq!(check(&callers, None, "/api/alerts"), Err(Refusal::Missing));
+        assert_eq!(check(&callers, None, "/api/alerts?code="), Err(Refusal::Missing));
+        assert_eq!(check(&callers, None, "/api/alerts?decode=right"), Err(Refusal::Missing));
+        for wrong in ["righ", "right2", "RIGHT", "wrong"] {
+            assert_eq!(check(&callers, Some(wrong), "/api/alerts"), Err(Refusal::Wrong), "{wrong}");
+        }
+        assert_eq!(check(&callers, Some("wrong"), "/api/alerts?code=right"), Err(Refusal::Wrong), "the header wins");
+    }
+
+    #[test]
+    fn no_secret_means_nobody() {
+        assert_eq!(check(&Callers::knowing([]), Some("x"), "/"), Err(Refusal::Wrong));
+        assert_eq!(check(&Callers::anyone(), None, "/"), Ok(()));
+    }
+}

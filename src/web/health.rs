@@ -1,0 +1,42 @@
+//! Whether the house stands: for monitors, for the Functions host, and for people who look.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde_json::json;
+
+use super::{App, answer};
+
+/// `GET /`: what this is. Asks nothing of anybody, so that it always answers at once.
+pub async fn front() -> Response {
+    let body = json!({
+        "service": "keymend",
+        "version": env!("CARGO_PKG_VERSION"),
+        "alerts": "POST /api/alerts",
+        "health": "GET /api/health",
+    });
+    answer::json(StatusCode::OK, &body)
+}
+
+/// `GET /api/health`: `ok`; `degraded` (200) when something in the settings is broken or jobs were set aside; 503 when
+/// nothing can be stored. Says no reason that could hold a name or a path: reasons are in the log.
+pub async fn health(State(app): State<App>) -> Response {
+    let (open, poison) = match (app.store.incidents(true, 1_000).await, app.store.poison().await) {
+        (Ok(open), Ok(poison)) => (open.len(), poison.len()),
+        (Err(error), _) | (_, Err(error)) => {
+            tracing::error!(%error, "the store does not answer");
+            return answer::come_again("the store cannot be used; the log says why");
+        }
+    };
+    let status = if app.faults.is_empty() && poison == 0 { "ok" } else { "degraded" };
+    let body = json!({
+        "status": status,
+        "version": env!("CARGO_PKG_VERSION"),
+        "time": app.clock.now().to_string(),
+        "store": "ok",
+        "open_incidents": open,
+        "jobs_set_aside": poison,
+        "faults": &*app.faults,
+    });
+    answer::json(StatusCode::OK, &body)
+}

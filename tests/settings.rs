@@ -1,0 +1,333 @@
+//! `keymend.toml` and the environment: what is accepted, and what a person is told about the rest.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::collections::BTreeMap;
+
+use keymend::azure::{Cloud, CredentialConfig};
+use keymend::domain::policy::{Gates, Mode, Policy, Preset};
+use keymend::domain::remedy::Remedy;
+use keymend::settings::{Problems, Settings, StoreLocation};
+use proptest::prelude::*;
+
+const SCOPE: &str = "[scope]\nsubscriptions = [\"11111111-2222-3333-4444-555555555555\"]\n";
+
+fn load(text: &str, env: &[(&str, &str)]) -> Result<Settings, Problems> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("keymend.toml");
+    std::fs::write(&file, text).unwrap();
+    std::fs::write(folder.path().join("secret.txt"), "from-a-file\n").unwrap();
+    let env: BTreeMap<&str, &str> = env.iter().copied().collect();
+    Settings::load(Some(&file), &|name| env.get(name).map(|&value| value.to_owned()))
+}
+
+fn good(text: &str, env: &[(&str, &str)]) -> Settings {
+    load(text, env).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+/// The words about what is wrong.
+fn wrong(text: &str, env: &[(&str, &str)]) -> String {
+    match load(text, env) {
+        Ok(settings) => panic!("accepted: {settings:?}"),
+        Err(problems) => problems.to_string(),
+    }
+}
+
+fn says(words: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(words.contains(part), "{part:?} is not said in:\n{words}");
+    }
+}
+
+#[test]
+fn a_scope_alone_is_enough_and_everything_else_has_a_careful_default() {
+    let settings = good(SCOPE, &[]);
+    let Policy { preset, window_minutes, dry_run, gates, remedies, .. } = &settings.policy;
+    assert_eq!((*preset, *window_minutes, *dry_run), (Preset::Guarded, 30, false));
+    assert_eq!((gates, remedies.len()), (&Gates::default(), 0));
+    assert_eq!(settings.azure.endpoints.cloud(), Cloud::Public);
+    assert_eq!(settings.azure.credential, CredentialConfig::ManagedIdentity { client_id: None });
+    assert!(settings.server.listen.ip().is_loopback());
+    assert!(settings.server.webhook_secrets.is_empty() && settings.teams.is_none() && settings.webhook.is_none());
+}
+
+#[test]
+fn the_example_can_be_used_as_it_is() {
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/keymend.example.toml")).unwrap();
+    let settings = good(&text, &[]);
+    assert_eq!(settings.policy.preset, Preset::Guarded);
+    // What is commented out is correct, too: each such line names a setting and its default or an example.
+    let all: String =
+        text.lines().map(|line| line.strip_prefix("#: ").unwrap_or(line)).flat_map(|line| [line, "\n"]).collect();
+    let env = [
+        ("KEYMEND_WEBHOOK_SECRET", "s"),
+        ("KEYMEND_TEAMS_URL", "https://flow.example/x"),
+        ("KEYMEND_EVENTS_SECRET", "k"),
+    ];
+    let settings = good(&all, &env);
+    assert!(settings.faults.is_empty(), "{:?}", settings.faults);
+    assert!(settings.teams.is_some() && settings.webhook.is_some());
+    assert_eq!(
+        settings.policy.gates,
+        Gates {
+            custodians: settings.policy.gates.custodians.clone(),
+            pipelines: settings.policy.gates.pipelines.clone(),
+            ..Gates::default()
+        }
+    );
+}
+
+#[test]
+fn nothing_in_scope_is_an_error_and_never_everything() {
+    for text in ["", "[scope]\n", "[scope]\nsubscriptions = []\nresources = []\n"] {
+        let words = wrong(text, &[]);
+        says(&words, &["scope", "nothing is in scope", "subscriptions = [", "resources = ["]);
+    }
+    let kv = "/subscriptions/s1/resourceGroups/rg/providers/Microsoft.KeyVault/vaults/kv";
+    let words =
+        wrong(&format!("[scope]\nresources = [\"{kv}\"]\nexcept = [\"/subscriptions/S1/resourceGroups/RG\"]\n"), &[]);
+    says(&words, &["scope.except", "takes away everything"]);
+}
+
+#[test]
+fn all_that_is_wrong_is_said_at_once_with_what_to_write_instead() {
+    let words = wrong(
+        r#"
+        stray = 1
+        [scope]
+        subscriptions = ["contoso"]
+        resources = ["nonsense", 7, "/subscriptions/s1/resourceGroups/rg/providers/Microsoft.Sql/servers/a/databases/b"]
+        excpet = []
+        [policy]
+        preset = "gaurded"
+        window_minutes = 0
+        dry_run = "perhaps"
+        [remedies]
+        recover-valt = "auto"
+        recover_key = "yes"
+        [gates]
+        max_servers = -3
+        hold_tag = ""
+        custodians = ["a"]
+        pipelines = ["A"]
+        [azure]
+        cloud = "germany"
+        arm_endpoint = "http://10.0.0.1"
+        [server]
+        listen = "nowhere"
+        max_body_bytes = 5
+        [store]
+        location = "postgres://x"
+        [polcy]
+        x = 1
+        "#,
+        &[],
+    );
+    says(
+        &words,
+        &[
+            "scope.subscriptions = \"contoso\"",
+            "scope.resources = \"nonsense\"",
+            "scope.resources = 7",
+            "databases/b\": this is a part of a resource. Name the server",
+            "did you mean \"except\"?",
+            "policy.preset = \"gaurded\"",
+            "observe, guarded or auto; did you mean \"guarded\"?",
+            "policy.window_minutes = 0",
+            "policy.dry_run = \"perhaps\"",
+            "remedies.recover-valt",
+            "did you mean \"recover_vault\"?",
+            "remedies.recover_key = \"yes\"",
+            "off, approve or auto",
+            "gates.max_servers = -3",
+            "gates.hold_tag",
+            "gates.pipelines = \"a\"",
+            "azure.cloud = \"germany\"",
+            "public, us_government or china",
+            "azure.arm_endpoint = \"http://10.0.0.1\"",
+            "loopback",
+            "server.listen = \"nowhere\"",
+            "server.max_body_bytes = 5",
+            "store.location",
+            "sqlite:keymend.db",
+            "[polcy]",
+            "did you mean \"policy\"?",
+            "stray",
+        ],
+    );
+}
+
+#[test]
+fn a_file_that_is_no_toml_or_not_there_says_where() {
+    says(&wrong("[scope]\nsubscriptions = [\n\n\"x\"", &[]), &["keymend.toml", "line "]);
+    let missing = Settings::load(Some("/nowhere/keymend.toml".as_ref()), &|_| None).unwrap_err().to_string();
+    says(&missing, &["/nowhere/keymend.toml", "cannot be read", "--config"]);
+}
+
+#[test]
+fn remedies_and_gates_are_set_one_by_one() {
+    let text = format!(
+        "{SCOPE}[policy]\npreset = \"auto\"\n[remedies]\nrecover_vault = \"approve\"\nextend_expiry = \"off\"\n[gates]\nmax_servers = 5\ncustodians = [\"sec@contoso.example\"]\n"
+    );
+    let policy = good(&text, &[]).policy;
+    assert_eq!(policy.mode(Remedy::RecoverVault), Mode::Approve);
+    assert_eq!(policy.mode(Remedy::ExtendExpiry), Mode::Off);
+    assert_eq!(policy.mode(Remedy::RecoverKey), Mode::Auto);
+    assert_eq!((policy.gates.max_servers, policy.gates.writes_per_hour), (5, Gates::default().writes_per_hour));
+    assert_eq!(policy.gates.custodians, ["sec@contoso.example"]);
+}
+
+#[test]
+fn the_environment_wins_and_is_checked_as_well() {
+    let env = [
+        ("KEYMEND_SUBSCRIPTIONS", "aaaaaaaa-2222-3333-4444-555555555555, bbbbbbbb-2222-3333-4444-555555555555"),
+        ("KEYMEND_PRESET", "observe"),
+        ("KEYMEND_WINDOW_MINUTES", "480"),
+        ("KEYMEND_DRY_RUN", "true"),
+        ("KEYMEND_LISTEN", "0.0.0.0:7071"),
+        ("KEYMEND_STORE", "sqlite:/var/lib/keymend.db"),
+    ];
+    let settings = good(&format!("{SCOPE}[policy]\npreset = \"auto\"\n"), &env);
+    assert_eq!(settings.policy.scope.subscriptions.len(), 2);
+    assert!(!settings.policy.scope.subscriptions.contains(&"11111111-2222-3333-4444-555555555555".to_owned()));
+    assert_eq!((settings.policy.preset, settings.policy.window_minutes), (Preset::Observe, 480));
+    assert!(settings.policy.dry_run);
+    assert_eq!(settings.server.listen.to_string(), "0.0.0.0:7071");
+    assert_eq!(settings.store, StoreLocation::Sqlite("/var/lib/keymend.db".into()));
+    says(&wrong(SCOPE, &[("KEYMEND_PRESET", "autmatic")]), &["KEYMEND_PRESET = \"autmatic\""]);
+    says(&wrong(SCOPE, &[("KEYMEND_WINDOW_MINUTES", "soon")]), &["KEYMEND_WINDOW_MINUTES", "minutes"]);
+    let unresolved = [("KEYMEND_SUBSCRIPTIONS", "@Microsoft.KeyVault(SecretUri=https://v/secrets/n)")];
+    says(&wrong(SCOPE, &unresolved), &["KEYMEND_SUBSCRIPTIONS", "Key Vault reference"]);
+}
+
+#[test]
+fn a_relative_store_is_beside_the_file() {
+    let StoreLocation::Sqlite(path) = good(&format!("{SCOPE}[store]\nlocation = \"sqlite:data/k.db\"\n"), &[]).store;
+    assert!(path.is_absolute() && path.ends_with("data/k.db"), "{path:?}");
+    for bad in ["sqlite:", "sqlite::memory:", "keymend.db", "azure:x"] {
+        assert!(bad.parse::<StoreLocation>().is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn webhook_secrets_come_from_anywhere_and_several_count() {
+    let values = |text: &str, env: &[(&str, &str)]| -> Vec<String> {
+        let settings = good(&format!("{SCOPE}{text}"), env);
+        assert!(settings.faults.is_empty(), "{:?}", settings.faults);
+        settings.server.webhook_secrets.iter().map(|secret| secret.expose().to_owned()).collect()
+    };
+    assert_eq!(values("", &[("KEYMEND_WEBHOOK_SECRET", "one\ntwo")]), ["one", "two"]);
+    assert_eq!(values("[server]\nwebhook_secret_file = \"secret.txt\"\n", &[]), ["from-a-file"]);
+    let several = "[server]\nwebhook_secret_env = [\"NEW\", \"OLD\"]\nwebhook_secret_file = \"secret.txt\"\n";
+    assert_eq!(values(several, &[("NEW", "n"), ("OLD", "o")]), ["n", "o", "from-a-file"]);
+    assert_eq!(
+        values("[server]\nwebhook_secret_env = \"KEYMEND_WEBHOOK_SECRET\"\n", &[("KEYMEND_WEBHOOK_SECRET", "x")]),
+        ["x"]
+    );
+}
+
+#[test]
+fn a_secret_that_cannot_be_had_is_a_fault_of_the_channel_alone() {
+    let reference = "@Microsoft.KeyVault(SecretUri=https://v.vault.azure.net/secrets/teams/)";
+    let text = format!(
+        "{SCOPE}[teams]\nurl_env = \"TEAMS\"\n[webhook]\nurl = \"https://hooks.contoso.example/k\"\nsecret_file = \"none.txt\"\n"
+    );
+    let settings = good(&text, &[("TEAMS", reference), ("KEYMEND_WEBHOOK_SECRET", "good-secret")]);
+    assert!(settings.teams.is_none() && settings.webhook.is_none(), "both channels are off");
+    assert_eq!(settings.server.webhook_secrets.len(), 1, "alerts are taken all the same");
+    let words: Vec<String> = settings.faults.iter().map(ToString::to_string).collect();
+    says(
+        &words.join("\n"),
+        &["teams.url_env", "TEAMS", "unresolved Key Vault reference", "webhook.secret_file", "none.txt"],
+    );
+    assert!(!words.join("").contains("secrets/teams"), "{words:?}");
+    let literal = good(&format!("{SCOPE}[teams]\nurl = \"{reference}\"\n"), &[]);
+    says(&literal.faults[0].to_string(), &["teams.url"]);
+}
+
+#[test]
+fn channels_need_https_and_a_signature() {
+    let insecure = wrong(&format!("{SCOPE}[teams]\nurl = \"http://flow.example/?sig=topsecret\"\n"), &[]);
+    says(&insecure, &["teams.url", "https"]);
+    assert!(!insecure.contains("topsecret"), "{insecure}");
+    let unsigned = wrong(&format!("{SCOPE}[webhook]\nurl = \"https://hooks.example/\"\n"), &[]);
+    says(&unsigned, &["webhook.secret_env", "KEYMEND_EVENTS_SECRET", "openssl"]);
+    let local = good(&format!("{SCOPE}[teams]\nurl = \"http://127.0.0.1:9/\"\n"), &[]);
+    assert!(local.teams.is_some());
+    let misspelled = wrong(&format!("{SCOPE}[teams]\nulr = \"https://flow.example/?sig=topsecret\"\n"), &[]);
+    says(&misspelled, &["teams.ulr", "did you mean \"url\"?"]);
+    assert!(!misspelled.contains("topsecret"), "a misspelled secret is still one: {misspelled}");
+}
+
+#[test]
+fn a_simulated_cloud_is_on_this_machine_or_not_at_all() {
+    let text = format!("{SCOPE}[azure]\narm_endpoint = \"http://127.0.0.1:9090\"\n[simulated]\nfollow_clock = true\n");
+    let azure = good(&text, &[]).azure;
+    assert!(azure.follow_clock && azure.endpoints.on_this_machine());
+    assert!(matches!(azure.credential, CredentialConfig::Static(_)), "{:?}", azure.credential);
+    let far = wrong(&format!("{SCOPE}[azure]\nstatic_token = \"topsecret\"\n[simulated]\nfollow_clock = true\n"), &[]);
+    says(&far, &["azure.static_token", "simulated.follow_clock", "keymend sim"]);
+    assert!(!far.contains("topsecret"), "{far}");
+    let vault = wrong(&format!("{SCOPE}[azure]\nvault_endpoint = \"https://vault.example\"\n"), &[]);
+    says(&vault, &["azure.vault_endpoint", "loopback"]);
+}
+
+#[test]
+fn credentials_say_what_they_lack() {
+    let text = format!("{SCOPE}[azure]\ncredential = \"client_secret\"\nclient_id = \"c\"\n");
+    says(&wrong(&text, &[]), &["azure.credential", "client_secret", "azure.tenant_id"]);
+    let env = [("KEYMEND_CLIENT_SECRET", "topsecret"), ("KEYMEND_TENANT_ID", "t")];
+    let settings = good(&text, &env);
+    assert!(matches!(settings.azure.credential, CredentialConfig::ClientSecret { .. }));
+    assert!(!format!("{settings:?}").contains("topsecret"));
+    let chosen = good(&format!("{SCOPE}[azure]\nclient_id = \"c\"\n"), &[]);
+    assert_eq!(chosen.azure.credential, CredentialConfig::ManagedIdentity { client_id: Some("c".to_owned()) });
+}
+
+#[test]
+fn no_secret_is_ever_shown() {
+    let text = format!("{SCOPE}[teams]\nurl = \"https://flow.example/?sig=topsecret\"\n");
+    let env = [
+        ("KEYMEND_WEBHOOK_SECRET", "topsecret"),
+        ("KEYMEND_EVENTS_URL", "https://h.example/topsecret"),
+        ("KEYMEND_EVENTS_SECRET", "topsecret"),
+    ];
+    let settings = good(&text, &env);
+    let shown = format!("{settings:?} {settings:#?}");
+    assert!(!shown.contains("topsecret"), "{shown}");
+}
+
+#[test]
+fn the_store_is_found_though_the_rest_is_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("k.toml");
+    std::fs::write(&file, "[store]\nlocation = \"sqlite:/x/k.db\"\n[policy]\npreset = 7\n").unwrap();
+    let location = Settings::store_location(Some(&file), &|_| None).unwrap();
+    assert_eq!(location.to_string(), "sqlite:/x/k.db");
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_reading_fail_badly(text in "\\PC{0,200}") {
+        let _ = load(&text, &[]);
+    }
+
+    #[test]
+    fn no_value_makes_reading_fail_badly(
+        section in prop::sample::select(vec!["scope", "policy", "remedies", "gates", "azure", "simulated", "server", "store", "teams", "webhook"]),
+        key in prop::sample::select(vec![
+            "subscriptions", "resources", "except", "preset", "window_minutes", "dry_run", "recover_vault", "hold_tag", "custodians",
+            "max_servers", "cloud", "arm_endpoint", "static_token", "credential", "follow_clock", "listen", "max_body_bytes",
+            "webhook_secret_env", "webhook_secret_file", "location", "url", "url_env", "url_file", "secret_env", "allow_private",
+        ]),
+        value in prop::sample::select(vec![
+            "1", "-1", "99999999999999999", "1.5", "true", "\"\"", "\" \"", "\"x\"", "\"é\\u202e\"", "[]", "[1]", "[\"\", [\"a\"]]",
+            "{}", "{ a = { b = 1 } }", "1979-05-27T07:32:00Z", "\"@Microsoft.KeyVault(x)\"", "\"/\"", "\"http://[::1\"", "inf",
+        ]),
+    ) {
+        if let Err(problems) = load(&format!("[{section}]\n{key} = {value}\n"), &[]) {
+            prop_assert!(!problems.list.is_empty());
+            let words = problems.to_string();
+            prop_assert!(problems.list.iter().all(|problem| !problem.instead.is_empty()), "{}", words);
+        }
+    }
+}
