@@ -12,4 +12,5 @@ mod refusals;
 mod sim;
 mod sky;
 mod time_line;
+mod typed_calls;
 mod wire;

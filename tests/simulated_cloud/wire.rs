@@ -85,7 +85,7 @@ async fn the_record_shows_azures_hosts_and_holds_no_token() {
         har["log"]["entries"].as_array().unwrap().iter().map(|one| one["request"]["url"].as_str().unwrap()).collect();
     assert_eq!(urls.len(), 2, "what is nothing of Azure's is left out");
     assert!(urls[0].starts_with("https://management.azure.com/subscriptions/"));
-    assert_eq!(urls[1], format!("https://{VAULT_HOST}/keys/tde-key?api-version=2025-07-01"));
+    assert_eq!(urls[1], format!("https://{VAULT_HOST}/keys/tde-key/?api-version=2025-07-01"));
     assert!(!har.to_string().contains(TOKEN));
 }
 
