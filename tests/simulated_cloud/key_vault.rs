@@ -148,3 +148,16 @@ async fn a_replaced_key_is_another_key() {
     assert!(protector.body["id"].as_str().unwrap().starts_with(SUB));
     sky.check("replaced");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_deleted_is_purged_on_its_date() {
+    let mut world = World::standard();
+    world.vaults[0].soft_delete_days = 7;
+    let mut sky = Sky::new(world).await;
+    sky.does(What::DeleteKey(KeyRef::default()));
+    sky.pass(7 * 24 * 60 - 1).await;
+    assert_eq!(sky.key("GET", "/deletedkeys/tde-key", None).await.unwrap().status, 200);
+    sky.pass(2).await;
+    assert_eq!(sky.key("GET", "/deletedkeys/tde-key", None).await.unwrap().status, 404);
+    assert_eq!(sky.key("POST", "/deletedkeys/tde-key/recover", None).await.unwrap().status, 404);
+}
