@@ -22,7 +22,7 @@ mod vault;
 mod tests;
 
 use crate::domain::diagnosis::{Culprit, Diagnosis, Finding, Link};
-use crate::domain::evidence::Evidence;
+use crate::domain::evidence::{Evidence, Fact};
 use crate::domain::incident::Incident;
 use crate::domain::policy::Policy;
 
@@ -40,6 +40,10 @@ pub fn diagnose(evidence: &Evidence, incident: &Incident, policy: &Policy) -> Di
     let mut draft = walk(&case);
     let findings = draft.findings();
     let culprit = findings.first().and_then(|first| culprit::name(&case, first, &mut draft));
+    if let Fact::Denied(right) = &evidence.locks {
+        draft.right(right);
+        draft.unknown("the locks may not be read");
+    }
     let protective_changes = protective::find(&case, &findings);
     let (checks, unknowns, missing_rights) = draft.finish();
     Diagnosis {
