@@ -48,7 +48,7 @@ pub fn compose(
         lost_at: incident.loss(),
         lost_at_is_known,
         restore_before: incident.restore_before(),
-        window_minutes: incident.window_minutes,
+        window_minutes: incident.heals_for_minutes(),
         window_over: incident.window_is_over(now),
         diagnosis: diagnosis(incident, cause).cloned(),
         plan: if ends { None } else { asked_plan.or_else(|| Plan::of(incident.diagnosis.as_ref())) },

@@ -9,7 +9,7 @@ use crate::clock::add;
 use crate::domain::diagnose::diagnose;
 use crate::domain::diagnosis::{Cause, Culprit, DatabaseRef, Diagnosis};
 use crate::domain::evidence::{Database, Evidence, Fact};
-use crate::domain::incident::{Attempt, AttemptOutcome, EntryKind, Incident, Phase};
+use crate::domain::incident::{Attempt, AttemptOutcome, EntryKind, Incident, Member, Phase};
 use crate::domain::notice::LostSetting;
 use crate::domain::remedy::{Change, Remedy};
 use crate::domain::resource_id::ResourceId;
@@ -20,9 +20,10 @@ use crate::probe::{self, Question};
 const LOOK_BACK: SignedDuration = SignedDuration::from_hours(24);
 /// With so few servers the whole chain is looked at again in every second verification pass: it costs little, and a
 /// repair that somebody undoes is noticed soon.
-const FEW_SERVERS: usize = 3;
-/// With more servers, the whole chain is looked at again when the databases have not come back for this long.
-const LOOK_AGAIN_AFTER: SignedDuration = SignedDuration::from_mins(25);
+pub const FEW_SERVERS: usize = 3;
+/// With more servers, the whole chain is looked at again when no database has come back for this long. Azure heals
+/// "within the subsequent hour".
+const LOOK_AGAIN_AFTER: SignedDuration = SignedDuration::from_mins(40);
 /// How long a re-validation whose answer was lost is taken to be under way.
 pub const REVALIDATION_UNKNOWN: SignedDuration = SignedDuration::from_mins(20);
 
@@ -48,10 +49,12 @@ pub fn due(incident: &Incident, now: Timestamp) -> Look {
         return Look::Full;
     }
     let last_full = incident.members.values().filter_map(|member| member.observed_at).min().unwrap_or(now);
+    let came_back = incident.timeline.iter().rev().find(|entry| entry.kind == EntryKind::Verified);
+    let progress = came_back.map_or(last_full, |entry| entry.at.max(last_full));
     let again = if incident.members.len() <= FEW_SERVERS {
         incident.passes.is_multiple_of(2)
     } else {
-        now >= add(last_full, LOOK_AGAIN_AFTER)
+        now >= add(progress, LOOK_AGAIN_AFTER)
     };
     if again { Look::Full } else { Look::Databases }
 }
@@ -59,7 +62,7 @@ pub fn due(incident: &Incident, now: Timestamp) -> Look {
 impl Responder {
     /// Looks at the whole chain and takes what was seen into the incident.
     pub(super) async fn look_at_all(&self, incident: &mut Incident) -> JobResult<Evidence> {
-        let servers: Vec<_> = incident.servers().cloned().collect();
+        let servers = to_read(incident);
         let question = Question {
             vault: incident.vault.clone(),
             vault_id: incident.vault_id.clone(),
@@ -78,7 +81,8 @@ impl Responder {
         }
         self.remember_vault(incident, &evidence).await?;
         take_in(incident, &evidence, now);
-        let diagnosis = diagnose(&evidence, incident, &self.policy);
+        let mut diagnosis = diagnose(&evidence, incident, &self.policy);
+        diagnosis.inaccessible = incident.inaccessible();
         settle_unknown(incident, &diagnosis, now);
         conclude(incident, diagnosis, now);
         Ok(evidence)
@@ -110,7 +114,9 @@ impl Responder {
 
     /// Looks at the databases alone. Answers whether every server could be read.
     pub(super) async fn look_at_databases(&self, incident: &mut Incident) -> bool {
-        let servers: Vec<_> = incident.servers().cloned().collect();
+        // A server whose databases were down and are back has shown that it can use its key.
+        let open = |member: &&Member| !(member.was_down && member.inaccessible.is_empty());
+        let servers: Vec<_> = incident.members.values().filter(open).map(|member| member.server.clone()).collect();
         let seen = probe::databases(&self.azure, &servers).await;
         let now = self.clock.now();
         let mut all = true;
@@ -121,15 +127,24 @@ impl Responder {
                 Fact::Denied(_) | Fact::Unknown(_) => all = false,
             }
         }
+        let down = incident.inaccessible();
         if let Some(diagnosis) = &mut incident.diagnosis {
-            let down = incident.members.values().flat_map(|member| {
-                let server = member.server.clone();
-                member.inaccessible.iter().map(move |name| DatabaseRef { server: server.clone(), name: name.clone() })
-            });
-            diagnosis.inaccessible = down.collect();
+            diagnosis.inaccessible = down;
         }
         all
     }
+}
+
+/// The servers to be read in full: all, or while many are watched after a repair, only those that joined since.
+fn to_read(incident: &Incident) -> Vec<ResourceId> {
+    let all: Vec<ResourceId> = incident.servers().cloned().collect();
+    let watching = matches!(incident.phase, Phase::Propagating | Phase::Revalidating | Phase::Verifying);
+    if !watching || all.len() <= FEW_SERVERS {
+        return all;
+    }
+    let unread = incident.members.values().filter(|member| member.observed_at.is_none());
+    let unread: Vec<ResourceId> = unread.map(|member| member.server.clone()).collect();
+    if unread.is_empty() { all } else { unread }
 }
 
 /// What was seen of servers and databases.
@@ -164,7 +179,6 @@ fn see_databases(incident: &mut Incident, server: &ResourceId, databases: &[Data
         incident.note(now, EntryKind::Checked, format!("{} on {name} inaccessible", databases_in_words(lost)));
     }
     if !back.is_empty() {
-        incident.quiet_passes = 0;
         incident.note(now, EntryKind::Verified, format!("{} on {name} back online", databases_in_words(back.len())));
     }
 }

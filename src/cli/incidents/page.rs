@@ -101,7 +101,7 @@ fn since(time: Timestamp, now: Timestamp) -> String {
 }
 
 fn window(incident: &Incident, now: Timestamp) -> String {
-    let (minutes, until) = (incident.window_minutes, incident.restore_before());
+    let (minutes, until) = (incident.heals_for_minutes(), incident.restore_before());
     if incident.window_is_over(now) {
         return format!(
             "over since {} ({minutes} min): only re-validation brings the databases back",
