@@ -1,4 +1,5 @@
 //! `keymend replay` over bodies of every shape, run as people run it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

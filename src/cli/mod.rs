@@ -2,8 +2,11 @@
 //!
 //! Exit codes: 0 it was done; 1 it was refused, not found or failed; 2 it was not understood (the command line or the settings).
 
+#[cfg(feature = "drill")]
+pub mod drill;
 pub mod incidents;
 pub mod output;
+pub mod replay;
 pub mod serve;
 #[cfg(feature = "drill")]
 pub mod sim;
@@ -35,6 +38,14 @@ pub enum Command {
     Sim(sim::SimArgs),
     /// See incidents, and answer what Keymend asks
     Incidents(incidents::IncidentsArgs),
+    /// Read saved alert bodies and say what they are; touches nothing
+    Replay(replay::ReplayArgs),
+    /// Watch Keymend repair a simulated cloud; the exit code tells whether every story ended as declared
+    #[cfg(feature = "drill")]
+    Drill(drill::DrillArgs),
+    /// Run the simulated cloud alone, for a responder in another process
+    #[cfg(feature = "drill")]
+    Sim(sim::SimArgs),
 }
 
 /// Runs the command that the process was started with.
@@ -45,6 +56,11 @@ pub fn main() -> ExitCode {
         #[cfg(feature = "drill")]
         Command::Sim(args) => wait_for(sim::run(args)),
         Command::Incidents(args) => wait_for(incidents::run(args)),
+        Command::Replay(args) => replay::run(&args),
+        #[cfg(feature = "drill")]
+        Command::Drill(args) => wait_for(drill::run(args)),
+        #[cfg(feature = "drill")]
+        Command::Sim(args) => wait_for(sim::run(args)),
     }
 }
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::add;
 use crate::domain::diagnosis::{Cause, DatabaseRef, Diagnosis};
 use crate::domain::key_uri::{KeyUri, VaultHost};
-use crate::domain::notice::Notice;
+use crate::domain::notice::{LostSetting, Notice};
 use crate::domain::plan::{GateHit, NeedsPerson, Plan};
 use crate::domain::remedy::Change;
 use crate::domain::resource_id::ResourceId;
@@ -99,6 +99,8 @@ pub struct Member {
     pub observed_at: Option<Timestamp>,
     /// Settings per database as first seen: what Azure drops after the window.
     pub settings: BTreeMap<String, BTreeMap<String, String>>,
+    /// Settings that were other than that when last looked at.
+    pub lost_settings: Vec<LostSetting>,
 }
 
 /// One change that was made, or at least begun.
@@ -322,6 +324,7 @@ impl Incident {
             was_down: false,
             observed_at: None,
             settings: BTreeMap::new(),
+            lost_settings: Vec::new(),
         });
         if protector.is_some() {
             member.protector = protector;

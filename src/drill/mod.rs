@@ -1,3 +1,17 @@
-//! The drill: a cloud that behaves like Azure on loopback, and the things that go wrong in it.
+//! The drill: the simulated cloud and its scenarios (speaks HTTP like Azure).
+//!
+//! | room | job |
+//! |---|---|
+//! | [`cloud`] | the simulated cloud |
+//! | [`scenario`] | what breaks, what is allowed, how it must end |
+//! | [`run`] | plays a scenario with the real responder, over HTTP |
+//! | [`house`] | the responder's side of a drill |
+//! | [`story`] | what happened, line by line |
+//! | [`judge`] | whether it ended as declared |
 
 pub mod cloud;
+pub mod house;
+pub mod judge;
+pub mod run;
+pub mod scenario;
+pub mod story;

@@ -1,12 +1,9 @@
 //! The public form of a notice: the `data` of the generic webhook's CloudEvents. Documented in `docs/notifications.md`;
 //! fields are only added, never renamed or removed, while `schema` is 1.
 
-use jiff::Timestamp;
-use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::domain::diagnosis::{Cause, Culprit, DatabaseRef};
-use crate::domain::evidence::CallerKind;
 use crate::domain::incident::{Attempt, AttemptOutcome};
 use crate::domain::notice::Notice;
 use crate::domain::plan::Plan;
@@ -19,6 +16,11 @@ use crate::notify::texts::words::clean;
 
 /// The largest event, in bytes: what every CloudEvents receiver must take ("CloudEvents", size limits).
 pub const LARGEST: usize = 65_536;
+
+/// The longest name or id, in characters.
+const LINE: usize = 300;
+/// The longest explanation.
+const LONG: usize = 2000;
 
 /// How many list entries are told, from all to none; the counts beside the lists are always whole.
 const DEGREES: [usize; 5] = [usize::MAX, 200, 50, 10, 0];
@@ -70,7 +72,7 @@ pub fn data(notice: &Notice, most: usize) -> Value {
         "text": clean_lines(&message.to_text(false)),
         "cause": cause(notice),
         "changed_by": notice.diagnosis.as_ref().and_then(|it| it.culprit.as_ref()).map(culprit),
-        "vault": notice.vault.as_ref().map(|host| json!({"host": host, "id": notice.vault_id})),
+        "vault": notice.vault.as_ref().map(|host| json!({"host": clean(host, LINE), "id": notice.vault_id})),
         "clocks": {
             "lost_at": notice.lost_at,
             "lost_at_is_known": notice.lost_at_is_known,
@@ -84,10 +86,14 @@ pub fn data(notice: &Notice, most: usize) -> Value {
         "gates": notice.gates.iter().take(most).collect::<Vec<_>>(),
         "approval": notice.approval.as_ref().map(|it| json!({
             "plan_hash": it.plan_hash,
-            "why": it.why,
+            "why": clean(&it.why, LONG),
             "asked_at": it.asked_at,
             "answer_by": it.answer_by,
-            "decision": it.decision,
+            "decision": it.decision.as_ref().map(|decision| json!({
+                "approved": decision.approved,
+                "by": clean(&decision.by, LINE),
+                "at": decision.at,
+            })),
         })),
         "changes": notice.attempts.iter().rev().take(most).rev().map(attempt).collect::<Vec<_>>(),
         "changes_count": notice.attempts.len(),
@@ -99,7 +105,7 @@ pub fn data(notice: &Notice, most: usize) -> Value {
                 "role": role_for(&right.action),
             })).collect::<Vec<_>>(),
         })),
-        "reason": notice.reason.as_ref().map(|reason| clean(reason, 2000)),
+        "reason": notice.reason.as_ref().map(|reason| clean(reason, LONG)),
         "lost_settings": notice.lost_settings.iter().take(most).map(|lost| json!({
             "server": lost.database.server,
             "database": lost.database.name,
@@ -124,31 +130,21 @@ fn cause(notice: &Notice) -> Option<Value> {
         "name": name,
         "known": known,
         "words": words.unwrap_or_else(|| texts::cause_name(name).to_owned()),
-        "resource": finding.map(|it| &it.resource),
+        "resource": finding.map(|it| clean(&it.resource, LONG)),
         "since": finding.and_then(|it| it.since),
         "purge_at": finding.and_then(|it| it.purge_at),
     }))
 }
 
-#[derive(Serialize)]
-struct ChangedBy<'a> {
-    who: Option<&'a str>,
-    kind: CallerKind,
-    at: Timestamp,
-    operation: &'a str,
-    target: &'a str,
-    correlation_id: Option<&'a str>,
-}
-
-fn culprit(culprit: &Culprit) -> ChangedBy<'_> {
-    ChangedBy {
-        who: culprit.who.as_deref(),
-        kind: culprit.kind,
-        at: culprit.at,
-        operation: &culprit.operation,
-        target: &culprit.target,
-        correlation_id: culprit.correlation_id.as_deref(),
-    }
+fn culprit(culprit: &Culprit) -> Value {
+    json!({
+        "who": culprit.who.as_ref().map(|who| clean(who, LINE)),
+        "kind": culprit.kind,
+        "at": culprit.at,
+        "operation": clean(&culprit.operation, LINE),
+        "target": clean(&culprit.target, LONG),
+        "correlation_id": culprit.correlation_id.as_ref().map(|id| clean(id, LINE)),
+    })
 }
 
 fn affected(notice: &Notice, most: usize) -> Value {
@@ -218,7 +214,7 @@ fn attempt(attempt: &Attempt) -> Value {
         "intended_at": attempt.intended_at,
         "outcome": outcome,
         "at": at,
-        "error": error.map(|(code, why)| json!({"code": code, "message": clean(why, 500)})),
+        "error": error.map(|(code, why)| json!({"code": code, "message": clean(why, LONG)})),
         "correlation_id": attempt.correlation_id,
         "before_after": seen,
     })

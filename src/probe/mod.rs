@@ -42,7 +42,7 @@ use futures::StreamExt;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::azure::{Azure, error::fact};
-use crate::domain::evidence::{Evidence, Fact, Protector, VaultEvidence};
+use crate::domain::evidence::{Database, Evidence, Fact, Protector, VaultEvidence};
 use crate::domain::key_uri::{KeyUri, VaultHost};
 use crate::domain::resource_id::ResourceId;
 use ask::Ask;
@@ -87,6 +87,21 @@ impl Question {
             look_back: SignedDuration::from_hours(24),
         }
     }
+}
+
+/// The databases of each server, with their status and settings: one request a server, for verification.
+pub async fn databases(azure: &Azure, servers: &[ResourceId]) -> BTreeMap<ResourceId, Fact<Vec<Database>>> {
+    let one = |server: ResourceId| async move {
+        let databases = fact(azure.databases(&server).await);
+        (server, databases)
+    };
+    futures::stream::iter(servers.iter().cloned()).map(one).buffer_unordered(SIDE_BY_SIDE).collect().await
+}
+
+/// The names of one server's inaccessible databases: one request.
+pub async fn inaccessible_databases(azure: &Azure, server: &ResourceId) -> Fact<Vec<String>> {
+    let names = azure.inaccessible_databases(server).await;
+    fact(names.map(|databases| databases.into_iter().map(|database| database.name).collect()))
 }
 
 /// Looks at everything. A probe that fails never fails the observation: its facts say why they are missing.

@@ -1,40 +1,77 @@
 //! The loop: one pass over one incident is load, observe, decide, act, record, tell, come back.
+//!
+//! | file | job |
+//! |---|---|
+//! | [`worker`] | takes due jobs from the store and does them |
+//! | [`locate`] | from accepted signals to the incident they belong to |
+//! | [`pass`] | one pass over one incident |
+//! | [`look`] | what a pass reads, and what that does to the incident |
+//! | [`act`] | carries out a decision: intent, change, outcome |
+//! | [`ending`] | when an incident is over, and what people are told then |
+//! | [`tell`] | notices and their delivery |
+//! | [`schedule`] | when to come back |
+//! | [`memory`] | what is remembered over all incidents |
+//! | [`wake`] | how somebody who stored a job tells the worker |
+
+pub mod act;
+pub mod ending;
+pub mod locate;
+pub mod look;
+pub mod memory;
+pub mod pass;
+pub mod schedule;
+pub mod tell;
+pub mod wake;
+pub mod worker;
 
 use std::sync::Arc;
 
+pub use wake::Wake;
+
+use crate::azure::Azure;
 use crate::clock::Clock;
-use crate::store::Store;
+use crate::domain::policy::Policy;
+use crate::ids::Ids;
+use crate::notify::Channel;
+use crate::store::{Store, StoreError};
 
-/// Wakes the worker when jobs were stored by somebody else in this process.
-#[derive(Clone, Debug, Default)]
-pub struct Wake(Arc<tokio::sync::Notify>);
-
-impl Wake {
-    /// There is something new to do.
-    pub fn now(&self) {
-        self.0.notify_one();
-    }
-
-    /// Waits until [`Self::now`] is called (or was, since the last wait).
-    pub async fn heard(&self) {
-        self.0.notified().await;
-    }
-}
-
-/// The responder's worker: takes due jobs from the store and does them.
+/// Everything a job works with. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Responder {
-    store: Arc<dyn Store>,
-    clock: Clock,
-    wake: Wake,
+    /// Incidents, jobs, facts.
+    pub store: Arc<dyn Store>,
+    /// Azure.
+    pub azure: Azure,
+    /// Who is told.
+    pub channels: Arc<[Arc<dyn Channel>]>,
+    /// What is allowed.
+    pub policy: Arc<Policy>,
+    /// Time.
+    pub clock: Clock,
+    /// Ids.
+    pub ids: Ids,
+    /// The bell.
+    pub wake: Wake,
 }
 
-impl Responder {
-    /// Works until the future is dropped. Dropping it at any point is safe.
-    pub async fn run(&self) {
-        let _ = (&self.store, &self.clock);
-        loop {
-            self.wake.heard().await;
-        }
-    }
+/// Why a job could not be done. It is tried again later.
+#[derive(Debug, thiserror::Error)]
+pub enum JobError {
+    /// The store failed, or somebody else saved the incident meanwhile.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Azure could not be asked.
+    #[error("{0}")]
+    Azure(String),
+    /// A channel could not be reached; not before the given time.
+    #[error("{why}")]
+    Channel {
+        /// Seconds to wait, if the receiver said so.
+        after: Option<jiff::SignedDuration>,
+        /// What happened.
+        why: String,
+    },
 }
+
+/// What a job answers.
+pub type JobResult<T = ()> = Result<T, JobError>;

@@ -5,6 +5,7 @@ use keymend::domain::diagnosis::{Cause, DatabaseRef, Proof};
 use keymend::domain::incident::AttemptOutcome;
 use keymend::domain::notice::Notice;
 use keymend::notify::card::{LARGEST, envelope};
+use keymend::notify::event;
 use keymend::notify::links::Links;
 use proptest::prelude::*;
 use serde_json::Value;
@@ -182,6 +183,8 @@ fn the_largest_storm_with_the_longest_texts_fits() {
             poison(&mut notice, &long);
             println!("{name}");
             obeys_the_rules(&notice);
+            let event = event::event(&notice, "urn:keymend").len();
+            assert!(event <= event::LARGEST, "{event} bytes");
         }
     }
 }

@@ -55,8 +55,7 @@ fn notice() -> Notice {
 }
 
 fn teams(url: &str) -> Teams {
-    let options = TeamsOptions { timeout: Duration::from_secs(2), ..TeamsOptions::default() };
-    Teams::new("teams-dba", Secret::new(url), options, Clock::system()).unwrap()
+    Teams::new("teams-dba", Secret::new(url), TeamsOptions::default(), Clock::system()).unwrap()
 }
 
 /// What comes of sending to a receiver that answers like this.
@@ -253,7 +252,7 @@ fn webhook(url: &str, keys: &[Secret]) -> Webhook {
     let options = WebhookOptions {
         reach: Reach { private: false, loopback: true },
         source: "/subscriptions/s/resourceGroups/rg/providers/Microsoft.Web/sites/func-keymend".to_owned(),
-        timeout: Duration::from_secs(2),
+        ..WebhookOptions::default()
     };
     Webhook::new("hook", Secret::new(url), keys, options, Clock::system()).unwrap()
 }

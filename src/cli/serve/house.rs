@@ -9,7 +9,6 @@ use anyhow::Context;
 use super::follow_clock;
 use crate::azure::{Azure, Cloud, Credential};
 use crate::clock::Clock;
-use crate::domain::policy::Policy;
 use crate::ids::Ids;
 use crate::notify::links::Links;
 use crate::notify::reach::Reach;
@@ -17,7 +16,7 @@ use crate::notify::teams::{Teams, TeamsOptions};
 use crate::notify::terminal::Log;
 use crate::notify::webhook::{Webhook, WebhookOptions};
 use crate::notify::{Channel, post::InvalidChannel};
-use crate::responder::Wake;
+use crate::responder::{Responder, Wake};
 use crate::settings::{Settings, StoreLocation, TeamsSettings, WebhookSettings};
 use crate::store::{SqliteStore, Store};
 
@@ -35,17 +34,6 @@ pub struct House {
     pub worker: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
-/// What the responder works with.
-struct Rooms {
-    store: Arc<dyn Store>,
-    azure: Azure,
-    channels: Arc<[Arc<dyn Channel>]>,
-    policy: Arc<Policy>,
-    clock: Clock,
-    ids: Ids,
-    wake: Wake,
-}
-
 /// Builds everything that the settings ask for.
 ///
 /// # Errors
@@ -58,7 +46,7 @@ pub async fn build(settings: &Settings) -> anyhow::Result<House> {
         .context("the store cannot be written")?;
     let (ids, wake) = (Ids::random(), Wake::default());
     let (channels, faults) = channels(settings, &clock);
-    let rooms = Rooms {
+    let responder = Responder {
         store: store.clone(),
         azure: azure(settings, clock.clone(), ids.clone())?,
         channels: channels.into(),
@@ -67,14 +55,7 @@ pub async fn build(settings: &Settings) -> anyhow::Result<House> {
         ids,
         wake: wake.clone(),
     };
-    Ok(House { store, clock, wake, faults, worker: Box::pin(work(rooms)) })
-}
-
-/// The responder's place.
-async fn work(rooms: Rooms) {
-    let Rooms { store, azure, channels, policy, clock, ids, wake } = rooms;
-    let _here = (store, azure, channels, policy, clock, ids, wake);
-    std::future::pending().await
+    Ok(House { store, clock, wake, faults, worker: Box::pin(async move { responder.run().await }) })
 }
 
 fn open_store(location: &StoreLocation) -> anyhow::Result<Arc<dyn Store>> {

@@ -9,7 +9,7 @@ use super::clean::{LONGEST_NAME, LONGEST_TEXT, event_id, moment, words};
 use super::json::{Object, each_string, get, object_of, text, text_of};
 use super::operation::{Concern, concern, foreign};
 use super::outcome::Outcome;
-use super::target::{Found, Wanted, choose};
+use super::target::{Found, Wanted, choose, without_event};
 use super::{Reading, Signal, SignalKind, tde};
 
 /// What the envelope says about the event inside it.
@@ -45,7 +45,8 @@ pub(super) fn read_event(event: &Object, around: &Around) -> Reading {
         event.others.extend(ids_anywhere(event.fields));
         return event.signals(told.kind, Wanted::Sql, told.window_minutes, told.text);
     }
-    match concern(&event.operation) {
+    let by_category = || event.operation.is_empty() && event.categories().iter().any(|one| one == "resourcehealth");
+    match concern(&event.operation).or_else(|| by_category().then_some(Concern::Health)) {
         // The one captured TDE event had neither name nor text, so its outcome cannot be told from a plain write's.
         Some(Concern::Database) => event.signals(SignalKind::DatabaseChanged, Wanted::Sql, None, None),
         Some(Concern::Health) => event.signals(SignalKind::HealthChanged, Wanted::Watched, None, None),
@@ -188,11 +189,7 @@ impl<'a> Event<'a> {
     fn event_id(&self) -> Option<String> {
         let own = || text_of(self.fields, &["eventDataId"]);
         // The id of a REST event ends with `/events/{eventDataId}/ticks/{n}`.
-        let from_path = || {
-            let id = text_of(self.fields, &["id"])?;
-            let (_, tail) = id.split_once("/events/")?;
-            tail.split('/').next().map(str::to_owned)
-        };
+        let from_path = || without_event(&text_of(self.fields, &["id"])?).1.map(str::to_owned);
         own().or_else(from_path).or_else(|| self.around.event_id.clone()).and_then(|id| event_id(&id))
     }
 

@@ -9,6 +9,7 @@ use super::json::{Object, get, object_of, text_of};
 use super::outcome::Outcome;
 use super::target::{Found, Wanted, choose};
 use super::{Reading, Signal, SignalKind};
+use crate::domain::key_uri::KeyUri;
 use crate::domain::resource_id::ResourceId;
 
 const VALIDATION: &str = "microsoft.eventgrid.subscriptionvalidationevent";
@@ -122,12 +123,11 @@ fn key_vault(envelope: &Object, name: &str) -> Reading {
 /// casing, and both leave the subject and the key's URI to say it too.
 fn key_name(envelope: &Object) -> Option<String> {
     let data = object_of(envelope, "data");
-    let in_uri = |uri: String| uri.split_once("/keys/")?.1.split('/').next().map(str::to_owned);
     let field = |key| data.as_deref().and_then(|data| text_of(data, &[key]));
-    field("objectName")
-        .or_else(|| field("id").and_then(in_uri))
-        .or_else(|| text_of(envelope, &["subject"]))
-        .filter(|name| !name.is_empty() && !name.contains('/'))
+    [field("objectName"), field("id").and_then(|uri| Some(KeyUri::parse(&uri)?.key)), text_of(envelope, &["subject"])]
+        .into_iter()
+        .flatten()
+        .find(|name| !name.contains('/'))
 }
 
 fn sent_at(envelope: &Object) -> Option<jiff::Timestamp> {

@@ -7,10 +7,14 @@ mod event_grid;
 mod json;
 mod operation;
 mod outcome;
+#[cfg(test)]
+mod properties;
 mod read;
 mod target;
 mod tde;
 mod test_action;
+#[cfg(test)]
+mod tests;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

@@ -126,7 +126,7 @@ fn id_in(text: &str, wanted: Wanted) -> Option<ResourceId> {
         None => text,
     };
     let path = path.split(['?', '#']).next().unwrap_or_default();
-    let path = path.find("/events/").filter(|_| path.contains("/ticks/")).map_or(path, |end| &path[..end]);
+    let path = without_event(path).0;
     let path = if wanted == Wanted::Scope { scope_of(path) } else { path };
     let rooted = path.get(..14).is_some_and(|start| start.eq_ignore_ascii_case("subscriptions/"));
     let path = if rooted { format!("/{path}") } else { path.to_owned() };
@@ -140,6 +140,17 @@ fn is_of_another_provider(text: &str) -> bool {
     let lower = text.trim().to_ascii_lowercase();
     let provider = lower.split("/providers/").nth(1).and_then(|rest| rest.split('/').next());
     lower.starts_with("/subscriptions/") && provider.is_some_and(|provider| !OURS.contains(&provider))
+}
+
+/// Splits off the `/events/{eventDataId}/ticks/{n}` that ends the id of a REST event; answers the resource and the id.
+pub(super) fn without_event(path: &str) -> (&str, Option<&str>) {
+    let lower = path.to_ascii_lowercase();
+    let split = || {
+        let ticks = lower.rfind("/ticks/")?;
+        let events = lower[..ticks].rfind("/events/")?;
+        Some((&path[..events], Some(&path[events + "/events/".len()..ticks])))
+    };
+    split().unwrap_or((path, None))
 }
 
 /// What a role assignment or lock lies on: everything before the `Microsoft.Authorization` that ends the id.

@@ -1,6 +1,6 @@
 //! All texts that people read, as functions of a notice; one file a topic.
 //!
-//! [`message`] lays a whole notice out; the other functions are for those who need a single sentence (the terminal,
+//! [`message()`] lays a whole notice out; the other functions are for those who need a single sentence (the terminal,
 //! the command line). Texts from outside (names, callers, Azure's own words) are cleaned in [`words::Line`] and stay
 //! untrusted: whoever shows a line must not read it as markup.
 

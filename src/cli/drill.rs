@@ -1,0 +1,254 @@
+//! `keymend drill`: watch Keymend repair a simulated cloud.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use console::{Term, style};
+use jiff::tz::TimeZone;
+use serde_json::{Value, json};
+
+use crate::cli::output::{complain, fail, misused, say};
+use crate::domain::policy::Preset;
+use crate::drill::run::{Options, Played, View, play, preset_name};
+use crate::drill::scenario::{self, Scenario, TOUR};
+use crate::drill::story::{Line, Who};
+
+/// Watch Keymend repair a simulated cloud
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Without a scenario: a guided tour of three. `all` plays every one. `NAME:PRESET` plays one under one preset.
+The simulated cloud runs on loopback in this process; nothing leaves this machine. Exit code 0 only if every story
+ended as its scenario declares.")]
+pub struct DrillArgs {
+    /// Scenarios to play (see --list)
+    #[arg(value_name = "SCENARIO")]
+    pub scenarios: Vec<String>,
+    /// Name the scenarios
+    #[arg(long)]
+    pub list: bool,
+    /// Virtual seconds in a second, to watch it slowly; without it, as fast as it goes
+    #[arg(long, value_name = "N")]
+    pub speed: Option<f64>,
+    /// JSON instead of the story: an array, one object a story
+    #[arg(long)]
+    pub json: bool,
+    /// Write every request to the simulated cloud and every answer there, as HAR 1.2
+    #[arg(long, value_name = "FILE")]
+    pub har: Option<PathBuf>,
+    /// Keep the stores in this folder, to look at with `keymend incidents --store …`
+    #[arg(long, value_name = "DIR")]
+    pub keep: Option<PathBuf>,
+}
+
+/// Runs it.
+pub async fn run(args: DrillArgs) -> ExitCode {
+    if args.list {
+        return list(args.json);
+    }
+    if args.speed.is_some_and(|speed| !(speed.is_finite() && speed > 0.0)) {
+        return misused("--speed wants a number above 0");
+    }
+    let stories = match chosen(&args.scenarios) {
+        Ok(stories) => stories,
+        Err(why) => return misused(&why),
+    };
+    let mut played = Vec::new();
+    for (number, (scenario, preset)) in stories.iter().enumerate() {
+        let options = Options { pace: args.speed, folder: args.keep.clone() };
+        let teller = Teller { quiet: args.json, detail: stories.len() <= TOUR.len() };
+        teller.open(number + 1, stories.len(), scenario, *preset);
+        match play(scenario, *preset, &options, &mut |line, view| teller.tell(line, view)).await {
+            Ok(result) => {
+                teller.close(&result);
+                played.push(result);
+            }
+            Err(error) => return fail(&format!("{} could not be played: {error:#}", scenario.name)),
+        }
+    }
+    if let Some(file) = &args.har
+        && let Err(error) = write_har(file, &played)
+    {
+        return fail(&format!("cannot write {}: {error}", file.display()));
+    }
+    conclude(&args, &played)
+}
+
+fn conclude(args: &DrillArgs, played: &[Played]) -> ExitCode {
+    let wrong = played.iter().filter(|one| !one.ok).count();
+    if args.json {
+        // Plain structs always serialize.
+        say(&serde_json::to_string_pretty(played).unwrap_or_default());
+    } else {
+        say("");
+        if wrong == 0 {
+            say(&format!("{} of {} stories ended as declared.", played.len(), played.len()));
+        } else {
+            complain(&format!("{wrong} of {} stories did NOT end as declared.", played.len()));
+        }
+        if args.scenarios.is_empty() && wrong == 0 {
+            say("Next: `keymend drill --list` names all scenarios; README.md tells how to point Keymend at Azure.");
+        }
+    }
+    if wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// What to play: the tour, everything, or what was named.
+fn chosen(names: &[String]) -> Result<Vec<(Scenario, Preset)>, String> {
+    let mut stories = Vec::new();
+    if names.is_empty() {
+        for (name, preset) in TOUR {
+            stories.extend(scenario::named(name).map(|scenario| (scenario, preset)));
+        }
+        return Ok(stories);
+    }
+    for name in names {
+        let (name, wanted) = name.split_once(':').map_or((name.as_str(), None), |(name, preset)| (name, Some(preset)));
+        let found: Vec<Scenario> = match name {
+            "all" => scenario::all(),
+            _ => scenario::named(name).into_iter().collect(),
+        };
+        if found.is_empty() {
+            return Err(format!("there is no scenario {name:?}; `keymend drill --list` names them"));
+        }
+        for one in found {
+            let presets =
+                one.presets.iter().filter(|preset| wanted.is_none_or(|wanted| wanted == preset_name(**preset)));
+            let before = stories.len();
+            stories.extend(presets.map(|preset| (one, *preset)));
+            if stories.len() == before && name != "all" {
+                let has: Vec<&str> = one.presets.iter().map(|preset| preset_name(*preset)).collect();
+                return Err(format!("{name} is played under {}, not {}", has.join(", "), wanted.unwrap_or_default()));
+            }
+        }
+    }
+    Ok(stories)
+}
+
+fn list(as_json: bool) -> ExitCode {
+    let all = scenario::all();
+    if as_json {
+        let rows: Vec<Value> = all
+            .iter()
+            .map(|one| {
+                let presets: Vec<&str> = one.presets.iter().map(|preset| preset_name(*preset)).collect();
+                json!({ "name": one.name, "title": one.title, "presets": presets })
+            })
+            .collect();
+        say(&serde_json::to_string_pretty(&rows).unwrap_or_default());
+    } else {
+        let width = all.iter().map(|one| one.name.len()).max().unwrap_or(0);
+        for one in all {
+            say(&format!("{:width$}  {}", one.name, one.title));
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+/// One recording of all stories.
+fn write_har(file: &PathBuf, played: &[Played]) -> std::io::Result<()> {
+    let mut whole = played.first().map_or_else(|| json!({ "log": { "entries": [] } }), |first| first.har.clone());
+    let entries: Vec<Value> =
+        played.iter().flat_map(|one| one.har["log"]["entries"].as_array().cloned().unwrap_or_default()).collect();
+    whole["log"]["entries"] = Value::Array(entries);
+    std::fs::write(file, serde_json::to_string(&whole)?)
+}
+
+/// Shows a story in the terminal.
+struct Teller {
+    quiet: bool,
+    detail: bool,
+}
+
+impl Teller {
+    fn open(&self, number: usize, of: usize, scenario: &Scenario, preset: Preset) {
+        if self.quiet || !self.detail {
+            return;
+        }
+        say("");
+        let title = format!("{number}/{of}  {}  ·  preset {}", scenario.name, preset_name(preset));
+        say(&style(title).bold().reverse().to_string());
+        say(&style(scenario.title).bold().to_string());
+        say("");
+    }
+
+    fn tell(&self, line: &Line, view: &View) {
+        if self.quiet || !self.detail {
+            return;
+        }
+        let clock = line.at.to_zoned(TimeZone::UTC).strftime("%H:%M:%S").to_string();
+        let who = match line.who {
+            Who::People => style("people ").magenta(),
+            Who::Azure => style("azure  ").cyan(),
+            Who::Keymend => style("keymend").dim(),
+            Who::Change => style("CHANGE ").yellow().bold(),
+            Who::Told => style("told   ").green(),
+        };
+        let left = window_left(line, view);
+        let head = format!("{clock}  {left}  {who}  ");
+        let width = usize::from(Term::stdout().size().1).clamp(60, 140);
+        for (number, part) in wrap(&line.text, width.saturating_sub(30)).into_iter().enumerate() {
+            let lead = if number == 0 { head.clone() } else { " ".repeat(30) };
+            say(&format!("{lead}{part}"));
+        }
+    }
+
+    fn close(&self, played: &Played) {
+        if self.quiet {
+            return;
+        }
+        let mark = if played.ok { style("as declared").green().bold() } else { style("NOT AS DECLARED").red().bold() };
+        if self.detail {
+            say("");
+            say(&format!("{mark}: {}", played.end));
+            say(&format!(
+                "{} min from loss to end · {} requests to Resource Manager, {} to Key Vault, {} changed something · {} messages to the team",
+                played.minutes, played.requests.arm, played.requests.key_vault, played.requests.changes, played.cards
+            ));
+        } else {
+            say(&format!(
+                "{mark}  {:32} {}",
+                format!("{}:{}", played.scenario, preset_name(played.preset)),
+                played.end
+            ));
+        }
+        for fault in &played.faults {
+            complain(&format!("  - {fault}"));
+        }
+    }
+}
+
+/// The self-heal window at that moment: minutes left, over, or access back.
+fn window_left(line: &Line, view: &View) -> String {
+    let (Some(lost), Some(end)) = (view.lost_at, view.restore_before) else { return " ".repeat(9) };
+    if line.at < lost {
+        return " ".repeat(9);
+    }
+    if view.whole {
+        return style("access ok").green().to_string();
+    }
+    match end.duration_since(line.at).as_mins() {
+        left if left <= 0 => style("  over   ").red().to_string(),
+        left if left <= 10 => style(format!("{left:>3} min  ")).red().to_string(),
+        left => style(format!("{left:>3} min  ")).yellow().to_string(),
+    }
+}
+
+/// Breaks a text into lines of at most `width` characters, at blanks.
+fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        let full = lines.last().is_some_and(|line| {
+            !line.is_empty() && console::measure_text_width(line) + 1 + console::measure_text_width(word) > width
+        });
+        if full {
+            lines.push(String::new());
+        }
+        if let Some(line) = lines.last_mut() {
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+    }
+    lines
+}

@@ -1,0 +1,146 @@
+//! The responder's side of a drill: store, doors, worker and channels, as `keymend serve` has them, in this process.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context;
+use tokio::task::JoinHandle;
+
+use super::run::folder_for;
+use crate::azure::{Azure, Credential, Endpoints, Secret};
+use crate::clock::Clock;
+use crate::domain::policy::{Policy, Preset};
+use crate::ids::Ids;
+use crate::notify::Channel;
+use crate::notify::links::Links;
+use crate::notify::reach::Reach;
+use crate::notify::teams::{Teams, TeamsOptions};
+use crate::notify::webhook::{Webhook, WebhookOptions};
+use crate::responder::{Responder, Wake};
+use crate::store::{SqliteStore, Store};
+use crate::web::{self, App, Callers, Doorway, Limits};
+
+/// A running responder.
+#[derive(Debug)]
+pub struct House {
+    store: Arc<dyn Store>,
+    webhook: String,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl House {
+    /// Its memory.
+    #[must_use]
+    pub fn store(&self) -> Arc<dyn Store> {
+        self.store.clone()
+    }
+
+    /// Where the Action Group posts, with the secret.
+    #[must_use]
+    pub fn webhook(&self) -> String {
+        self.webhook.clone()
+    }
+
+    /// Stops it.
+    pub async fn stop(self) {
+        for task in self.tasks {
+            task.abort();
+            let _ = task.await;
+        }
+    }
+}
+
+/// Builds and starts one against the simulated cloud at `cloud`.
+///
+/// # Errors
+/// If the store cannot be made or loopback not listened on.
+pub async fn build(policy: &Policy, cloud: &str, token: &str, folder: &Path, clock: &Clock) -> anyhow::Result<House> {
+    let store: Arc<dyn Store> =
+        Arc::new(SqliteStore::open(&folder.join("keymend.db")).context("cannot make the store")?);
+    let ids = Ids::random();
+    let endpoints = Endpoints::simulated(cloud)?;
+    let credential = Credential::static_token(Secret::new(token), &endpoints)?;
+    let azure = Azure::new(endpoints, credential, clock.clone(), ids.clone())?;
+    let wake = Wake::default();
+    let responder = Responder {
+        store: store.clone(),
+        azure,
+        channels: channels(cloud, clock)?.into(),
+        policy: Arc::new(policy.clone()),
+        clock: clock.clone(),
+        ids: ids.clone(),
+        wake: wake.clone(),
+    };
+    let secret = format!("{}{}", ids.uuid().simple(), ids.uuid().simple());
+    let doorway = Doorway::open(([127, 0, 0, 1], 0).into()).await.context("cannot listen on 127.0.0.1")?;
+    let webhook = format!("http://{}/api/alerts?code={secret}", doorway.address()?);
+    let app = App {
+        store: store.clone(),
+        scope: Arc::new(policy.scope.clone()),
+        callers: Callers::knowing([secret.as_str()]),
+        clock: clock.clone(),
+        wake,
+        limits: Limits::default(),
+        faults: Arc::new([]),
+    };
+    let serving = tokio::spawn(async move {
+        if let Err(error) = axum::serve(doorway, web::router(app)).await {
+            tracing::error!(%error, "the doors closed");
+        }
+    });
+    let working = tokio::spawn(async move { responder.run().await });
+    Ok(House { store, webhook, tasks: vec![serving, working] })
+}
+
+/// Both kinds of channel, to the simulated cloud's inbox.
+fn channels(cloud: &str, clock: &Clock) -> anyhow::Result<Vec<Arc<dyn Channel>>> {
+    let links = Links::new("portal.azure.com", None, None)?;
+    let options = TeamsOptions { links, ..TeamsOptions::default() };
+    let url = crate::notify::secret::Secret::new(format!("{}/sink/teams", cloud.trim_end_matches('/')));
+    let teams = Teams::new("teams", url, options, clock.clone())?;
+    let reach = Reach { private: true, loopback: true };
+    let options = WebhookOptions { reach, ..WebhookOptions::default() };
+    let url = crate::notify::secret::Secret::new(format!("{}/sink/webhook", cloud.trim_end_matches('/')));
+    let secrets = [crate::notify::secret::Secret::new("whsec_ZHJpbGwtZHJpbGwtZHJpbGwtZHJpbGwtZHJpbGw=".to_owned())];
+    let webhook = Webhook::new("webhook", url, &secrets, options, clock.clone())?;
+    Ok(vec![Arc::new(teams), Arc::new(webhook)])
+}
+
+/// The folder of one story's store; a temporary one goes away with this value.
+#[derive(Debug)]
+pub struct Folder {
+    path: PathBuf,
+    temporary: bool,
+}
+
+impl Folder {
+    /// `base/SCENARIO-PRESET`, or a new temporary folder.
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    pub fn new(base: Option<&Path>, scenario: &str, preset: Preset) -> anyhow::Result<Self> {
+        let (path, temporary) = match base {
+            Some(base) => (folder_for(base, scenario, preset), false),
+            None => (std::env::temp_dir().join(format!("keymend-drill-{}", Ids::random().uuid().simple())), true),
+        };
+        if !temporary && path.join("keymend.db").exists() {
+            anyhow::bail!("{} holds the store of an earlier drill; remove it or keep it elsewhere", path.display());
+        }
+        std::fs::create_dir_all(&path).with_context(|| format!("cannot make the folder {}", path.display()))?;
+        Ok(Self { path, temporary })
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if self.temporary {
+            let _ = std::fs::remove_dir_all(&self.path);
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! What a pass reads, and what that does to the incident.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{JobResult, Responder, locate};
+use crate::clock::add;
+use crate::domain::diagnose::diagnose;
+use crate::domain::diagnosis::{Cause, Culprit, DatabaseRef, Diagnosis};
+use crate::domain::evidence::{Database, Evidence, Fact};
+use crate::domain::incident::{Attempt, AttemptOutcome, EntryKind, Incident, Phase};
+use crate::domain::notice::LostSetting;
+use crate::domain::remedy::{Change, Remedy};
+use crate::domain::resource_id::ResourceId;
+use crate::notify::texts;
+use crate::probe::{self, Question};
+
+/// How far back the Activity Log is read.
+const LOOK_BACK: SignedDuration = SignedDuration::from_hours(24);
+/// With so few servers the whole chain is looked at again in every second verification pass: it costs little, and a
+/// repair that somebody undoes is noticed soon.
+const FEW_SERVERS: usize = 3;
+/// With more servers, the whole chain is looked at again when the databases have not come back for this long.
+const LOOK_AGAIN_AFTER: SignedDuration = SignedDuration::from_mins(25);
+/// How long a re-validation whose answer was lost is taken to be under way.
+pub const REVALIDATION_UNKNOWN: SignedDuration = SignedDuration::from_mins(20);
+
+/// What kind of look a pass takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look {
+    /// The whole chain.
+    Full,
+    /// The databases alone: one request a server.
+    Databases,
+}
+
+/// Which look is due. Pure.
+#[must_use]
+pub fn due(incident: &Incident, now: Timestamp) -> Look {
+    let watching = matches!(incident.phase, Phase::Propagating | Phase::Revalidating | Phase::Verifying);
+    let waiting = matches!(incident.phase, Phase::AwaitingApproval)
+        && incident.approval.as_ref().is_some_and(|asked| asked.decision.is_none() && now < asked.answer_by);
+    let unread = incident.members.values().any(|member| member.observed_at.is_none());
+    let unsettled = incident.attempts.iter().any(|attempt| attempt.outcome.is_none() && attempt.operation.is_none());
+    let whole = incident.diagnosis.as_ref().is_some_and(Diagnosis::chain_is_whole) || incident.last_made_at().is_some();
+    if unread || unsettled || !(watching && whole || waiting) {
+        return Look::Full;
+    }
+    let last_full = incident.members.values().filter_map(|member| member.observed_at).min().unwrap_or(now);
+    let again = if incident.members.len() <= FEW_SERVERS {
+        incident.passes.is_multiple_of(2)
+    } else {
+        now >= add(last_full, LOOK_AGAIN_AFTER)
+    };
+    if again { Look::Full } else { Look::Databases }
+}
+
+impl Responder {
+    /// Looks at the whole chain and takes what was seen into the incident.
+    pub(super) async fn look_at_all(&self, incident: &mut Incident) -> JobResult<Evidence> {
+        let servers: Vec<_> = incident.servers().cloned().collect();
+        let question = Question {
+            vault: incident.vault.clone(),
+            vault_id: incident.vault_id.clone(),
+            keys: incident.members.values().filter_map(|member| member.protector.clone()).collect(),
+            look_back: LOOK_BACK,
+            ..Question::new(servers, self.clock.now())
+        };
+        let evidence = probe::observe(&self.azure, &question).await;
+        let now = self.clock.now();
+        for seen in &evidence.servers {
+            if let Fact::Known(protector) = &seen.protector
+                && let Some(uri) = &protector.uri
+            {
+                self.remember(&seen.id, uri).await?;
+            }
+        }
+        self.remember_vault(incident, &evidence).await?;
+        take_in(incident, &evidence, now);
+        let diagnosis = diagnose(&evidence, incident, &self.policy);
+        settle_unknown(incident, &diagnosis, now);
+        conclude(incident, diagnosis, now);
+        Ok(evidence)
+    }
+
+    async fn remember_vault(&self, incident: &mut Incident, evidence: &Evidence) -> JobResult {
+        let Some(id) = evidence.vault.as_ref().and_then(|vault| vault.id.clone()) else { return Ok(()) };
+        if incident.vault_id.as_ref() == Some(&id) {
+            return Ok(());
+        }
+        for member in incident.members.values() {
+            let Some(key) = member.protector.clone() else { continue };
+            let seen = evidence.servers.iter().find(|seen| seen.id == member.server);
+            let identities = seen
+                .and_then(|seen| seen.server.known())
+                .map(|server| server.identity.user_assigned.iter().map(|identity| identity.id.clone()).collect());
+            let known = locate::ServerKey {
+                server: member.server.clone(),
+                key,
+                vault_id: Some(id.clone()),
+                identities: identities.unwrap_or_default(),
+            };
+            let value = serde_json::to_value(&known).unwrap_or_default();
+            self.store.keep_fact(locate::SERVER_KEY, member.server.key(), &value, self.clock.now()).await?;
+        }
+        incident.vault_id = Some(id);
+        Ok(())
+    }
+
+    /// Looks at the databases alone. Answers whether every server could be read.
+    pub(super) async fn look_at_databases(&self, incident: &mut Incident) -> bool {
+        let servers: Vec<_> = incident.servers().cloned().collect();
+        let seen = probe::databases(&self.azure, &servers).await;
+        let now = self.clock.now();
+        let mut all = true;
+        for (server, databases) in seen {
+            match databases {
+                Fact::Known(databases) => see_databases(incident, &server, &databases, now),
+                Fact::Absent => {}
+                Fact::Denied(_) | Fact::Unknown(_) => all = false,
+            }
+        }
+        if let Some(diagnosis) = &mut incident.diagnosis {
+            let down = incident.members.values().flat_map(|member| {
+                let server = member.server.clone();
+                member.inaccessible.iter().map(move |name| DatabaseRef { server: server.clone(), name: name.clone() })
+            });
+            diagnosis.inaccessible = down.collect();
+        }
+        all
+    }
+}
+
+/// What was seen of servers and databases.
+fn take_in(incident: &mut Incident, evidence: &Evidence, now: Timestamp) {
+    for seen in &evidence.servers {
+        let protector = seen.protector.known().and_then(|protector| protector.uri.clone());
+        let member = incident.add_member(&seen.id, protector);
+        if seen.server.known().is_some() || seen.server.is_absent() {
+            member.observed_at = Some(now);
+        }
+        if let Fact::Known(databases) = &seen.databases {
+            see_databases(incident, &seen.id, databases, now);
+        }
+    }
+}
+
+fn see_databases(incident: &mut Incident, server: &ResourceId, databases: &[Database], now: Timestamp) {
+    let Some(member) = incident.members.get_mut(server.key()) else { return };
+    let down = databases.iter().filter(|database| database.is_inaccessible() || coming_back(database));
+    let down: BTreeSet<String> = down.map(|database| database.name.clone()).collect();
+    let back: Vec<String> = member.inaccessible.difference(&down).cloned().collect();
+    let lost = down.difference(&member.inaccessible).count();
+    member.was_down |= !down.is_empty();
+    member.databases.extend(down.iter().cloned());
+    for database in databases {
+        member.settings.entry(database.name.clone()).or_insert_with(|| database.settings.clone());
+    }
+    member.inaccessible = down;
+    member.lost_settings = differences(server, &member.settings, databases);
+    let name = member.server.name().to_owned();
+    if lost > 0 {
+        incident.note(now, EntryKind::Checked, format!("{} on {name} inaccessible", databases_in_words(lost)));
+    }
+    if !back.is_empty() {
+        incident.quiet_passes = 0;
+        incident.note(now, EntryKind::Verified, format!("{} on {name} back online", databases_in_words(back.len())));
+    }
+}
+
+/// A database on its way back is not back yet.
+fn coming_back(database: &Database) -> bool {
+    ["recovering", "recoverypending", "restoring", "suspect"].contains(&database.status.to_ascii_lowercase().as_str())
+}
+
+fn databases_in_words(count: usize) -> String {
+    if count == 1 { "1 database".to_owned() } else { format!("{count} databases") }
+}
+
+/// Changes whose answer was lost (a crash, a broken connection): what Azure shows now decides how they went.
+fn settle_unknown(incident: &mut Incident, diagnosis: &Diagnosis, now: Timestamp) {
+    let still_wanted: Vec<String> =
+        diagnosis.findings.iter().flat_map(|finding| finding.changes.iter().flat_map(Change::subjects)).collect();
+    let down = !diagnosis.inaccessible.is_empty();
+    for attempt in &mut incident.attempts {
+        if attempt.outcome.is_some() || attempt.operation.is_some() {
+            continue;
+        }
+        attempt.outcome = if attempt.change.remedy() == Remedy::Revalidate {
+            revalidation_seen(attempt, down, now)
+        } else if attempt.change.subjects().iter().any(|subject| still_wanted.contains(subject)) {
+            let why = "the answer was lost and Azure shows no effect; it is planned again".to_owned();
+            Some(AttemptOutcome::NotApplicable { at: now, why })
+        } else if diagnosis.cause() == Cause::Undetermined {
+            None
+        } else {
+            Some(AttemptOutcome::Made { at: now })
+        };
+    }
+}
+
+/// A re-validation cannot be seen in Azure but by the databases coming back.
+fn revalidation_seen(attempt: &Attempt, down: bool, now: Timestamp) -> Option<AttemptOutcome> {
+    if !down {
+        Some(AttemptOutcome::Made { at: now })
+    } else if now > add(attempt.intended_at, REVALIDATION_UNKNOWN) {
+        let why = "the answer was lost and the databases are still down; it is planned again".to_owned();
+        Some(AttemptOutcome::NotApplicable { at: now, why })
+    } else {
+        None
+    }
+}
+
+/// What the diagnosis means for the incident's clocks and story.
+fn conclude(incident: &mut Incident, diagnosis: Diagnosis, now: Timestamp) {
+    let cause = diagnosis.cause();
+    if diagnosis.chain_is_whole() {
+        let since = incident.last_made_at().unwrap_or(now);
+        incident.whole_since.get_or_insert(since);
+    } else if cause != Cause::Undetermined {
+        if incident.whole_since.take().is_some() {
+            incident.note(now, EntryKind::Checked, "Access to the key is lost again");
+        }
+        incident.was_broken = true;
+        if incident.root_cause.is_none() {
+            incident.root_cause = Some(cause);
+        }
+        if let Some(began) = diagnosis.began_at()
+            && incident.lost_at.is_none_or(|known| began < known)
+        {
+            incident.lost_at = Some(began);
+        }
+    }
+    let before = incident.diagnosis.as_ref().map(Diagnosis::cause);
+    if before != Some(cause) {
+        incident.quiet_passes = 0;
+        if let Some(finding) = diagnosis.first() {
+            incident.note(now, EntryKind::Checked, texts::causes::finding_sentence(finding, now).to_string());
+        }
+        if let Some(culprit) = &diagnosis.culprit {
+            incident.note(now, EntryKind::Checked, culprit_line(culprit));
+        }
+    }
+    incident.diagnosis = Some(diagnosis);
+}
+
+/// The settings that are not what they were when the incident first saw them.
+#[must_use]
+pub fn lost_settings(incident: &Incident) -> Vec<LostSetting> {
+    incident.members.values().flat_map(|member| member.lost_settings.iter().cloned()).collect()
+}
+
+fn differences(
+    server: &ResourceId,
+    before: &BTreeMap<String, BTreeMap<String, String>>,
+    databases: &[Database],
+) -> Vec<LostSetting> {
+    let mut lost = Vec::new();
+    for database in databases {
+        for (setting, was) in before.get(&database.name).into_iter().flatten() {
+            let is = database.settings.get(setting).map_or("none", String::as_str);
+            if is != was {
+                lost.push(LostSetting {
+                    database: DatabaseRef { server: server.clone(), name: database.name.clone() },
+                    setting: setting.clone(),
+                    before: was.clone(),
+                    now: is.to_owned(),
+                });
+            }
+        }
+    }
+    lost
+}
+
+fn culprit_line(culprit: &Culprit) -> String {
+    let who = culprit.who.as_deref().unwrap_or("somebody whom the log does not name");
+    let did = texts::who::operation_words(&culprit.operation).unwrap_or(&culprit.operation);
+    format!("The log says: {who} {did} at {}", texts::clocks::date_and_clock(culprit.at))
+}

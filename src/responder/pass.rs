@@ -1,0 +1,206 @@
+//! One pass over one incident.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::look::{self, Look};
+use super::tell::Say;
+use super::{JobResult, Responder, ending, memory, schedule};
+use crate::azure::{OperationUrl, Progress};
+use crate::clock::add;
+use crate::domain::decide::decide;
+use crate::domain::evidence::Evidence;
+use crate::domain::gates;
+use crate::domain::incident::{AttemptOutcome, EntryKind, Incident, IncidentId, Phase};
+use crate::domain::notice::Situation;
+use crate::notify::texts;
+use crate::store::{NewJob, Version, Work};
+
+/// An incident in the hands of a pass: what was loaded, and what will be saved with it.
+pub(super) struct Draft {
+    /// The document.
+    pub incident: Incident,
+    /// The version it was read at.
+    pub version: Version,
+    /// Jobs that go with it.
+    pub jobs: Vec<NewJob>,
+}
+
+/// How long Azure is left alone between two looks at a running operation, where it does not say.
+const POLL: SignedDuration = SignedDuration::from_secs(20);
+
+impl Responder {
+    /// Looks, decides, acts, records, tells, and says when to come back.
+    pub(super) async fn pass(&self, id: &IncidentId) -> JobResult {
+        let Some((incident, version)) = self.store.incident(id).await? else { return Ok(()) };
+        if incident.ended_at.is_some() {
+            return Ok(());
+        }
+        let mut draft = Draft { incident, version, jobs: Vec::new() };
+        draft.incident.passes += 1;
+        draft.incident.quiet_passes += 1;
+        if let Some(again) = self.follow(&mut draft).await? {
+            draft.incident.quiet_passes = 0;
+            let due = add(self.clock.now(), again);
+            return self.leave(draft, due).await;
+        }
+        let made_before = draft.incident.made().count();
+        if look::due(&draft.incident, self.clock.now()) == Look::Databases {
+            self.look_at_databases(&mut draft.incident).await;
+            if !self.calls_for_decision(&draft.incident) {
+                return self.carry_on(draft).await;
+            }
+        }
+        let evidence = self.look_at_all(&mut draft.incident).await?;
+        if draft.incident.made().count() > made_before {
+            self.settled(&mut draft).await?;
+        }
+        self.decide_and_act(draft, &evidence).await
+    }
+
+    /// Follows running operations. Answers when to look again while one runs.
+    async fn follow(&self, draft: &mut Draft) -> JobResult<Option<SignedDuration>> {
+        let mut again = None;
+        let mut ended = false;
+        for at in 0..draft.incident.attempts.len() {
+            let attempt = &draft.incident.attempts[at];
+            let (Some(url), None) = (&attempt.operation, &attempt.outcome) else { continue };
+            let outcome = match self.poll(url).await {
+                Ok(Progress::Running { retry_after }) => {
+                    let wait = retry_after.unwrap_or(POLL).max(SignedDuration::from_secs(5));
+                    again = Some(again.map_or(wait, |known: SignedDuration| known.min(wait)));
+                    continue;
+                }
+                Ok(Progress::Succeeded) => AttemptOutcome::Made { at: self.clock.now() },
+                Ok(Progress::Failed { code, message }) => {
+                    AttemptOutcome::Failed { at: self.clock.now(), code, why: message }
+                }
+                Err(why) => {
+                    tracing::warn!(incident = %draft.incident.id, why, "a running operation could not be followed");
+                    let wait = SignedDuration::from_mins(1);
+                    if self.clock.now() < add(attempt.intended_at, SignedDuration::from_hours(2)) {
+                        again = Some(again.map_or(wait, |known: SignedDuration| known.min(wait)));
+                        continue;
+                    }
+                    AttemptOutcome::Failed { at: self.clock.now(), code: "NotFollowed".to_owned(), why }
+                }
+            };
+            ended = true;
+            draft.incident.attempts[at].outcome = Some(outcome);
+        }
+        if ended {
+            self.settled(draft).await?;
+        }
+        Ok(again)
+    }
+
+    async fn poll(&self, url: &str) -> Result<Progress, String> {
+        let url: OperationUrl = url.parse().map_err(|_| "the stored operation cannot be read")?;
+        self.azure.poll(&url).await.map_err(|error| error.to_string())
+    }
+
+    /// Changes have just been seen to work or fail: remembers and tells.
+    pub(super) async fn settled(&self, draft: &mut Draft) -> JobResult {
+        let now = self.clock.now();
+        let attempts = draft.incident.attempts.clone();
+        for attempt in &attempts {
+            match &attempt.outcome {
+                Some(AttemptOutcome::Made { .. }) => {
+                    memory::keep_repair(&*self.store, &draft.incident.id, attempt, now).await?;
+                }
+                Some(AttemptOutcome::Failed { code, why, at }) if *at == now => {
+                    let line = format!("{} failed: {code}: {why}", texts::change_sentence(&attempt.change));
+                    draft.incident.note(now, EntryKind::Changed, line);
+                }
+                _ => {}
+            }
+        }
+        if draft.incident.made().next().is_some() {
+            if !matches!(draft.incident.phase, Phase::Verifying | Phase::Propagating) {
+                draft.incident.phase = Phase::Propagating;
+            }
+            self.tell(&mut draft.incident, &mut draft.jobs, Situation::ChangeMade, Say::default(), now);
+        }
+        Ok(())
+    }
+
+    /// Whether a look at the databases alone gives reason to look at everything and decide anew.
+    fn calls_for_decision(&self, incident: &Incident) -> bool {
+        let now = self.clock.now();
+        let down = !incident.inaccessible().is_empty();
+        if incident.phase == Phase::AwaitingApproval {
+            // Somebody may have mended it by hand.
+            return !down && incident.members.values().any(|member| member.was_down);
+        }
+        let revalidate = incident.window_is_over(now)
+            || incident.whole_since.is_some_and(|since| now >= add(since, SignedDuration::from_hours(1)));
+        let running = incident.attempts.iter().any(|attempt| attempt.outcome.is_none());
+        down && revalidate && !running && incident.quiet_passes >= 2
+    }
+
+    /// After a look at the databases alone: over, or wait on.
+    async fn carry_on(&self, draft: Draft) -> JobResult {
+        let now = self.clock.now();
+        match ending::judge(&draft.incident, now) {
+            Some(end) => self.finish(draft, end).await,
+            None => self.come_back(draft).await,
+        }
+    }
+
+    async fn decide_and_act(&self, draft: Draft, evidence: &Evidence) -> JobResult {
+        let now = self.clock.now();
+        if let Some(end) = ending::judge(&draft.incident, now) {
+            return self.finish(draft, end).await;
+        }
+        let memory = memory::recall(&*self.store, &self.policy, now).await?;
+        let Some(diagnosis) = draft.incident.diagnosis.clone() else { return self.come_back(draft).await };
+        let (decision, hits) = decide(&gates::Situation {
+            evidence,
+            diagnosis: &diagnosis,
+            incident: &draft.incident,
+            memory: &memory,
+            policy: &self.policy,
+            now,
+        });
+        self.carry_out(draft, decision, hits).await
+    }
+
+    /// Ends the incident and says so.
+    async fn finish(&self, mut draft: Draft, end: ending::End) -> JobResult {
+        let now = self.clock.now();
+        draft.incident.finish(end.phase, end.why.clone(), now);
+        if let Some(situation) = end.situation {
+            let say = Say { reason: Some(end.why), ..Say::default() };
+            self.tell(&mut draft.incident, &mut draft.jobs, situation, say, now);
+        }
+        tracing::info!(incident = %draft.incident.id, phase = ?end.phase, "incident ended");
+        self.store.save(&draft.incident, Some(draft.version), &draft.jobs, &[], now).await?;
+        Ok(())
+    }
+
+    /// Saves and comes back when the schedule says.
+    pub(super) async fn come_back(&self, mut draft: Draft) -> JobResult {
+        let now = self.clock.now();
+        self.warn_of_deadline(&mut draft, now);
+        let due = schedule::next_pass(&draft.incident, now);
+        self.leave(draft, due).await
+    }
+
+    /// Warns once when the self-heal window is about to end and access is not back.
+    fn warn_of_deadline(&self, draft: &mut Draft, now: Timestamp) {
+        let incident = &mut draft.incident;
+        let near =
+            now >= add(incident.restore_before(), -schedule::DEADLINE_WARNING) && now < incident.restore_before();
+        let real = incident.was_broken || !incident.inaccessible().is_empty();
+        if near && real && incident.whole_since.is_none() && !incident.window_said_over {
+            self.tell(incident, &mut draft.jobs, Situation::DeadlineNear, Say::default(), now);
+        }
+    }
+
+    /// Saves and comes back at `due`.
+    pub(super) async fn leave(&self, mut draft: Draft, due: Timestamp) -> JobResult {
+        draft.jobs.push(NewJob { work: Work::Pass { incident: draft.incident.id.clone() }, due });
+        let now = self.clock.now();
+        self.store.save(&draft.incident, Some(draft.version), &draft.jobs, &[], now).await?;
+        Ok(())
+    }
+}

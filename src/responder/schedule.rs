@@ -1,0 +1,75 @@
+//! When a pass comes back. Pure.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::clock::add;
+use crate::domain::incident::{Incident, Phase};
+
+/// How long a new incident waits for the other alerts of the same loss before it is looked at. Alerts of one vault
+/// arrive in a burst; reading each server once instead of once per alert keeps us within Azure's request limits.
+pub const GATHER: SignedDuration = SignedDuration::from_secs(15);
+
+/// How long before the end of the self-heal window people are warned that nothing has worked yet.
+pub const DEADLINE_WARNING: SignedDuration = SignedDuration::from_mins(10);
+
+/// The next look after `quiet` passes that saw nothing new: 30 s, 1, 2, 4 min, then every `longest`.
+fn backoff(quiet: u32, longest: SignedDuration) -> SignedDuration {
+    let seconds = 30_i64.saturating_mul(1_i64 << quiet.min(12));
+    SignedDuration::from_secs(seconds).min(longest)
+}
+
+/// When to look at the incident again, given that `now` nothing more can be done.
+#[must_use]
+pub fn next_pass(incident: &Incident, now: Timestamp) -> Timestamp {
+    let longest = match incident.phase {
+        Phase::Escalated if now > add(incident.opened_at, SignedDuration::from_hours(2)) => {
+            SignedDuration::from_mins(30)
+        }
+        Phase::Escalated => SignedDuration::from_mins(10),
+        Phase::AwaitingApproval => SignedDuration::from_mins(5),
+        Phase::Verifying if now > add(incident.opened_at, SignedDuration::from_hours(3)) => {
+            SignedDuration::from_mins(20)
+        }
+        _ => SignedDuration::from_mins(8),
+    };
+    let due = add(now, backoff(incident.quiet_passes, longest));
+    // Two moments must not be slept through: the warning before the window ends, and its end.
+    let warning = add(incident.restore_before(), -DEADLINE_WARNING);
+    let moments = [warning, incident.restore_before()];
+    moments.into_iter().filter(|moment| *moment > now).fold(due, Timestamp::min)
+}
+
+/// When people hear from us next at the latest, if nothing happens before: the warning, the end of the window, or in
+/// half an hour.
+#[must_use]
+pub fn next_word(incident: &Incident, now: Timestamp) -> Timestamp {
+    let half_hour = add(now, SignedDuration::from_mins(30));
+    if incident.whole_since.is_some() {
+        return half_hour;
+    }
+    let moments = [add(incident.restore_before(), -DEADLINE_WARNING), incident.restore_before()];
+    moments.into_iter().filter(|moment| *moment > now).fold(half_hour, Timestamp::min)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::incident::{IncidentId, IncidentKey};
+
+    fn at(minute: i64) -> Timestamp {
+        Timestamp::from_second(minute * 60).unwrap_or_default()
+    }
+
+    #[test]
+    fn backs_off_and_never_sleeps_through_the_deadline() {
+        let mut incident = Incident::open(IncidentId("km-x".into()), IncidentKey("vault:x".into()), 30, at(0));
+        incident.phase = Phase::Verifying;
+        assert_eq!(next_pass(&incident, at(0)), Timestamp::from_second(30).unwrap_or_default());
+        incident.quiet_passes = 30;
+        assert_eq!(next_pass(&incident, at(1)), at(9));
+        // Opened at 0 with nothing better known: warning at 20 min, end at 30 min.
+        assert_eq!(next_pass(&incident, at(18)), at(20));
+        assert_eq!(next_pass(&incident, at(25)), at(30));
+        assert_eq!(next_pass(&incident, at(31)), at(39));
+    }
+}

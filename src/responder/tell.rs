@@ -1,0 +1,112 @@
+//! Notices: composed with the incident, stored with it, delivered by jobs of their own, so that a channel that fails
+//! never stops a repair.
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::{JobError, JobResult, Responder};
+use crate::domain::diagnosis::Diagnosis;
+use crate::domain::incident::{EntryKind, Incident, IncidentId};
+use crate::domain::notice::{Notice, Situation};
+use crate::domain::plan::{NeedsPerson, Plan};
+use crate::notify::{Channel, ChannelError, compose, texts};
+use crate::responder::{look, schedule};
+use crate::store::{NewJob, StoreError, Work};
+
+/// The kind of fact that remembers what was delivered.
+const TOLD: &str = "told";
+
+/// What a notice says beside the incident's own facts.
+#[derive(Debug, Clone, Default)]
+pub struct Say {
+    /// In words.
+    pub reason: Option<String>,
+    /// Why a person is needed.
+    pub needs_person: Option<NeedsPerson>,
+    /// The plan in question.
+    pub plan: Option<Plan>,
+}
+
+impl Responder {
+    /// Adds a notice to the incident and the jobs that deliver it, unless the same was said already.
+    pub(super) fn tell(
+        &self,
+        incident: &mut Incident,
+        jobs: &mut Vec<NewJob>,
+        situation: Situation,
+        say: Say,
+        now: Timestamp,
+    ) {
+        let cause = incident.diagnosis.as_ref().map(Diagnosis::cause);
+        let needed = incident.needs_person.clone();
+        if let Some(reason) = say.needs_person {
+            incident.needs_person = Some((reason, say.reason.clone().unwrap_or_default()));
+        }
+        let new = compose::is_new(incident, situation, cause);
+        incident.needs_person = needed;
+        if !new {
+            return;
+        }
+        let next_message_at = (!incident.phase.is_end()).then(|| schedule::next_word(incident, now));
+        let lost = look::lost_settings(incident);
+        let known = incident.lost_at.is_some();
+        let mut notice =
+            compose::compose(incident, situation, say.reason, say.needs_person, lost, known, next_message_at, now);
+        if say.plan.is_some() {
+            notice.plan = say.plan;
+        }
+        incident.note(now, EntryKind::Told, format!("Told the team: {}", texts::headline(&notice)));
+        for channel in self.channels.iter() {
+            let work = Work::Tell {
+                incident: incident.id.clone(),
+                notice: notice.id.clone(),
+                channel: channel.name().to_owned(),
+            };
+            jobs.push(NewJob { work, due: now });
+        }
+        incident.notices.push(notice);
+    }
+
+    /// Delivers one notice through one channel, once.
+    pub(super) async fn deliver(&self, id: &IncidentId, notice: &str, channel: &str) -> JobResult {
+        let key = format!("{notice}:{channel}");
+        if self.store.fact(TOLD, &key).await?.is_some() {
+            return Ok(());
+        }
+        let Some((incident, _)) = self.store.incident(id).await? else { return Ok(()) };
+        let Some(notice) = incident.notices.iter().find(|known| known.id == notice) else { return Ok(()) };
+        let Some(to) = self.channels.iter().find(|known| known.name() == channel) else {
+            tracing::warn!(incident = %id, channel, "the channel is no longer configured; its notice is dropped");
+            return Ok(());
+        };
+        self.send(id, notice, &**to, &key).await
+    }
+
+    async fn send(&self, id: &IncidentId, notice: &Notice, to: &dyn Channel, key: &str) -> JobResult {
+        let now = self.clock.now();
+        match to.send(notice).await {
+            Ok(()) => Ok(self.store.keep_fact(TOLD, key, &json!({ "delivered": true }), now).await?),
+            Err(ChannelError::Retry { after, why }) => Err(JobError::Channel { after, why }),
+            Err(ChannelError::Permanent { why }) => {
+                tracing::error!(incident = %id, channel = to.name(), why, "the notice could not be delivered");
+                self.store.keep_fact(TOLD, key, &json!({ "delivered": false, "why": why }), now).await?;
+                let line = format!("Channel {} did not take message {}: {why}", to.name(), notice.sequence);
+                self.record(id, |incident| incident.note(now, EntryKind::Told, line.clone())).await
+            }
+        }
+    }
+
+    /// Changes the stored incident, whatever others save meanwhile.
+    pub(super) async fn record(&self, id: &IncidentId, change: impl Fn(&mut Incident)) -> JobResult {
+        for _ in 0..20 {
+            let Some((mut incident, version)) = self.store.incident(id).await? else { return Ok(()) };
+            change(&mut incident);
+            match self.store.save(&incident, Some(version), &[], &[], self.clock.now()).await {
+                Ok(_) => return Ok(()),
+                Err(StoreError::Conflict) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(StoreError::Conflict.into())
+    }
+}
