@@ -33,9 +33,6 @@ Settings: keymend.toml, see keymend.example.toml and docs/configuration.md.";
 pub enum Command {
     /// Take alerts and mend: runs until it is stopped
     Serve(serve::ServeArgs),
-    /// Be the simulated cloud alone
-    #[cfg(feature = "drill")]
-    Sim(sim::SimArgs),
     /// See incidents, and answer what Keymend asks
     Incidents(incidents::IncidentsArgs),
     /// Read saved alert bodies and say what they are; touches nothing
@@ -53,8 +50,6 @@ pub enum Command {
 pub fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Serve(args) => wait_for(serve::run(args)),
-        #[cfg(feature = "drill")]
-        Command::Sim(args) => wait_for(sim::run(args)),
         Command::Incidents(args) => wait_for(incidents::run(args)),
         Command::Replay(args) => replay::run(&args),
         #[cfg(feature = "drill")]
