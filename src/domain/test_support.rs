@@ -390,6 +390,7 @@ impl World {
             key.deleted = Fact::Known(DeletedKey {
                 deleted_at: Some(at("2026-11-24T02:01:00Z")),
                 purge_at: Some(at("2027-02-22T02:01:00Z")),
+                tags: BTreeMap::new(),
             });
         }
     }

@@ -193,13 +193,13 @@ fn purges_are_not_raced() {
     vault.delete_vault();
     for (minutes_left, near) in [(-5, true), (0, true), (9, true), (10, true), (11, false)] {
         let purge_at = Some(crate::clock::add(key.now, minutes(minutes_left)));
-        key.evidence.keys[0].deleted = Fact::Known(DeletedKey { deleted_at: None, purge_at });
+        key.evidence.keys[0].deleted = Fact::Known(DeletedKey { deleted_at: None, purge_at, tags: BTreeMap::new() });
         assert_eq!(gates(&key).contains(&Gate::PurgeNear), near, "key, {minutes_left} min");
         let Fact::Known(remains) = &mut vault.vault_evidence().deleted else { panic!() };
         remains.purge_at = purge_at;
         assert_eq!(gates(&vault).contains(&Gate::PurgeNear), near, "vault, {minutes_left} min");
     }
-    key.evidence.keys[0].deleted = Fact::Known(DeletedKey { deleted_at: None, purge_at: None });
+    key.evidence.keys[0].deleted = Fact::Known(DeletedKey { deleted_at: None, purge_at: None, tags: BTreeMap::new() });
     assert_eq!(gates(&key), [Gate::CannotTell]);
 }
 

@@ -522,6 +522,7 @@ fn purge_time_of_a_deleted_key_is_told() {
     let mut world = world();
     world.delete_key();
     let purge_at = Some(at("2026-11-24T03:00:00Z"));
-    world.evidence.keys[0].deleted = Fact::Known(DeletedKey { deleted_at: None, purge_at });
+    world.evidence.keys[0].deleted =
+        Fact::Known(DeletedKey { deleted_at: None, purge_at, tags: std::collections::BTreeMap::new() });
     assert_eq!(world.diagnosis().findings[0].purge_at, purge_at);
 }
