@@ -49,6 +49,13 @@ pub(super) fn check(case: &Case<'_>, draft: &mut Draft) {
             }
             KeyState::Wrong(problems) => {
                 for problem in problems {
+                    if problem.cause == Cause::KeyDisabled && case.key(uri).is_some_and(|seen| seen.versions.is_empty())
+                    {
+                        let key = in_words(&uri.versionless());
+                        draft.unknown(format!(
+                            "the versions of {key} are not known, nor whether a newer one was just made"
+                        ));
+                    }
                     report(problem, uri, &dependents_or_unread(case, uri), draft);
                 }
             }
