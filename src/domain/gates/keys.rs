@@ -19,8 +19,8 @@ pub(super) fn hits(plan: &Plan, situation: &Situation<'_>) -> Vec<GateHit> {
         match change {
             Change::RecoverVault { .. } => hits.extend(purge(vault_purge(plan, situation), "the vault", situation)),
             Change::RecoverKey { key } => {
-                let seen = situation.evidence.keys.iter().find(|seen| touches(change, seen));
-                let at = seen.and_then(|seen| seen.deleted.known()).and_then(|deleted| deleted.purge_at);
+                let seen = situation.evidence.keys.iter().filter(|seen| touches(change, seen));
+                let at = seen.filter_map(|seen| seen.deleted.known()?.purge_at).min();
                 hits.extend(purge(at, &format!("key {}", key.key), situation));
                 hits.extend(newer_version(change, situation));
             }

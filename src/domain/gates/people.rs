@@ -16,15 +16,12 @@ pub(super) fn hits(plan: &Plan, situation: &Situation<'_>) -> Vec<GateHit> {
         let why = format!("{} is on the list of custodians and made the change at {}", name(culprit), culprit.at);
         hits.push(hard(Gate::Custodian, why));
     }
-    if let (Some(newest), Some(oldest)) =
-        (situation.diagnosis.protective_changes.first(), situation.diagnosis.protective_changes.last())
-    {
-        let what: Vec<&str> = situation.diagnosis.protective_changes.iter().map(|c| c.operation.as_str()).collect();
+    let protective = &situation.diagnosis.protective_changes;
+    if !protective.is_empty() {
+        let what: Vec<&str> = protective.iter().map(|change| change.operation.as_str()).collect();
         let why = format!(
-            "{} protective changes between {} and {} look like a deliberate revocation: {}",
+            "{} protective changes close together look like a deliberate revocation: {}",
             what.len(),
-            oldest.at,
-            newest.at,
             what.join(", ")
         );
         hits.push(hard(Gate::DeliberateRevocation, why));

@@ -65,10 +65,12 @@ fn an_ordinary_repair_meets_no_gate() {
     assert!(revalidation_gates(&world()).is_empty());
 }
 
+type Place = fn(&mut World, BTreeMap<String, String>);
+
 #[test]
 fn hold_tag_on_vault_server_or_key_stops_everything() {
     let tags = |name: &str, value: &str| BTreeMap::from([(name.to_owned(), value.to_owned())]);
-    let places: [fn(&mut World, BTreeMap<String, String>); 3] =
+    let places: [Place; 3] =
         [|w, tags| w.vault().tags = tags, |w, tags| w.server_facts().tags = tags, |w, tags| w.version().tags = tags];
     for place in places {
         for (name, value, holds) in [

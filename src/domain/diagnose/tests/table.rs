@@ -469,8 +469,10 @@ fn a_database_with_its_own_key_is_a_persons_work_and_hides_nothing() {
     assert_eq!(causes(&world.diagnosis()), [Cause::Healthy]);
     database_down(&mut world, 2);
     assert_eq!(causes(&world.diagnosis()), [Cause::DatabaseLevelKey]);
+    assert!(!world.diagnosis().chain_is_whole());
     database_down(&mut world, 0);
     assert_eq!(causes(&world.diagnosis()), [Cause::StillInaccessible, Cause::DatabaseLevelKey]);
+    assert!(world.diagnosis().chain_is_whole());
     world.lose_roles();
     assert_eq!(world.diagnosis().cause(), Cause::RoleMissing);
 }
