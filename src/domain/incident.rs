@@ -226,6 +226,8 @@ pub struct Entry {
     pub text: String,
 }
 
+/// A decision that stands is not repeated while one of so many last lines says it.
+const STILL_SAID: usize = 12;
 /// The buffer of network-class causes.
 const BUFFER_MINUTES: u32 = 24 * 60;
 /// The longest timeline that is kept; older middle entries make room.
@@ -377,10 +379,12 @@ impl Incident {
         }
     }
 
-    /// Adds a line to the story; the same words twice in a row are kept once.
+    /// Adds a line to the story. What was said a moment ago is not said again.
     pub fn note(&mut self, at: Timestamp, kind: EntryKind, text: impl Into<String>) {
         let text = text.into();
-        if self.timeline.last().is_some_and(|last| last.kind == kind && last.text == text) {
+        let said = |entry: &Entry| entry.kind == kind && entry.text == text;
+        let fresh = if kind == EntryKind::Decided { STILL_SAID } else { 1 };
+        if self.timeline.iter().rev().take(fresh).any(said) {
             return;
         }
         if self.timeline.len() >= LONGEST_TIMELINE {

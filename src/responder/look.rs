@@ -7,12 +7,13 @@ use jiff::{SignedDuration, Timestamp};
 use super::{JobResult, Responder, locate};
 use crate::clock::add;
 use crate::domain::diagnose::diagnose;
-use crate::domain::diagnosis::{Cause, Culprit, DatabaseRef, Diagnosis};
+use crate::domain::diagnosis::{Cause, DatabaseRef, Diagnosis};
 use crate::domain::evidence::{Database, Evidence, Fact};
 use crate::domain::incident::{Attempt, AttemptOutcome, EntryKind, Incident, Member, Phase};
 use crate::domain::notice::LostSetting;
 use crate::domain::remedy::{Change, Remedy};
 use crate::domain::resource_id::ResourceId;
+use crate::domain::words::deed;
 use crate::notify::texts;
 use crate::probe::{self, Question};
 
@@ -254,7 +255,7 @@ fn conclude(incident: &mut Incident, diagnosis: Diagnosis, now: Timestamp) {
             incident.note(now, EntryKind::Checked, texts::causes::finding_sentence(finding, now).to_string());
         }
         if let Some(culprit) = &diagnosis.culprit {
-            incident.note(now, EntryKind::Checked, culprit_line(culprit));
+            incident.note(now, EntryKind::Checked, format!("The log says: {}", deed(culprit)));
         }
     }
     incident.diagnosis = Some(diagnosis);
@@ -286,11 +287,4 @@ fn differences(
         }
     }
     lost
-}
-
-fn culprit_line(culprit: &Culprit) -> String {
-    let who = culprit.who.as_deref().unwrap_or("somebody whom the log does not name");
-    let did = texts::who::operation_words(&culprit.operation).unwrap_or(&culprit.operation);
-    let what = culprit.target.rsplit('/').next().unwrap_or_default();
-    format!("The log says: {who} {did} {what} at {}", texts::clocks::date_and_clock(culprit.at))
 }

@@ -34,7 +34,10 @@ pub(super) fn page(incident: &Incident, now: Timestamp) -> String {
     let mut page = Layout::new();
     head(&mut page, incident, now);
     if let Some(diagnosis) = &incident.diagnosis {
-        cause::cause(&mut page, diagnosis, incident.end.is_none());
+        // What an incident that is over was about, not what its last look saw.
+        let over = incident.end.is_some();
+        let told = incident.broken.as_ref().filter(|_| over).unwrap_or(diagnosis);
+        cause::cause(&mut page, told, !over);
         cause::checked(&mut page, diagnosis);
     }
     changes::plan(&mut page, incident);

@@ -6,6 +6,7 @@ use crate::domain::diagnosis::{Cause, Finding};
 use crate::domain::gates::Situation;
 use crate::domain::incident::{Approval, AttemptOutcome};
 use crate::domain::plan::{Gate, GateHit, NeedsPerson, Plan};
+use crate::domain::words::{deed, utc};
 
 /// The cause in words, by its proof.
 pub(super) fn proofs(finding: &Finding) -> String {
@@ -19,11 +20,10 @@ fn story(finding: Option<&Finding>, situation: &Situation<'_>) -> String {
     let mut text = format!("{}.", sentence(proofs(finding).trim_end_matches('.')));
     let is_first = situation.diagnosis.first().is_some_and(|first| first.cause == finding.cause);
     if let Some(culprit) = situation.diagnosis.culprit.as_ref().filter(|_| is_first) {
-        let who = culprit.who.as_deref().unwrap_or("Somebody");
-        text.push_str(&format!(" {who} made the change at {} ({}).", culprit.at, culprit.operation));
+        text.push_str(&format!(" {}.", sentence(&deed(culprit))));
     }
     if let Some(purge) = finding.purge_at {
-        text.push_str(&format!(" It is purged at {purge}."));
+        text.push_str(&format!(" It is purged at {}.", utc(purge)));
     }
     text
 }
@@ -197,7 +197,7 @@ pub(super) fn undetermined(finding: &Finding, situation: &Situation<'_>) -> Stri
 
 /// For databases that stay down though everything is right.
 pub(super) fn not_verified(finding: &Finding, situation: &Situation<'_>) -> String {
-    let since = situation.incident.whole_since.map(|at| format!(" since {at}")).unwrap_or_default();
+    let since = situation.incident.whole_since.map(|at| format!(" since {}", utc(at))).unwrap_or_default();
     format!(
         "Every link from identity to permission is right{since}, and still: {}. Open a support request with \
          Microsoft, naming the server and the times; Keymend keeps looking.",
@@ -219,7 +219,7 @@ pub(super) fn off(plan: &Plan, situation: &Situation<'_>) -> String {
 /// For plans that a person rejected.
 pub(super) fn rejected(plan: &Plan, approval: &Approval, situation: &Situation<'_>) -> String {
     let finding = situation.diagnosis.findings.iter().find(|finding| finding.cause == plan.cause);
-    let by = approval.decision.as_ref().map(|decision| format!("{} said no at {}", decision.by, decision.at));
+    let by = approval.decision.as_ref().map(|decision| format!("{} said no at {}", decision.by, utc(decision.at)));
     format!(
         "{} Not repaired: {}. By hand: {}",
         story(finding, situation),

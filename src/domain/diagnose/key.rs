@@ -11,6 +11,7 @@ use crate::domain::evidence::{DeletedKey, Fact, KeyEvidence, LinkedKey, MissingR
 use crate::domain::key_uri::KeyUri;
 use crate::domain::remedy::Change;
 use crate::domain::resource_id::ResourceId;
+use crate::domain::words::utc;
 
 /// Something wrong with one key or key version.
 #[derive(Debug)]
@@ -175,7 +176,7 @@ fn deleted_or_purged(seen: &KeyEvidence, uri: &KeyUri) -> KeyState {
     };
     match &seen.deleted {
         Fact::Known(deleted) => {
-            let since = deleted.deleted_at.map(|at| format!(" since {at}")).unwrap_or_default();
+            let since = deleted.deleted_at.map(|at| format!(" since {}", utc(at))).unwrap_or_default();
             let change = Change::RecoverKey { key: key.clone() };
             problem(Cause::KeyDeleted, format!("{name} is deleted{since}"), Some(change), Some(deleted))
         }
@@ -218,7 +219,7 @@ fn replaced(seen: &KeyEvidence, uri: &KeyUri, link: Option<&LinkedKey>) -> KeySt
     let said = format!(
         "{name} is not among the {} version(s) of that key{}: another key stands under its name",
         seen.versions.len(),
-        oldest.map(|at| format!(", the oldest of which was made at {at}")).unwrap_or_default(),
+        oldest.map(|at| format!(", the oldest of which was made at {}", utc(at))).unwrap_or_default(),
     );
     KeyState::Wrong(vec![Problem {
         cause: Cause::KeyReplaced,

@@ -9,6 +9,7 @@ use crate::domain::diagnosis::Cause;
 use crate::domain::evidence::KeyVersion;
 use crate::domain::key_uri::KeyUri;
 use crate::domain::remedy::Change;
+use crate::domain::words::utc;
 
 /// What keeps SQL from using a key version.
 pub(super) fn problems(case: &Case<'_>, uri: &KeyUri, version: &KeyVersion) -> Vec<Problem> {
@@ -28,7 +29,7 @@ pub(super) fn problems(case: &Case<'_>, uri: &KeyUri, version: &KeyVersion) -> V
     };
     if !version.enabled {
         let change = Change::EnableKey { key: exact.clone() };
-        let since = version.updated.map(|at| format!(" (last changed at {at})")).unwrap_or_default();
+        let since = version.updated.map(|at| format!(" (last changed at {})", utc(at))).unwrap_or_default();
         add_problem(Cause::KeyDisabled, format!("{name} is disabled{since}"), Some(change), version.updated);
     }
     if let Some(expires) = version.expires.filter(|at| *at <= case.now) {

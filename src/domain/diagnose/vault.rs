@@ -9,6 +9,7 @@ use crate::domain::diagnose::identity::proof;
 use crate::domain::diagnosis::{Cause, Finding, Link};
 use crate::domain::evidence::{DeletedVault, Fact, MissingRight, Vault, VaultEvidence};
 use crate::domain::remedy::Change;
+use crate::domain::words::utc;
 
 /// A write of the vault this recent makes a perimeter suspect before any database is down.
 const RECENT: SignedDuration = SignedDuration::from_mins(60);
@@ -64,7 +65,7 @@ fn absent(case: &Case<'_>, seen: &VaultEvidence, draft: &mut Draft) {
     let name = case.vault_name();
     match &seen.deleted {
         Fact::Known(deleted) => {
-            let since = deleted.deleted_at.map(|at| format!(" since {at}")).unwrap_or_default();
+            let since = deleted.deleted_at.map(|at| format!(" since {}", utc(at))).unwrap_or_default();
             let said = format!("{name} is deleted{since}");
             draft.broken(Link::Vault, "", said.clone(), deleted_vault(case, deleted, &said));
         }

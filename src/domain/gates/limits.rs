@@ -9,6 +9,7 @@ use crate::domain::diagnose::unread;
 use crate::domain::gates::{Situation, hard, is_safe, servers};
 use crate::domain::incident::{Attempt, AttemptOutcome};
 use crate::domain::plan::{Gate, GateHit, Plan};
+use crate::domain::words::utc;
 
 pub(super) fn hits(plan: &Plan, situation: &Situation<'_>) -> Vec<GateHit> {
     let gates = &situation.policy.gates;
@@ -58,7 +59,7 @@ fn undone(plan: &Plan, situation: &Situation<'_>) -> Option<GateHit> {
     let what = subject.split('|').next().unwrap_or_default();
     Some(hard(
         Gate::Undone,
-        format!("{what} was made at {made} and undone since; it is not made again within {hours} hours"),
+        format!("{what} was made at {} and undone since; it is not made again within {hours} hours", utc(made)),
     ))
 }
 
