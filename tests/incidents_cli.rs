@@ -508,7 +508,7 @@ fn a_reader_that_goes_away_is_no_panic() {
 #[test]
 fn help_names_every_command() {
     let help = said(keymend().arg("--help").output().unwrap());
-    help.says(&["serve", "incidents", "Exit codes"]);
+    help.says(&["serve", "incidents", "replay", "Exit codes"]);
     let help = said(keymend().args(["incidents", "--help"]).output().unwrap());
     help.says(&["list", "show", "approve", "reject", "close", "--json", "--store", "Exit codes"]);
     assert_eq!(said(keymend().arg("mend-everything").output().unwrap()).code, 2);

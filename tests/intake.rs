@@ -31,9 +31,9 @@ async fn an_alert_is_kept_before_it_is_acknowledged() {
     let doors = Doors::usual().await;
     let answer = doors.tell(orders().to_string()).await;
     assert_eq!((answer.status, answer.json()), (202, json!({ "accepted": 1, "repeated": 0 })));
-    let kept = doors.store.untaken_signals(&database("orders")).await.unwrap();
+    let kept = doors.kept().await;
     assert_eq!(kept.len(), 1);
-    assert_eq!(kept[0].1.kind, SignalKind::AccessLost);
+    assert_eq!((kept[0].kind, &kept[0].target), (SignalKind::AccessLost, &database("orders")));
     assert!(doors.has_work().await, "the responder has something to do");
     tokio::time::timeout(Duration::from_secs(5), doors.wake.heard()).await.expect("the responder is woken");
 }
@@ -44,7 +44,7 @@ async fn a_repeated_alert_changes_nothing() {
     doors.tell(orders().to_string()).await;
     let again = doors.tell(orders().to_string()).await;
     assert_eq!((again.status, again.json()), (202, json!({ "accepted": 0, "repeated": 1 })));
-    assert_eq!(doors.store.untaken_signals(&database("orders")).await.unwrap().len(), 1);
+    assert_eq!(doors.kept().await.len(), 1);
 }
 
 #[tokio::test]
@@ -227,7 +227,7 @@ async fn a_locked_store_asks_the_caller_to_come_again_and_then_takes_the_alert()
     answer.is_error(503);
     assert_eq!(answer.header("retry-after"), Some("20"), "{answer:?}");
     other.execute_batch("ROLLBACK").unwrap();
-    assert_eq!(doors.store.untaken_signals(&database("orders")).await.unwrap().len(), 0, "nothing was half kept");
+    assert_eq!(doors.kept().await.len(), 0, "nothing was half kept");
     assert_eq!(doors.tell(orders().to_string()).await.json(), json!({ "accepted": 1, "repeated": 0 }));
 }
 
@@ -362,9 +362,8 @@ async fn two_hundred_alerts_at_once_are_all_kept() {
         let answer = answer.unwrap();
         assert_eq!((answer.status, answer.json()), (202, json!({ "accepted": 1, "repeated": 0 })));
     }
-    // One look at the server sees all of them, each once.
-    let kept = doors.store.untaken_signals(&database("db0")).await.unwrap();
-    let events: BTreeSet<_> = kept.iter().filter_map(|(_, signal)| signal.event_id.clone()).collect();
+    let kept = doors.kept().await;
+    let events: BTreeSet<_> = kept.iter().filter_map(|signal| signal.event_id.clone()).collect();
     assert_eq!((kept.len(), events.len()), (200, 200));
 }
 

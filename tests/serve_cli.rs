@@ -29,8 +29,11 @@ fn command(folder: &Path, args: &[&str]) -> Command {
     command
 }
 
+/// Settings with a cloud that refuses every connection, unless `more` names another: nothing leaves this machine.
 fn settings(folder: &Path, more: &str) {
-    let text = format!("[scope]\nsubscriptions = [\"{SUBSCRIPTION}\"]\n[server]\nlisten = \"127.0.0.1:0\"\n{more}");
+    let cloud = if more.contains("[azure]") { "" } else { "[azure]\narm_endpoint = \"http://127.0.0.1:9\"\n" };
+    let scope = format!("[scope]\nsubscriptions = [\"{SUBSCRIPTION}\"]\n");
+    let text = format!("{scope}{cloud}[server]\nlisten = \"127.0.0.1:0\"\n{more}");
     std::fs::write(folder.join("keymend.toml"), text).unwrap();
 }
 

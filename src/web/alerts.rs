@@ -71,9 +71,7 @@ async fn keep(app: &App, signals: Vec<Signal>) -> Response {
     match app.store.accept(&ours, app.clock.now()).await {
         Ok(accepted) => {
             app.wake.now(&app.clock);
-            for signal in &ours {
-                tracing::info!(kind = ?signal.kind, target = %signal.target, new = accepted.new, "told");
-            }
+            tracing::info!(new = accepted.new, repeated = accepted.repeated, told = %in_short(&ours), "an alert was stored");
             let mut body = json!({ "accepted": accepted.new, "repeated": accepted.repeated });
             if ours.len() < told {
                 body["out_of_scope"] = json!(told - ours.len());
@@ -85,6 +83,12 @@ async fn keep(app: &App, signals: Vec<Signal>) -> Response {
             answer::come_again("the alert could not be stored; try again")
         }
     }
+}
+
+/// The first signals, for the log.
+fn in_short(signals: &[Signal]) -> String {
+    let few = signals.iter().take(3).map(|signal| format!("{} {}", signal.kind.name(), signal.target));
+    few.collect::<Vec<_>>().join(", ")
 }
 
 fn ignore(reason: &str) -> Response {

@@ -111,6 +111,26 @@ mod tests {
         assert_eq!(check(&callers, Some("wrong"), "/api/alerts?code=right"), Err(Refusal::Wrong), "the header wins");
     }
 
+    proptest::proptest! {
+        #[test]
+        fn whatever_is_sent_only_a_secret_opens(code in "[!-~]{0,40}", header in proptest::option::of("[ -~]{0,40}")) {
+            let callers = Callers::knowing(["right-secret"]);
+            let Ok(uri) = format!("/api/alerts?{code}").parse::<Uri>() else { return Ok(()) };
+            let mut headers = HeaderMap::new();
+            if let Some(value) = header.as_deref().and_then(|text| text.parse().ok()) {
+                headers.insert(HEADER, value);
+            }
+            proptest::prop_assert!(callers.check(&headers, &uri).is_err());
+        }
+
+        #[test]
+        fn a_secret_opens_however_it_is_escaped(secret in "[!-~]{1,60}") {
+            let escaped = percent_encoding::utf8_percent_encode(&secret, percent_encoding::NON_ALPHANUMERIC).to_string();
+            proptest::prop_assert_eq!(check(&Callers::knowing([secret.as_str()]), None, &format!("/x?code={escaped}")), Ok(()));
+            proptest::prop_assert_eq!(check(&Callers::knowing([secret.as_str()]), Some(&secret), "/x"), Ok(()));
+        }
+    }
+
     #[test]
     fn no_secret_means_nobody() {
         assert_eq!(check(&Callers::knowing([]), Some("x"), "/"), Err(Refusal::Wrong));

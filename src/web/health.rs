@@ -21,8 +21,8 @@ pub async fn front() -> Response {
 /// `GET /api/health`: `ok`; `degraded` (200) when something in the settings is broken or jobs were set aside; 503 when
 /// nothing can be stored. Says no reason that could hold a name or a path: reasons are in the log.
 pub async fn health(State(app): State<App>) -> Response {
-    let (open, poison) = match (app.store.incidents(true, 1_000).await, app.store.poison().await) {
-        (Ok(open), Ok(poison)) => (open.len(), poison.len()),
+    let (next, poison) = match (app.store.next_due().await, app.store.poison().await) {
+        (Ok(next), Ok(poison)) => (next, poison.len()),
         (Err(error), _) | (_, Err(error)) => {
             tracing::error!(%error, "the store does not answer");
             return answer::come_again("the store cannot be used; the log says why");
@@ -34,7 +34,7 @@ pub async fn health(State(app): State<App>) -> Response {
         "version": env!("CARGO_PKG_VERSION"),
         "time": app.clock.now().to_string(),
         "store": "ok",
-        "open_incidents": open,
+        "next_job_at": next,
         "jobs_set_aside": poison,
         "faults": &*app.faults,
     });

@@ -5,7 +5,7 @@
 //! | [`alerts`] | `POST /api/alerts`: from a body to stored signals |
 //! | [`callers`] | who may call: the webhook secret |
 //! | [`concern`] | whether a signal's target is any of our business |
-//! | [`guard`] | every request: time limit, crowd limit, panics, headers, one log line |
+//! | `guard` | every request: time limit, crowd limit, panics, headers, one log line |
 //! | [`health`] | `GET /` and `GET /api/health` |
 //! | [`listener`] | connections: how many, and how long a silent one is kept |
 //!

@@ -9,6 +9,7 @@ use std::time::Duration;
 use keymend::clock::Clock;
 use keymend::domain::policy::Scope;
 use keymend::domain::resource_id::ResourceId;
+use keymend::domain::signal::Signal;
 use keymend::responder::Wake;
 use keymend::store::{SqliteStore, Store};
 use keymend::web::{App, Callers, Doorway, Limits, router};
@@ -96,6 +97,13 @@ impl Doors {
         let read = tokio::time::timeout(Duration::from_secs(30), stream.read_to_end(&mut raw)).await;
         read.expect("an answer within 30 s").unwrap_or_else(|error| panic!("{method} {path}: {error}"));
         Answer::read(&raw)
+    }
+
+    /// What is kept about the server that the alerts of these tests are about.
+    pub async fn kept(&self) -> Vec<Signal> {
+        let server = database("any").sql_server().unwrap();
+        let kept = self.store.untaken_signals(&server).await.unwrap();
+        kept.into_iter().map(|(_, signal)| signal).collect()
     }
 
     /// Whether anything is waiting to be done.

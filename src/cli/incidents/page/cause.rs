@@ -1,0 +1,53 @@
+//! What is wrong, how we know, and who did it.
+
+use console::Style;
+
+use super::{bad, good};
+use crate::cli::incidents::layout::Layout;
+use crate::domain::diagnosis::{Check, Diagnosis, LinkState};
+use crate::notify::texts::causes::{finding_sentence, resource_words};
+use crate::notify::texts::clocks::date_and_clock;
+
+/// The findings with their proof, and who did it. The head of an open incident has said the first finding already.
+pub(super) fn cause(page: &mut Layout, diagnosis: &Diagnosis, first_was_said: bool) {
+    page.section(&format!("CAUSE, as seen at {}", date_and_clock(diagnosis.at)));
+    for (number, finding) in diagnosis.findings.iter().enumerate() {
+        if number > 0 || !first_was_said {
+            page.text(&finding_sentence(finding, diagnosis.at).to_string());
+        }
+        for proof in &finding.proof {
+            page.item(&proof.probe, &proof.said);
+        }
+    }
+    if let Some(culprit) = &diagnosis.culprit {
+        let who = culprit.who.clone().unwrap_or_else(|| "somebody whom the log does not name".to_owned());
+        let did = format!("{who} at {}: {}", date_and_clock(culprit.at), culprit.operation);
+        page.item("changed by", &format!("{did} on {}", resource_words(&culprit.target)));
+    }
+    for change in diagnosis.protective_changes.iter().skip(1) {
+        let who = change.who.clone().unwrap_or_else(|| "unnamed".to_owned());
+        page.item("and", &format!("{who} at {}: {}", date_and_clock(change.at), change.operation));
+    }
+    for unknown in &diagnosis.unknowns {
+        page.item("not known", unknown);
+    }
+    for right in &diagnosis.missing_rights {
+        page.item("right missing", &format!("{} on {}", right.action, right.scope));
+    }
+}
+
+pub(super) fn checked(page: &mut Layout, diagnosis: &Diagnosis) {
+    if diagnosis.checks.is_empty() {
+        return;
+    }
+    page.section("CHECKED");
+    for Check { link, state, said } in &diagnosis.checks {
+        let (mark, style) = match state {
+            LinkState::Ok => ("ok", good()),
+            LinkState::Broken => ("BROKEN", bad()),
+            LinkState::Unknown => ("unknown", Style::new().yellow()),
+        };
+        let link = serde_json::to_value(link).unwrap_or_default();
+        page.styled(&format!("{mark:<8}{}", link.as_str().unwrap_or_default()), &style, said);
+    }
+}
