@@ -53,11 +53,15 @@ impl Serve {
     /// Waits until it says that it is ready.
     pub async fn ready(&mut self) {
         let began = Instant::now();
-        while !self.said.lock().unwrap().contains("listening on http://") {
+        while !self.is_ready() {
             assert!(began.elapsed() < PATIENCE, "serve does not get ready:\n{}", self.log());
             assert!(self.child.try_wait().unwrap().is_none(), "serve ended by itself:\n{}", self.log());
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
+    }
+
+    pub fn is_ready(&self) -> bool {
+        self.said.lock().unwrap().contains("listening on http://")
     }
 
     /// Where it listens: `http://…`.
