@@ -142,6 +142,7 @@ fn incident() -> Incident {
     incident.vault_id = Some(vault());
     incident.lost_at = Some(ago(20));
     let member = incident.add_member(&server(), None);
+    member.observed_at = Some(ago(14));
     member.databases = ["orders", "billing", "web"].map(str::to_owned).into();
     member.inaccessible = ["orders", "billing"].map(str::to_owned).into();
     incident.diagnosis = Some(diagnosis());
@@ -289,7 +290,7 @@ async fn one_incident_is_shown_whole() {
         &format!("keymend incidents approve {ID} --code {}", code()),
         "AzureKeyVaultNotFound",
         "c0ffee",
-        "down: billing, orders; in service: web",
+        "down: billing, orders; not down: web",
         "noticed",
         "Azure says that orders has lost its key",
     ]);

@@ -44,11 +44,11 @@ impl Azure {
         parse_bundle(&answer.body).map_err(|why| answer.bad(why))
     }
 
-    /// Whether `https://{vault}/healthstatus` answers from here. One try, without a token. Only our view of the network:
-    /// SQL's may differ.
+    /// Whether `https://{vault}/healthstatus` answers from here, other than by server errors. Without a token. Only our
+    /// view of the network: SQL's may differ.
     ///
     /// # Errors
-    /// [`AzureError::NotThisCloud`], or [`AzureError::Unreachable`] where the answer was a server error.
+    /// [`AzureError::NotThisCloud`], or [`AzureError::Unreachable`] where the connection broke.
     pub async fn vault_answers(&self, host: &VaultHost) -> Result<bool, AzureError> {
         self.knock(host).await
     }

@@ -80,9 +80,10 @@ impl Request {
     }
 }
 
-/// Percent-encodes each segment of an absolute path.
+/// Percent-encodes each segment of an absolute path. A slash at the end stays: `/keys/{key}/` is how Key Vault is asked
+/// for a key's current version.
 pub(crate) fn encode_path(path: &str) -> String {
-    let segments = path.trim_matches('/').split('/');
+    let segments = path.trim_start_matches('/').split('/');
     segments.fold(String::new(), |path, segment| format!("{path}/{}", utf8_percent_encode(segment, PATH)))
 }
 

@@ -44,6 +44,9 @@ struct Inner {
     http: reqwest::Client,
 }
 
+/// How long after a server error a vault is asked again whether it answers.
+const KNOCK_AGAIN: SignedDuration = SignedDuration::from_secs(2);
+
 impl Azure {
     /// A handle; nothing is sent and no token is asked for before the first request.
     ///
@@ -224,19 +227,27 @@ impl Azure {
         Ok(Answer { what: request.what(), status: status.as_u16(), body, headers, client_request_id: id })
     }
 
-    /// Whether a vault's `/healthstatus` answers: one try, no token.
+    /// Whether a vault's `/healthstatus` answers: no token, and one more try after a server error, so that a hiccup is not
+    /// taken for an outage.
     pub(crate) async fn knock(&self, host: &VaultHost) -> Result<bool, AzureError> {
+        if let Some(answers) = self.knock_once(host).await? {
+            return Ok(answers);
+        }
+        self.0.clock.pause(KNOCK_AGAIN).await;
+        Ok(self.knock_once(host).await?.unwrap_or(false))
+    }
+
+    /// `None`: it answered with a server error.
+    async fn knock_once(&self, host: &VaultHost) -> Result<Option<bool>, AzureError> {
         let request = Request { query: String::new(), ..Request::get("/healthstatus", "", "").at(host) };
         let url = self.url(&request)?;
         let id = self.0.ids.uuid();
         let answer = self.builder(&request, url, id).send().await;
         tracing::debug!(what = request.what(), status = answer.as_ref().map_or(0, |a| a.status().as_u16()), "azure");
         match answer {
-            Ok(answer) if answer.status().is_server_error() => {
-                Err(AzureError::Unreachable { what: request.what(), why: format!("HTTP {}", answer.status().as_u16()) })
-            }
-            Ok(_) => Ok(true),
-            Err(error) if error.is_connect() || error.is_timeout() => Ok(false),
+            Ok(answer) if answer.status().is_server_error() => Ok(None),
+            Ok(_) => Ok(Some(true)),
+            Err(error) if error.is_connect() || error.is_timeout() => Ok(Some(false)),
             Err(error) => Err(AzureError::Unreachable { what: request.what(), why: reason(&error) }),
         }
     }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::add;
 use crate::domain::diagnosis::{Cause, DatabaseRef, Diagnosis};
 use crate::domain::key_uri::{KeyUri, VaultHost};
-use crate::domain::notice::{LostSetting, Notice};
+use crate::domain::notice::{LostSetting, Told};
 use crate::domain::plan::{GateHit, NeedsPerson, Plan};
 use crate::domain::remedy::Change;
 use crate::domain::resource_id::ResourceId;
@@ -122,6 +122,15 @@ pub struct Attempt {
     pub correlation_id: Option<String>,
     /// What was there before and after, in words, as `(property, before, after)`.
     pub before_after: Vec<(String, String, String)>,
+}
+
+impl Attempt {
+    /// The last change that was made, or if none was, the last one begun.
+    #[must_use]
+    pub fn last_made(attempts: &[Self]) -> Option<&Self> {
+        let made = attempts.iter().rev().find(|it| matches!(it.outcome, Some(AttemptOutcome::Made { .. })));
+        made.or(attempts.last())
+    }
 }
 
 /// How a change went.
@@ -255,6 +264,8 @@ pub struct Incident {
     pub was_broken: bool,
     /// What was found last.
     pub diagnosis: Option<Diagnosis>,
+    /// What was found when the chain was last seen broken: it explains the repair afterwards.
+    pub broken: Option<Diagnosis>,
     /// The cause that the incident is remembered by: the first real one.
     pub root_cause: Option<Cause>,
     /// The gates that stood in the way last.
@@ -271,8 +282,9 @@ pub struct Incident {
     pub quiet_passes: u32,
     /// Signals taken.
     pub signals: u32,
-    /// What people were told, in order.
-    pub notices: Vec<Notice>,
+    /// What people were told, in order. The notices themselves are kept beside the incident: it is saved often, and they
+    /// are long.
+    pub notices: Vec<Told>,
     /// The story.
     pub timeline: Vec<Entry>,
     /// How it ended, in words.
@@ -300,6 +312,7 @@ impl Incident {
             whole_since: None,
             was_broken: false,
             diagnosis: None,
+            broken: None,
             root_cause: None,
             gates: Vec::new(),
             approval: None,

@@ -13,3 +13,5 @@ pub mod policy;
 pub mod remedy;
 pub mod resource_id;
 pub mod signal;
+#[cfg(test)]
+pub(crate) mod test_support;

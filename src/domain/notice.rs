@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::domain::diagnosis::{Cause, DatabaseRef, Diagnosis};
 use crate::domain::incident::{Approval, Attempt, Entry, IncidentId, Phase};
@@ -106,7 +107,50 @@ pub struct Notice {
     pub timeline: Vec<Entry>,
 }
 
-/// How an incident looks to the world outside: the phases people see.
+/// What an incident remembers of a notice: enough to know what was said, and where the whole of it is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// The notice's id.
+    pub id: String,
+    /// Its number within the incident.
+    pub sequence: u32,
+    /// What kind of message.
+    pub situation: Situation,
+    /// When it was written.
+    pub at: Timestamp,
+    /// The cause it told.
+    pub cause: Option<Cause>,
+    /// Why it called a person.
+    pub needs_person: Option<NeedsPerson>,
+    /// The plan it spoke of.
+    pub plan_hash: Option<String>,
+    /// The plan that the last change belonged to that it told of.
+    pub made_hash: Option<String>,
+    /// The key that the whole notice is kept under.
+    pub kept: String,
+}
+
+impl Told {
+    /// What is remembered of `notice`.
+    #[must_use]
+    pub fn of(notice: &Notice) -> Self {
+        // A notice is made of strings, times and lists, which always serialize.
+        let text = serde_json::to_string(notice).unwrap_or_default();
+        let digest = hex::encode(Sha256::digest(text.as_bytes()));
+        Self {
+            id: notice.id.clone(),
+            sequence: notice.sequence,
+            situation: notice.situation,
+            at: notice.at,
+            cause: notice.cause,
+            needs_person: notice.needs_person,
+            plan_hash: notice.approval.as_ref().map(|asked| asked.plan_hash.clone()),
+            made_hash: Attempt::last_made(&notice.attempts).map(|attempt| attempt.plan_hash.clone()),
+            kept: format!("{}:{}", notice.id, &digest[..16]),
+        }
+    }
+}
+
 impl Situation {
     /// The CloudEvents type.
     #[must_use]

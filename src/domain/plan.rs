@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::domain::diagnosis::Cause;
+use crate::domain::diagnosis::{Cause, Diagnosis};
 use crate::domain::remedy::{Change, Remedy};
 use crate::domain::resource_id::ResourceId;
 
@@ -22,6 +22,14 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// The plan that a diagnosis calls for, if its first finding can be mended.
+    #[must_use]
+    pub fn of(diagnosis: Option<&Diagnosis>) -> Option<Self> {
+        let finding = diagnosis?.first()?;
+        let remedy = finding.changes.first()?.remedy();
+        Some(Self { cause: finding.cause, remedy, changes: finding.changes.clone(), servers: finding.servers.clone() })
+    }
+
     /// SHA-256 over the plan's content, in hex: what an approval names. Two plans with the same hash send the same.
     #[must_use]
     pub fn hash(&self) -> String {

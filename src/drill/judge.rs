@@ -8,6 +8,7 @@ use super::cloud::{Cloud, Exchange, Plane};
 use super::scenario::{End, Expect, Writes};
 use super::story;
 use crate::domain::incident::{AttemptOutcome, Incident, Phase};
+use crate::domain::notice::Situation;
 use crate::domain::remedy::Remedy;
 
 /// Everything that is not as declared, in words; empty if all is well.
@@ -65,7 +66,11 @@ fn ending(end: End, incident: &Incident) -> Option<String> {
 fn one_card_each(incident: &Incident) -> Vec<String> {
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     for notice in &incident.notices {
-        let plan = notice.plan.as_ref().map(crate::domain::plan::Plan::code);
+        let plan = match notice.situation {
+            Situation::ApprovalAsked => notice.plan_hash.as_ref(),
+            Situation::ChangeMade => notice.made_hash.as_ref(),
+            _ => None,
+        };
         let key = format!("{:?}/{:?}/{:?}/{plan:?}", notice.situation, notice.cause, notice.needs_person);
         *seen.entry(key).or_default() += 1;
     }

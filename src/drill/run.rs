@@ -104,7 +104,7 @@ pub async fn play(
     director.direct(watch).await?;
     let played = director.conclude(preset).await?;
     house.stop().await;
-    running.stop();
+    running.stop().await;
     Ok(played)
 }
 

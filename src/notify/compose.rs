@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use crate::domain::diagnosis::{Cause, DatabaseRef, Diagnosis};
-use crate::domain::incident::{AttemptOutcome, Incident};
-use crate::domain::notice::{LostSetting, Notice, Situation};
+use crate::domain::incident::{Attempt, Incident};
+use crate::domain::notice::{LostSetting, Notice, Situation, Told};
 use crate::domain::plan::{NeedsPerson, Plan};
 
 /// Builds the notice that tells `situation` of the incident as it stands now. Its number is the next one of the
@@ -51,7 +51,7 @@ pub fn compose(
         window_minutes: incident.window_minutes,
         window_over: incident.window_is_over(now),
         diagnosis: diagnosis(incident, cause).cloned(),
-        plan: if ends { None } else { asked_plan.or_else(|| plan(incident)) },
+        plan: if ends { None } else { asked_plan.or_else(|| Plan::of(incident.diagnosis.as_ref())) },
         gates: if ends { Vec::new() } else { incident.gates.clone() },
         approval,
         attempts: incident.attempts.clone(),
@@ -71,9 +71,8 @@ pub fn compose(
 /// one of the last attempt).
 #[must_use]
 pub fn is_new(incident: &Incident, situation: Situation, cause: Option<Cause>) -> bool {
-    let told = |same: &dyn Fn(&Notice) -> bool| {
-        incident.notices.iter().any(|notice| notice.situation == situation && same(notice))
-    };
+    let told =
+        |same: &dyn Fn(&Told) -> bool| incident.notices.iter().any(|told| told.situation == situation && same(told));
     !match situation {
         Situation::FirstNotice | Situation::WindowOver | Situation::Resolved | Situation::RecoveredWithoutUs => {
             told(&|_| true)
@@ -87,15 +86,11 @@ pub fn is_new(incident: &Incident, situation: Situation, cause: Option<Cause>) -
         }
         Situation::ApprovalAsked => {
             let hash = incident.approval.as_ref().map(|approval| &approval.plan_hash);
-            told(&|notice| notice.approval.as_ref().map(|approval| &approval.plan_hash) == hash)
+            told(&|notice| notice.plan_hash.as_ref() == hash)
         }
         Situation::ChangeMade => {
-            let last = |attempts: &[crate::domain::incident::Attempt]| {
-                let made = attempts.iter().rev().find(|it| matches!(it.outcome, Some(AttemptOutcome::Made { .. })));
-                made.or(attempts.last()).map(|attempt| attempt.plan_hash.clone())
-            };
-            let present = last(&incident.attempts);
-            told(&|notice| last(&notice.attempts) == present)
+            let present = Attempt::last_made(&incident.attempts).map(|attempt| &attempt.plan_hash);
+            told(&|notice| notice.made_hash.as_ref() == present)
         }
     }
 }
@@ -113,19 +108,11 @@ fn cause(incident: &Incident, situation: Situation) -> Option<Cause> {
     }
 }
 
-/// The diagnosis that explains `cause`: the present one, or after a repair the last one that was told with it.
+/// The diagnosis that explains `cause`: the present one, or after a repair the one that was repaired.
 fn diagnosis(incident: &Incident, cause: Option<Cause>) -> Option<&Diagnosis> {
     let explains = |diagnosis: &&Diagnosis| Some(diagnosis.cause()) == cause;
-    let told = incident.notices.iter().rev().filter_map(|notice| notice.diagnosis.as_ref());
     let present = incident.diagnosis.as_ref();
-    present.filter(explains).or_else(|| told.into_iter().find(explains)).or(present)
-}
-
-/// The plan that the present diagnosis asks for.
-fn plan(incident: &Incident) -> Option<Plan> {
-    let finding = incident.diagnosis.as_ref()?.first()?;
-    let remedy = finding.changes.first()?.remedy();
-    Some(Plan { cause: finding.cause, remedy, changes: finding.changes.clone(), servers: finding.servers.clone() })
+    present.filter(explains).or_else(|| incident.broken.as_ref().filter(explains)).or(present)
 }
 
 /// Databases that signals named or that were seen down, by server.
@@ -167,7 +154,7 @@ mod tests {
         if new {
             let person = incident.needs_person.as_ref().map(|(reason, _)| *reason);
             let notice = compose(incident, situation, None, person, Vec::new(), true, None, now());
-            incident.notices.push(notice);
+            incident.notices.push(Told::of(&notice));
         }
         new
     }

@@ -13,6 +13,7 @@
 //! | `outcome` | what became of a change: sent, seen, or not |
 //! | `refusal` | what an error of Azure's means for a change, in words that say what to do |
 //! | `batch` | many changes, stopped where the rest would fare the same |
+//! | `grant` | one role assignment to be made: its name, its write, whether it is given |
 //! | `assign_identity`, `access_policy`, `role`, `recover_vault`, `recover_key`, `enable_key`, `extend_expiry`, `firewall`, `revalidate` | one remedy each |
 
 mod access_policy;
@@ -21,6 +22,7 @@ mod batch;
 mod enable_key;
 mod extend_expiry;
 mod firewall;
+mod grant;
 mod outcome;
 mod recover_key;
 mod recover_vault;

@@ -36,6 +36,8 @@ pub(super) fn refused(error: &AzureError) -> Outcome {
             ),
             missing: None,
         }),
+        // Key Vault's 403 for a key that is disabled is no matter of rights.
+        AzureError::Forbidden { .. } if error.is("KeyDisabled") => failed("KeyDisabled", error.to_string()),
         AzureError::Forbidden { action, scope, .. } => Outcome::stopping(Applied::Failed {
             code: NO_RIGHT.to_owned(),
             why: format!("Keymend lacks {action} on {scope}. {}; or make this change by hand", who_gives(action)),
@@ -250,10 +252,13 @@ mod tests {
     }
 
     #[test]
-    fn a_firewall_is_no_missing_right() {
+    fn a_firewall_or_a_disabled_key_is_no_missing_right() {
         let outcome = refused(&forbidden("keys update", Some("ForbiddenByConnection")));
         let Applied::Failed { code, missing, .. } = outcome.applied else { panic!("{outcome:?}") };
         assert_eq!((code.as_str(), missing), ("ForbiddenByConnection", None));
+        let outcome = refused(&forbidden("keys get", Some("KeyDisabled")));
+        let Applied::Failed { code, missing, .. } = outcome.applied else { panic!("{outcome:?}") };
+        assert_eq!((code.as_str(), missing), ("KeyDisabled", None));
     }
 
     proptest! {

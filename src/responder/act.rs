@@ -41,7 +41,7 @@ impl Responder {
         if cause == Cause::Healthy && !draft.incident.was_broken {
             return;
         }
-        self.tell(&mut draft.incident, &mut draft.jobs, Situation::FirstNotice, Say::default(), now);
+        self.tell(draft, Situation::FirstNotice, Say::default(), now);
         if matches!(cause, Cause::Undetermined | Cause::Healthy) {
             return;
         }
@@ -59,7 +59,7 @@ impl Responder {
             return;
         }
         let say = Say { reason, plan, ..Say::default() };
-        self.tell(&mut draft.incident, &mut draft.jobs, Situation::Diagnosed, say, now);
+        self.tell(draft, Situation::Diagnosed, say, now);
     }
 
     /// Puts the plan to people. The same plan is asked once.
@@ -85,7 +85,7 @@ impl Responder {
                 let question = texts::plan_sentence(&plan);
                 incident.note(now, EntryKind::Approval, format!("Asked a person to approve: {question}"));
                 let say = Say { reason: Some(why), plan: Some(plan), ..Say::default() };
-                self.tell(incident, &mut draft.jobs, Situation::ApprovalAsked, say, now);
+                self.tell(draft, Situation::ApprovalAsked, say, now);
             }
             Some(asked) if now >= asked.answer_by => {
                 let why = "Nobody answered before the self-heal window ended, so nothing was changed. It can still be \
@@ -97,7 +97,7 @@ impl Responder {
                 incident.needs_person = Some((NeedsPerson::NotApproved, why.clone()));
                 incident.note(now, EntryKind::Approval, "Nobody answered in time; nothing was changed");
                 let say = Say { reason: Some(why), needs_person: Some(NeedsPerson::NotApproved), plan: Some(plan) };
-                self.tell(incident, &mut draft.jobs, Situation::Escalated, say, now);
+                self.tell(draft, Situation::Escalated, say, now);
             }
             Some(_) => {}
         }
@@ -114,7 +114,7 @@ impl Responder {
         }
         incident.phase = Phase::Diagnosed;
         let say = Say { reason: Some(why.to_owned()), plan: Some(plan), ..Say::default() };
-        self.tell(incident, &mut draft.jobs, Situation::ObservedOnly, say, now);
+        self.tell(draft, Situation::ObservedOnly, say, now);
     }
 
     fn escalate(&self, draft: &mut Draft, reason: NeedsPerson, why: String, plan: Option<Plan>, now: Timestamp) {
@@ -123,7 +123,7 @@ impl Responder {
         incident.note(now, EntryKind::Decided, format!("A person is needed: {why}"));
         incident.needs_person = Some((reason, why.clone()));
         let say = Say { reason: Some(why), needs_person: Some(reason), plan };
-        self.tell(incident, &mut draft.jobs, Situation::Escalated, say, now);
+        self.tell(draft, Situation::Escalated, say, now);
     }
 
     /// Intent, change, outcome.
@@ -134,7 +134,7 @@ impl Responder {
         if plan.remedy == Remedy::Revalidate {
             draft.incident.phase = Phase::Revalidating;
             let say = Say { plan: Some(plan.clone()), ..Say::default() };
-            self.tell(&mut draft.incident, &mut draft.jobs, Situation::WindowOver, say, now);
+            self.tell(&mut draft, Situation::WindowOver, say, now);
         } else {
             draft.incident.phase = Phase::Mending;
         }
@@ -143,7 +143,7 @@ impl Responder {
         for intent in &intents {
             memory::count_write(&*self.store, &draft.incident.id, intent, now).await?;
         }
-        self.store.save(&draft.incident, Some(draft.version), &draft.jobs, &[], now).await?;
+        self.save(&draft, now).await?;
         self.wake.now(&self.clock);
         let applied = remedy::apply(&self.azure, &plan.changes).await;
         self.record_outcomes(draft, &numbers, &applied).await
@@ -166,7 +166,7 @@ impl Responder {
         })
         .await?;
         let Some((incident, version)) = self.store.incident(&id).await? else { return Ok(()) };
-        let mut draft = Draft { incident, version, jobs: Vec::new() };
+        let mut draft = Draft::new(incident, version);
         self.settled(&mut draft).await?;
         draft.incident.quiet_passes = 0;
         match again {

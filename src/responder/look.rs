@@ -223,6 +223,7 @@ fn conclude(incident: &mut Incident, diagnosis: Diagnosis, now: Timestamp) {
             incident.note(now, EntryKind::Checked, "Access to the key is lost again");
         }
         incident.was_broken = true;
+        incident.broken = Some(diagnosis.clone());
         if incident.root_cause.is_none() {
             incident.root_cause = Some(cause);
         }
@@ -276,5 +277,6 @@ fn differences(
 fn culprit_line(culprit: &Culprit) -> String {
     let who = culprit.who.as_deref().unwrap_or("somebody whom the log does not name");
     let did = texts::who::operation_words(&culprit.operation).unwrap_or(&culprit.operation);
-    format!("The log says: {who} {did} at {}", texts::clocks::date_and_clock(culprit.at))
+    let what = culprit.target.rsplit('/').next().unwrap_or_default();
+    format!("The log says: {who} {did} {what} at {}", texts::clocks::date_and_clock(culprit.at))
 }

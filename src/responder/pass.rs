@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::look::{self, Look};
-use super::tell::Say;
+use super::tell::{self, Say};
 use super::{JobResult, Responder, ending, memory, schedule};
 use crate::azure::{OperationUrl, Progress};
 use crate::clock::add;
@@ -11,7 +11,7 @@ use crate::domain::decide::decide;
 use crate::domain::evidence::Evidence;
 use crate::domain::gates;
 use crate::domain::incident::{AttemptOutcome, EntryKind, Incident, IncidentId, Phase};
-use crate::domain::notice::Situation;
+use crate::domain::notice::{Notice, Situation, Told};
 use crate::notify::texts;
 use crate::store::{NewJob, Version, Work};
 
@@ -23,6 +23,15 @@ pub(super) struct Draft {
     pub version: Version,
     /// Jobs that go with it.
     pub jobs: Vec<NewJob>,
+    /// New notices.
+    pub notices: Vec<Notice>,
+}
+
+impl Draft {
+    /// As it was loaded.
+    pub const fn new(incident: Incident, version: Version) -> Self {
+        Self { incident, version, jobs: Vec::new(), notices: Vec::new() }
+    }
 }
 
 /// How long Azure is left alone between two looks at a running operation, where it does not say.
@@ -35,7 +44,7 @@ impl Responder {
         if incident.ended_at.is_some() {
             return Ok(());
         }
-        let mut draft = Draft { incident, version, jobs: Vec::new() };
+        let mut draft = Draft::new(incident, version);
         draft.incident.passes += 1;
         draft.incident.quiet_passes += 1;
         if let Some(again) = self.follow(&mut draft).await? {
@@ -118,7 +127,7 @@ impl Responder {
             if !matches!(draft.incident.phase, Phase::Verifying | Phase::Propagating) {
                 draft.incident.phase = Phase::Propagating;
             }
-            self.tell(&mut draft.incident, &mut draft.jobs, Situation::ChangeMade, Say::default(), now);
+            self.tell(draft, Situation::ChangeMade, Say::default(), now);
         }
         Ok(())
     }
@@ -170,9 +179,18 @@ impl Responder {
         draft.incident.finish(end.phase, end.why.clone(), now);
         if let Some(situation) = end.situation {
             let say = Say { reason: Some(end.why), ..Say::default() };
-            self.tell(&mut draft.incident, &mut draft.jobs, situation, say, now);
+            self.tell(&mut draft, situation, say, now);
         }
         tracing::info!(incident = %draft.incident.id, phase = ?end.phase, "incident ended");
+        self.save(&draft, now).await
+    }
+
+    /// Saves what a pass came to. Notices go first: a job that delivers one must find it.
+    pub(super) async fn save(&self, draft: &Draft, now: Timestamp) -> JobResult {
+        for notice in &draft.notices {
+            let value = serde_json::to_value(notice).unwrap_or_default();
+            self.store.keep_fact(tell::NOTICE, &Told::of(notice).kept, &value, now).await?;
+        }
         self.store.save(&draft.incident, Some(draft.version), &draft.jobs, &[], now).await?;
         Ok(())
     }
@@ -192,7 +210,7 @@ impl Responder {
             now >= add(incident.restore_before(), -schedule::DEADLINE_WARNING) && now < incident.restore_before();
         let real = incident.was_broken || !incident.inaccessible().is_empty();
         if near && real && incident.whole_since.is_none() && !incident.window_said_over {
-            self.tell(incident, &mut draft.jobs, Situation::DeadlineNear, Say::default(), now);
+            self.tell(draft, Situation::DeadlineNear, Say::default(), now);
         }
     }
 
@@ -200,7 +218,6 @@ impl Responder {
     pub(super) async fn leave(&self, mut draft: Draft, due: Timestamp) -> JobResult {
         draft.jobs.push(NewJob { work: Work::Pass { incident: draft.incident.id.clone() }, due });
         let now = self.clock.now();
-        self.store.save(&draft.incident, Some(draft.version), &draft.jobs, &[], now).await?;
-        Ok(())
+        self.save(&draft, now).await
     }
 }

@@ -4,15 +4,18 @@
 use jiff::Timestamp;
 use serde_json::json;
 
+use super::pass::Draft;
 use super::{JobError, JobResult, Responder};
 use crate::domain::diagnosis::Diagnosis;
 use crate::domain::incident::{EntryKind, Incident, IncidentId};
-use crate::domain::notice::{Notice, Situation};
+use crate::domain::notice::{Notice, Situation, Told};
 use crate::domain::plan::{NeedsPerson, Plan};
 use crate::notify::{Channel, ChannelError, compose, texts};
 use crate::responder::{look, schedule};
 use crate::store::{NewJob, StoreError, Work};
 
+/// The kind of fact that a whole notice is kept as.
+pub(super) const NOTICE: &str = "notice";
 /// The kind of fact that remembers what was delivered.
 const TOLD: &str = "told";
 
@@ -29,14 +32,8 @@ pub struct Say {
 
 impl Responder {
     /// Adds a notice to the incident and the jobs that deliver it, unless the same was said already.
-    pub(super) fn tell(
-        &self,
-        incident: &mut Incident,
-        jobs: &mut Vec<NewJob>,
-        situation: Situation,
-        say: Say,
-        now: Timestamp,
-    ) {
+    pub(super) fn tell(&self, draft: &mut Draft, situation: Situation, say: Say, now: Timestamp) {
+        let incident = &mut draft.incident;
         let cause = incident.diagnosis.as_ref().map(Diagnosis::cause);
         let needed = incident.needs_person.clone();
         if let Some(reason) = say.needs_person {
@@ -56,15 +53,17 @@ impl Responder {
             notice.plan = say.plan;
         }
         incident.note(now, EntryKind::Told, format!("Told the team: {}", texts::headline(&notice)));
+        let told = Told::of(&notice);
         for channel in self.channels.iter() {
             let work = Work::Tell {
                 incident: incident.id.clone(),
-                notice: notice.id.clone(),
+                notice: told.kept.clone(),
                 channel: channel.name().to_owned(),
             };
-            jobs.push(NewJob { work, due: now });
+            draft.jobs.push(NewJob { work, due: now });
         }
-        incident.notices.push(notice);
+        incident.notices.push(told);
+        draft.notices.push(notice);
     }
 
     /// Delivers one notice through one channel, once.
@@ -73,13 +72,17 @@ impl Responder {
         if self.store.fact(TOLD, &key).await?.is_some() {
             return Ok(());
         }
-        let Some((incident, _)) = self.store.incident(id).await? else { return Ok(()) };
-        let Some(notice) = incident.notices.iter().find(|known| known.id == notice) else { return Ok(()) };
+        let Some((kept, _)) = self.store.fact(NOTICE, notice).await? else {
+            tracing::error!(incident = %id, notice, "the notice is not in the store; it cannot be delivered");
+            return Ok(());
+        };
+        let notice: Notice = serde_json::from_value(kept)
+            .map_err(|error| StoreError::Unreadable { what: format!("notice {notice}"), why: error.to_string() })?;
         let Some(to) = self.channels.iter().find(|known| known.name() == channel) else {
             tracing::warn!(incident = %id, channel, "the channel is no longer configured; its notice is dropped");
             return Ok(());
         };
-        self.send(id, notice, &**to, &key).await
+        self.send(id, &notice, &**to, &key).await
     }
 
     async fn send(&self, id: &IncidentId, notice: &Notice, to: &dyn Channel, key: &str) -> JobResult {

@@ -367,7 +367,7 @@ fn changes() -> Vec<(&'static str, Notice)> {
     made.attempts = vec![attempt(&made, Some(AttemptOutcome::Made { at: at("02:14:22") }))];
     made.phase = Phase::Propagating;
     let mut over = still_inaccessible();
-    over.notices.push(tell(&vault_deleted(), Situation::Diagnosed, None, "02:09:04"));
+    over.broken = vault_deleted().diagnosis;
     over.window_said_over = true;
     over.phase = Phase::Revalidating;
     over.attempts = vec![Attempt { before_after: Vec::new(), ..attempt(&over, None) }];
@@ -397,8 +397,7 @@ fn lost() -> Vec<LostSetting> {
 
 fn endings() -> Vec<(&'static str, Notice)> {
     let mut healed = role_missing();
-    let first = tell(&healed, Situation::Diagnosed, None, "02:09:04");
-    healed.notices.push(first);
+    healed.broken.clone_from(&healed.diagnosis);
     healed.attempts = vec![attempt(&healed, Some(AttemptOutcome::Made { at: at("02:14:22") }))];
     healed.whole_since = Some(at("02:22:00"));
     for (clock, kind, text) in [

@@ -130,3 +130,43 @@ async fn nonsense_for_an_answer_never_passes_for_success() {
         }
     }
 }
+
+/// What a bad day does to one request; the same for the same seed.
+fn bad_day(seed: u64) -> impl FnMut(&Passed, usize) -> Do + Send {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    move |_, _| {
+        // xorshift64: nothing here has to be unpredictable.
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        match state % 10 {
+            0 => Do::error(429, "TooManyRequests").with("retry-after", "2"),
+            1 => Do::error(500, "InternalServerError"),
+            2 => Do::error(503, "ServiceUnavailable"),
+            3 => Do::Lose,
+            4 => Do::Answer(502, vec![], "<html>".to_owned()),
+            _ => Do::Pass,
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_day_ends_as_a_good_one() {
+    for remedy in REMEDIES {
+        for seed in 1..=12 {
+            let lab = Lab::broken(remedy).await;
+            let change = lab.change(remedy).await;
+            lab.gate.rule(bad_day(seed));
+            for _ in 0..4 {
+                lab.apply_one(&change).await;
+                lab.wait(30).await;
+            }
+            let bad: Vec<Passed> = lab.gate.writes();
+            lab.gate.open();
+            lab.settle(&change).await;
+            assert!(lab.is_mended(&change).await, "{remedy}, day {seed}");
+            let effects = bad.iter().chain(&lab.gate.writes()).filter(|write| write.took()).count();
+            assert!(remedy == Remedy::Revalidate || effects == 1, "{remedy}, day {seed}: {effects} effects");
+        }
+    }
+}

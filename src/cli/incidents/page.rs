@@ -131,11 +131,13 @@ fn names(member: &Member) -> String {
         let shown = shown.map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
         if more > 0 { format!("{shown} and {more} more") } else { shown }
     };
+    // Nothing is called up that was not looked at.
+    let others = if member.observed_at.is_some() { "not down" } else { "named, not looked at yet" };
     match (member.inaccessible.is_empty(), up.is_empty()) {
         (true, true) => "none named, none seen down".to_owned(),
-        (true, false) => format!("in service: {}", list(up)),
+        (true, false) => format!("{others}: {}", list(up)),
         (false, true) => format!("down: {}", list(member.inaccessible.iter().collect())),
-        (false, false) => format!("down: {}; in service: {}", list(member.inaccessible.iter().collect()), list(up)),
+        (false, false) => format!("down: {}; {others}: {}", list(member.inaccessible.iter().collect()), list(up)),
     }
 }
 

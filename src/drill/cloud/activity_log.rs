@@ -1,79 +1,14 @@
 //! The Activity Log: what was done to resources, by whom, readable only after its delay.
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::actor::Actor;
+use super::log_filter::Filter;
 use super::state::{Change, Event, State, after_minutes};
 use super::world::EventNameIn;
 use crate::clock::add;
 use crate::domain::resource_id::ResourceId;
-
-/// Who does something in the cloud.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Actor {
-    /// A person's user principal name; absent for an application.
-    pub upn: Option<String>,
-    /// The Entra object id.
-    pub object_id: String,
-    /// The application (client) id that signed in, or through which the person did.
-    pub app_id: String,
-    /// The address the call came from.
-    pub address: String,
-}
-
-impl Default for Actor {
-    fn default() -> Self {
-        Self {
-            upn: None,
-            object_id: "0b0b0b0b-0000-4000-8000-000000000001".to_owned(),
-            app_id: "04b07795-8ddb-461a-bbee-02f9e1bf7b46".to_owned(),
-            address: "203.0.113.7".to_owned(),
-        }
-    }
-}
-
-impl Actor {
-    /// A person, signed in to the command line of Azure.
-    #[must_use]
-    pub fn person(upn: &str) -> Self {
-        let object_id = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_DNS, upn.as_bytes()).to_string();
-        Self { upn: Some(upn.to_owned()), object_id, ..Self::default() }
-    }
-
-    /// An application, such as a pipeline.
-    #[must_use]
-    pub fn application(app_id: &str, object_id: &str) -> Self {
-        Self { object_id: object_id.to_owned(), app_id: app_id.to_owned(), ..Self::default() }
-    }
-
-    /// What the log shows as `caller`: a person's UPN, an application's object id.
-    pub(crate) fn caller(&self) -> &str {
-        self.upn.as_deref().unwrap_or(&self.object_id)
-    }
-
-    /// The claims of its token, as far as they matter.
-    pub(crate) fn claims(&self, tenant: &str) -> Map<String, Value> {
-        let mut claims = Map::new();
-        let mut put = |name: &str, value: &str| claims.insert(name.to_owned(), json!(value));
-        put("aud", "https://management.core.windows.net/");
-        put("iss", &format!("https://sts.windows.net/{tenant}/"));
-        put("appid", &self.app_id);
-        put("appidacr", if self.upn.is_some() { "0" } else { "2" });
-        put("http://schemas.microsoft.com/identity/claims/objectidentifier", &self.object_id);
-        put("http://schemas.microsoft.com/identity/claims/tenantid", tenant);
-        if let Some(upn) = &self.upn {
-            put("http://schemas.xmlsoap.org/ws/2005/05/identity/claims/upn", upn);
-            put("http://schemas.xmlsoap.org/ws/2005/05/identity/claims/name", upn);
-            put("name", upn.split('@').next().unwrap_or(upn));
-        } else {
-            put("idtyp", "app");
-        }
-        put("ver", "1.0");
-        claims
-    }
-}
 
 /// The HTTP request behind an entry.
 #[derive(Debug, Clone)]
@@ -250,7 +185,7 @@ impl State {
     /// The entries that can be read by now and that `filter` selects, newest first.
     pub(crate) fn read_log(&self, filter: &Filter) -> Vec<&Entry> {
         let mut entries: Vec<&Entry> =
-            self.log.iter().filter(|entry| entry.visible_at <= self.now && filter.selects(entry)).collect();
+            self.log.iter().rev().filter(|entry| entry.visible_at <= self.now && filter.selects(entry)).collect();
         entries.sort_by_key(|entry| std::cmp::Reverse(entry.at));
         entries
     }
@@ -292,7 +227,6 @@ impl Entry {
         let pair = |value: &str| json!({ "value": value, "localizedValue": value });
         let id = self.resource.as_str();
         let mut out = json!({
-            "channels": if self.category == "ResourceHealth" { "Admin, Operation" } else { "Operation" },
             "correlationId": self.correlation,
             "description": self.description,
             "eventDataId": self.id,
@@ -335,69 +269,6 @@ impl Entry {
     }
 }
 
-/// Which entries a `$filter` selects.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Filter {
-    from: Option<Timestamp>,
-    to: Option<Timestamp>,
-    by: Option<(By, String)>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum By {
-    ResourceUri,
-    ResourceGroup,
-    Provider,
-    Correlation,
-}
-
-impl Filter {
-    /// Reads a filter; "no other syntax is allowed" than a span of time and at most one property.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        let mut filter = Self::default();
-        for term in text.split(" and ") {
-            let mut words = term.split_whitespace();
-            let (name, operator) = (words.next()?, words.next()?);
-            let rest = words.collect::<Vec<_>>().join(" ");
-            let value = rest.trim_matches('\'').to_owned();
-            if value.is_empty() {
-                return None;
-            }
-            match (name.to_ascii_lowercase().as_str(), operator) {
-                ("eventtimestamp", "ge") => filter.from = Some(value.parse().ok()?),
-                ("eventtimestamp", "le") => filter.to = Some(value.parse().ok()?),
-                ("eventchannels", "eq") => {}
-                (name, "eq") if filter.by.is_none() => {
-                    let by = match name {
-                        "resourceuri" | "resourceid" => By::ResourceUri,
-                        "resourcegroupname" => By::ResourceGroup,
-                        "resourceprovider" => By::Provider,
-                        "correlationid" => By::Correlation,
-                        _ => return None,
-                    };
-                    filter.by = Some((by, value));
-                }
-                _ => return None,
-            }
-        }
-        filter.from.is_some().then_some(filter)
-    }
-
-    fn selects(&self, entry: &Entry) -> bool {
-        let in_time = self.from.is_none_or(|from| entry.at >= from) && self.to.is_none_or(|to| entry.at <= to);
-        in_time
-            && self.by.as_ref().is_none_or(|(by, value)| {
-                let field = match by {
-                    By::ResourceUri => entry.resource.as_str().to_owned(),
-                    By::ResourceGroup => entry.resource.resource_group().unwrap_or_default().to_owned(),
-                    By::Provider => entry.provider(),
-                    By::Correlation => entry.correlation.clone(),
-                };
-                field.eq_ignore_ascii_case(value)
-            })
-    }
-}
-
 /// A time with seven digits of fraction, as Azure writes it.
 pub(crate) fn sevenths(at: Timestamp, zone: &str) -> String {
     format!("{}.{:07}{zone}", at.strftime("%Y-%m-%dT%H:%M:%S"), at.subsec_nanosecond().max(0) / 100)
@@ -411,26 +282,4 @@ fn ticks(at: Timestamp) -> i128 {
 fn strings_only(properties: &Map<String, Value>) -> Value {
     let text = |value: &Value| value.as_str().map_or(Value::Null, |text| json!(text));
     properties.iter().map(|(name, value)| (name.clone(), text(value))).collect::<Map<_, _>>().into()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Filter;
-
-    #[test]
-    fn only_the_documented_filters_are_read() {
-        let span = "eventTimestamp ge '2026-11-20T00:00:00Z' and eventTimestamp le '2026-11-21T00:00:00Z'";
-        assert!(Filter::parse(span).is_some());
-        assert!(Filter::parse(&format!("{span} and resourceGroupName eq 'rg-data'")).is_some());
-        assert!(Filter::parse(&format!("{span} and resourceUri eq '/subscriptions/s'")).is_some());
-        for bad in [
-            "",
-            "resourceGroupName eq 'rg-data'",
-            &format!("{span} and operationName eq 'x'"),
-            &format!("{span} and resourceGroupName ne 'x'"),
-            &format!("{span} and resourceGroupName eq 'x' and resourceUri eq 'y'"),
-        ] {
-            assert_eq!(Filter::parse(bad), None, "{bad}");
-        }
-    }
 }

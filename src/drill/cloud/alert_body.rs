@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 use serde_json::{Map, Value, json};
 
 use super::activity_log::{Entry, sevenths};
-use super::state::State;
+use super::state::{Event, State, after_minutes};
 use crate::clock::add;
 
 impl State {
@@ -35,10 +35,13 @@ impl State {
     }
 
     /// An entry has reached the alert rules: the Action Group posts it.
-    pub(crate) fn alert_on(&mut self, entry: usize) {
-        let entry = &self.log[entry];
+    pub(crate) fn alert_on(&mut self, index: usize) {
+        let entry = &self.log[index];
         let body = if self.world.alerts.common_schema { self.common(entry) } else { self.legacy(entry) };
-        self.due_alerts.push(body);
+        for copy in 0..self.world.alerts.copies {
+            let wait = if copy == 0 { 0.0 } else { self.draw(&format!("copy|{copy}|{}", self.log[index].id)) };
+            self.schedule(after_minutes(self.now, wait), Event::Post { body: body.clone() });
+        }
     }
 
     fn common(&self, entry: &Entry) -> Value {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::activity_log::Actor;
+use super::actor::Actor;
 
 /// Something done in the cloud, and by whom.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

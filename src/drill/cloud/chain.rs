@@ -3,7 +3,8 @@
 //! Codes and texts are those of the published error catalogue of Azure SQL; which code a real server gives for which
 //! cause is known only roughly.
 
-use super::state::{Key, KeyVersion, Protector, State, Vault};
+use super::resources::{Key, KeyVersion, Protector, Vault};
+use super::state::State;
 use super::world::PermissionModel;
 
 /// Why a server cannot use its key.

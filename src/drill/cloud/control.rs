@@ -6,10 +6,12 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::server::{Incoming, body_or_null, header_texts};
+use super::breaks::Break;
+use super::exchange::{Incoming, body_or_null, header_texts};
+use super::faults::Fault;
 use super::state::State;
 use super::wire::{Answer, Request};
-use super::{Break, Cloud, Fault, Inner, Posted, lock};
+use super::{Cloud, Inner, Posted, lock};
 
 /// Answers a control route; only a loopback address may be its host, so that no web page can reach it by another name.
 pub(super) fn answer(inner: &Arc<Inner>, incoming: &Incoming) -> Answer {

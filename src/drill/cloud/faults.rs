@@ -7,7 +7,6 @@ use crate::clock::add;
 
 /// A failure to come.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Fault {
     /// Only requests with this method.
     #[serde(default)]

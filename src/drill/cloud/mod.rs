@@ -5,28 +5,36 @@
 //!
 //! | file | job |
 //! |---|---|
-//! | [`world`], [`builder`](self) | what exists when the story begins |
-//! | `state`, `populate`, `snapshot` | what exists now |
+//! | [`world`], `world_defaults`, `builder`, `roles` | what exists when the story begins |
+//! | `state`, `resources`, `populate`, `snapshot` | what exists now |
 //! | `chain`, `time_line` | SQL's look at its key, and what follows by itself |
 //! | `rights`, `throttle` | who may do what, and how often |
-//! | `arm/`, `data_plane` | the two services that are called |
-//! | `activity_log`, `alert_body`, `action_group` | what is written down, and who is told |
-//! | `breaks`, `break_it` | what people and accidents do |
-//! | `server`, `control`, `recording`, `faults` | the wire |
+//! | `arm/`, `data_plane`, `data_plane_keys` | the two services that are called |
+//! | `actor`, `activity_log`, `log_filter`, `alert_body`, `action_group` | what is written down, and who is told |
+//! | `breaks`, `break_it`, `break_access`, `break_vault` | what people and accidents do |
+//! | `server`, `line`, `exchange`, `wire`, `control`, `recording`, `faults` | the wire |
 
 mod action_group;
 mod activity_log;
+mod actor;
 mod alert_body;
 mod arm;
+mod break_access;
 mod break_it;
+mod break_vault;
 mod breaks;
 mod builder;
 mod chain;
 mod control;
 mod data_plane;
+mod data_plane_keys;
+mod exchange;
 mod faults;
+mod line;
+mod log_filter;
 mod populate;
 mod recording;
+mod resources;
 mod rights;
 mod roles;
 mod server;
@@ -36,6 +44,7 @@ mod throttle;
 mod time_line;
 mod wire;
 pub mod world;
+mod world_defaults;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -47,13 +56,13 @@ use serde_json::Value;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 pub use self::action_group::Delivery;
-pub use self::activity_log::Actor;
+pub use self::actor::Actor;
 pub use self::breaks::{Break, KeyRef, What};
 pub use self::faults::{Fault, FaultKind};
 pub use self::recording::{Exchange, Plane};
 pub use self::roles::CRYPTO_SERVICE_ENCRYPTION_USER;
 pub use self::server::Running;
-pub use self::world::World;
+pub use self::world::{TOKEN, World};
 use crate::clock::{Busy, Clock};
 
 /// A simulated cloud. Clones are handles to the same one.

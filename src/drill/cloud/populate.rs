@@ -2,11 +2,12 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::roles;
-use super::state::{
+use super::resources::{
     Access, Assignment, Database, Deny, Key, KeyVersion, LinkedKey, Lock, Policy, Principal, Protector, Role, Server,
-    State, UserIdentity, Vault, after_minutes,
+    UserIdentity, Vault,
 };
+use super::roles;
+use super::state::{State, after_minutes};
 use super::world::{GrantScope, IdentityKind, KeySpec, PermissionModel, ServerSpec, VaultSpec, World};
 use crate::clock::add;
 use crate::domain::resource_id::ResourceId;

@@ -1,6 +1,7 @@
 //! Who may do what: role assignments, deny assignments, access policies, locks.
 
-use super::state::{Assignment, Role, State, Vault};
+use super::resources::{Assignment, Role, Vault};
+use super::state::State;
 use super::world::PermissionModel;
 use crate::domain::resource_id::ResourceId;
 

@@ -2,8 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::arm::vaults::{network_json, policy_json};
-use super::state::{Access, Key, State};
+use super::arm::access_policies::policy_json;
+use super::arm::vaults::network_json;
+use super::resources::{Access, Key};
+use super::state::State;
 
 impl State {
     /// What there is now. Databases carry both Azure's `status` and where they stand on the time line (`access`).

@@ -9,7 +9,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::state::{Access, Event, Outcome, State, after_minutes};
+use super::resources::Access;
+use super::state::{Event, Outcome, State, after_minutes};
 use crate::clock::add;
 
 impl State {
@@ -24,6 +25,7 @@ impl State {
             self.happen(event);
         }
         self.now = self.now.max(now);
+        self.purge_what_is_due();
     }
 
     fn happen(&mut self, event: Event) {

@@ -10,6 +10,9 @@ use crate::notify::texts::clocks::date_and_clock;
 
 /// The findings with their proof, and who did it. The head of an open incident has said the first finding already.
 pub(super) fn cause(page: &mut Layout, diagnosis: &Diagnosis, first_was_said: bool) {
+    if diagnosis.findings.is_empty() && diagnosis.culprit.is_none() && diagnosis.unknowns.is_empty() {
+        return;
+    }
     page.section(&format!("CAUSE, as seen at {}", date_and_clock(diagnosis.at)));
     for (number, finding) in diagnosis.findings.iter().enumerate() {
         if number > 0 || !first_was_said {

@@ -11,11 +11,11 @@ use crate::domain::plan::Plan;
 use crate::notify::texts::changes::{before_after, change_sentence, done_sentence, plan_sentence, untouched};
 use crate::notify::texts::clocks::{clock, date_and_clock, length};
 
-/// The plan in question: the one that waits, else the one that people were told of last.
+/// The plan in question: the one that waits, else the one that the last cause calls for.
 pub(super) fn plan(page: &mut Layout, incident: &Incident) {
     let asked = incident.approval.as_ref().map(|approval| &approval.plan);
-    let told = || incident.notices.iter().rev().find_map(|notice| notice.plan.as_ref());
-    let Some(plan) = asked.or_else(told) else { return };
+    let found = Plan::of(incident.broken.as_ref().or(incident.diagnosis.as_ref()));
+    let Some(plan) = asked.or(found.as_ref()) else { return };
     page.section(&format!("PLAN {}", plan.code()));
     if plan.changes.len() != 1 {
         page.text(&plan_sentence(plan).to_string());

@@ -2,8 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::super::state::{Assignment, Deny, Event, Lock, Role, State};
-use super::{Answer, Call, Operation, page};
+use super::super::resources::{Assignment, Deny, Lock, Role};
+use super::super::state::{Event, State};
+use super::super::wire::Answer;
+use super::{Call, Operation, page};
 use crate::clock::add;
 use crate::domain::resource_id::ResourceId;
 

@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 
 use super::super::state::{State, after_minutes};
-use super::kql;
+use super::super::wire::Answer;
 use super::sql::server_json;
 use super::vaults::vault_json;
-use super::{Answer, Call};
+use super::{Call, kql};
 use crate::domain::resource_id::ResourceId;
 
 /// Minutes until a change shows in `resourcechanges`.

@@ -2,9 +2,10 @@
 
 use serde_json::json;
 
-use super::super::activity_log::Filter;
+use super::super::log_filter::Filter;
 use super::super::state::State;
-use super::{Answer, Call, not_found, page};
+use super::super::wire::Answer;
+use super::{Call, not_found, page};
 
 /// The Activity Log of the subscription.
 pub(super) fn events(state: &mut State, call: &Call<'_>) -> Answer {
@@ -34,6 +35,7 @@ pub(super) fn health(state: &mut State, call: &Call<'_>) -> Answer {
     let Some(server) = server else { return not_found(Some(scope)) };
     let database = server.databases.iter().find(|database| database.id == *scope);
     let available = database.is_none_or(|database| state.status(database) == "Online");
+    let since = database.map_or(server.created, |database| database.since());
     let title = if available { "Available" } else { "Unavailable" };
     let summary = if available {
         "There aren't any known Azure platform problems affecting this database."
@@ -50,7 +52,7 @@ pub(super) fn health(state: &mut State, call: &Call<'_>) -> Answer {
             "title": title,
             "summary": summary,
             "reasonType": if available { "" } else { "UserInitiated" },
-            "occuredTime": state.now,
+            "occuredTime": since,
             "reportedTime": state.now,
         },
     });

@@ -2,8 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::super::state::{State, UserIdentity};
-use super::{Answer, Call, Operation, not_found, page};
+use super::super::resources::UserIdentity;
+use super::super::state::State;
+use super::super::wire::Answer;
+use super::{Call, Operation, not_found, page};
 
 pub(super) fn find(method: &str, types: &str) -> Option<Operation> {
     Some(match (method, types) {

@@ -1,17 +1,23 @@
 //! Azure Resource Manager: who calls, may they, is it locked, are they too many; then the provider's own answer.
 
+pub(crate) mod access_policies;
 mod authorization;
 mod graph;
 mod insights;
 mod kql;
+mod kql_parser;
 mod managed_identity;
 pub(crate) mod server_change;
 mod sql;
+mod sql_databases;
+mod sql_operations;
+pub(crate) mod vault_keys;
 pub(crate) mod vaults;
 
 use serde_json::{Value, json};
 
-use super::activity_log::{Actor, Write};
+use super::activity_log::Write;
+use super::actor::Actor;
 use super::state::State;
 use super::throttle::{GRAPH, READS, WRITES};
 use super::wire::{Answer, Request};

@@ -2,9 +2,12 @@
 
 use serde_json::{Map, Value, json};
 
+use super::super::resources::Server;
 use super::super::state::{Operation, Outcome, State};
-use super::sql::{server_json, server_of, start};
-use super::{Answer, Call, forbidden};
+use super::super::wire::Answer;
+use super::sql::{server_json, server_of};
+use super::sql_operations::start;
+use super::{Call, forbidden};
 use crate::clock::add;
 use crate::domain::resource_id::ResourceId;
 
@@ -113,11 +116,16 @@ pub(crate) fn apply(state: &mut State, server: usize, body: &Value) {
         let known = add(state.now, jiff::SignedDuration::from_secs(i64::from(state.world.timing.identity_seconds)));
         state.know(&principal, &client, known);
     }
+    if let (Some(old), None) = (&state.servers[server].system_identity, &copy.system_identity) {
+        // Its role assignments stay, and name somebody whom nobody knows.
+        let old = old.to_ascii_lowercase();
+        state.principals.remove(&old);
+    }
     state.servers[server] = copy;
 }
 
 /// The identity block and the tags are replaced as wholes.
-fn change(server: &mut super::super::state::Server, state: &State, body: &Value, new_principal: impl Fn() -> String) {
+fn change(server: &mut Server, state: &State, body: &Value, new_principal: impl Fn() -> String) {
     if let Some(tags) = body.get("tags").and_then(Value::as_object) {
         server.tags = tags.iter().filter_map(|(name, tag)| Some((name.clone(), tag.as_str()?.to_owned()))).collect();
     }

@@ -2,9 +2,14 @@
 
 use serde_json::{Map, Value, json};
 
-use super::super::state::{Key, KeyVersion, Policy, State, Vault, after_minutes};
+use super::super::resources::Deleted;
+use super::super::resources::Vault;
+use super::super::state::{State, after_minutes};
+use super::super::wire::Answer;
 use super::super::world::{NetworkSpec, PermissionModel};
-use super::{Answer, Call, Operation, not_found, page};
+use super::access_policies::{policies, policy_json};
+use super::vault_keys::{keys, versions};
+use super::{Call, Operation, not_found, page};
 use crate::clock::add;
 
 pub(super) fn find(method: &str, types: &str) -> Option<Operation> {
@@ -22,11 +27,11 @@ pub(super) fn find(method: &str, types: &str) -> Option<Operation> {
     })
 }
 
-fn unsupported(_: &mut State, _: &Call<'_>) -> Answer {
+pub(super) fn unsupported(_: &mut State, _: &Call<'_>) -> Answer {
     Answer::error(400, "OperationNotAllowed", "The simulated cloud does not carry out this operation.")
 }
 
-fn vault_of(state: &State, call: &Call<'_>) -> Result<usize, Answer> {
+pub(super) fn vault_of(state: &State, call: &Call<'_>) -> Result<usize, Answer> {
     let id = call.ancestor(1);
     id.as_ref().and_then(|id| state.vault_at(id)).ok_or_else(|| not_found(id.as_ref()))
 }
@@ -92,13 +97,6 @@ pub(crate) fn network_json(network: &NetworkSpec) -> Value {
         "ipRules": rules,
         "virtualNetworkRules": subnets,
     })
-}
-
-/// An access policy as ARM shows it.
-pub(crate) fn policy_json(policy: &Policy) -> Value {
-    let mut permissions = policy.others.clone();
-    permissions.insert("keys".to_owned(), policy.keys.iter().map(|(permission, _)| json!(permission)).collect());
-    json!({ "tenantId": policy.tenant, "objectId": policy.object_id, "permissions": permissions })
 }
 
 fn deleted(state: &mut State, call: &Call<'_>) -> Answer {
@@ -224,173 +222,6 @@ pub(crate) fn changed_properties(before: &Value, after: &Value) -> Value {
     Value::Object(out)
 }
 
-/// PUT accessPolicies/add: merges permissions; `replace` and `remove` are Azure's too.
-fn policies(state: &mut State, call: &Call<'_>) -> Answer {
-    let at = match vault_of(state, call) {
-        Ok(at) => at,
-        Err(answer) => return answer,
-    };
-    if !call.name(1).eq_ignore_ascii_case("add") {
-        return unsupported(state, call);
-    }
-    let body = match call.request.object() {
-        Ok(body) => body.clone(),
-        Err(answer) => return answer,
-    };
-    let Some(entries) = body.pointer("/properties/accessPolicies").and_then(Value::as_array) else {
-        return Answer::error(400, "BadRequest", "The parameter 'accessPolicies' is required.");
-    };
-    let before = vault_json(state, &state.vaults[at]);
-    for entry in entries {
-        let text = |name: &str| entry.get(name).and_then(Value::as_str).unwrap_or_default();
-        let (tenant, object) = (text("tenantId"), text("objectId"));
-        if uuid::Uuid::parse_str(object).is_err() {
-            let text = format!("An invalid value was provided for 'objectId': '{object}'.");
-            return Answer::error(400, "BadRequest", text);
-        }
-        if !tenant.eq_ignore_ascii_case(&state.world.tenant) {
-            let text = "The access policy's tenant must be the vault's tenant.";
-            return Answer::error(400, "BadRequest", text);
-        }
-        merge_policy(state, at, tenant, object, entry);
-    }
-    let id = call.id.clone().unwrap_or_else(|| state.vaults[at].id.clone());
-    let after = vault_json(state, &state.vaults[at]);
-    if before != after {
-        state.changed += 1;
-        state.touch();
-    }
-    state.record(&call.write(&id), changed_properties(&before, &after));
-    let shown: Vec<Value> = state.vaults[at].policies.iter().map(policy_json).collect();
-    Answer::json(
-        200,
-        json!({
-            "id": format!("{}/accessPolicies/", state.vaults[at].id),
-            "type": "Microsoft.KeyVault/vaults/accessPolicies",
-            "properties": { "accessPolicies": shown },
-        }),
-    )
-}
-
-fn merge_policy(state: &mut State, at: usize, tenant: &str, object: &str, entry: &Value) {
-    let label = format!("policy|{}|{object}|{}", state.vaults[at].id.key(), state.now);
-    let effective = add(state.now, state.draw_minutes(state.world.timing.propagation, &label));
-    let vault = &mut state.vaults[at];
-    let found = vault.policies.iter().position(|policy| policy.object_id.eq_ignore_ascii_case(object));
-    let index = found.unwrap_or_else(|| {
-        let (tenant, object_id) = (tenant.to_owned(), object.to_owned());
-        vault.policies.push(Policy { tenant, object_id, keys: Vec::new(), others: Map::new() });
-        vault.policies.len() - 1
-    });
-    let policy = &mut vault.policies[index];
-    let mut added = false;
-    let permissions = entry.get("permissions").and_then(Value::as_object);
-    for (kind, list) in permissions.into_iter().flatten() {
-        for permission in list.as_array().into_iter().flatten().filter_map(Value::as_str) {
-            if kind == "keys" {
-                if policy.keys.iter().all(|(held, _)| !held.eq_ignore_ascii_case(permission)) {
-                    policy.keys.push((permission.to_owned(), effective));
-                    added = true;
-                }
-            } else if let Value::Array(held) = policy.others.entry(kind.clone()).or_insert_with(|| json!([]))
-                && !held.contains(&json!(permission))
-            {
-                held.push(json!(permission));
-            }
-        }
-    }
-    if added {
-        state.schedule(effective, super::super::state::Event::Touch);
-    }
-}
-
-fn live_key<'a>(state: &'a State, call: &Call<'_>) -> Result<(&'a Vault, &'a Key), Answer> {
-    let vault = &state.vaults[vault_of(state, call)?];
-    let missing = || {
-        let text = format!("The key '{}' was not found in vault '{}'.", call.name(1), vault.name());
-        Answer::error(404, "KeyNotFound", text)
-    };
-    vault.live_key(call.name(1), state.now).map(|key| (vault, key)).ok_or_else(missing)
-}
-
-fn keys(state: &mut State, call: &Call<'_>) -> Answer {
-    if call.names.len() > 1 {
-        return match live_key(state, call) {
-            Ok((vault, key)) => key.newest().map_or_else(
-                || not_found(call.id.as_ref()),
-                |version| Answer::json(200, key_json(vault, key, version, false)),
-            ),
-            Err(answer) => answer,
-        };
-    }
-    let vault = match vault_of(state, call) {
-        Ok(vault) => &state.vaults[vault],
-        Err(answer) => return answer,
-    };
-    let live = vault.keys.iter().filter(|key| vault.live_key(&key.name, state.now).is_some());
-    let all = live.filter_map(|key| Some(key_json(vault, key, key.newest()?, false))).collect();
-    page(state, call, all)
-}
-
-fn versions(state: &mut State, call: &Call<'_>) -> Answer {
-    let (vault, key) = match live_key(state, call) {
-        Ok(found) => found,
-        Err(answer) => return answer,
-    };
-    if call.names.len() < 3 {
-        let all = key.versions.iter().map(|version| key_json(vault, key, version, true)).collect();
-        return page(state, call, all);
-    }
-    let missing = || {
-        let text = format!("The key version '{}' was not found in vault '{}'.", call.name(2), vault.name());
-        Answer::error(404, "KeyNotFound", text)
-    };
-    key.version(call.name(2)).map_or_else(missing, |version| Answer::json(200, key_json(vault, key, version, true)))
-}
-
-fn key_json(vault: &Vault, key: &Key, version: &KeyVersion, as_version: bool) -> Value {
-    let uri = format!("https://{}.vault.azure.net:443/keys/{}", vault.name(), key.name);
-    let mut attributes = attributes_json(vault, version);
-    attributes["exportable"] = json!(false);
-    let id = format!("{}/keys/{}", vault.id, key.name);
-    let (id, name, kind) = if as_version {
-        (format!("{id}/versions/{}", version.id), version.id.as_str(), "Microsoft.KeyVault/vaults/keys/versions")
-    } else {
-        (id, key.name.as_str(), "Microsoft.KeyVault/vaults/keys")
-    };
-    json!({
-        "id": id,
-        "name": name,
-        "type": kind,
-        "location": vault.location,
-        "properties": {
-            "attributes": attributes,
-            "kty": version.kty,
-            "keySize": version.size,
-            "keyOps": version.operations,
-            "keyUri": uri,
-            "keyUriWithVersion": format!("{uri}/{}", version.id),
-        },
-    })
-}
-
-/// A key version's attributes, the same in both planes.
-pub(crate) fn attributes_json(vault: &Vault, version: &KeyVersion) -> Value {
-    let mut out = json!({
-        "enabled": version.enabled,
-        "created": version.created.as_second(),
-        "updated": version.updated.as_second(),
-        "recoveryLevel": if vault.purge_protection { "Recoverable" } else { "Recoverable+Purgeable" },
-    });
-    if let Some(at) = version.not_before {
-        out["nbf"] = json!(at);
-    }
-    if let Some(at) = version.expires {
-        out["exp"] = json!(at);
-    }
-    out
-}
-
 fn endpoints(state: &mut State, call: &Call<'_>) -> Answer {
     match vault_of(state, call) {
         Ok(_) => Answer::json(200, json!({ "value": [] })),
@@ -416,7 +247,7 @@ impl State {
     pub(crate) fn delete_vault(&mut self, at: usize) {
         let vault = &mut self.vaults[at];
         let purge_at = after_minutes(self.now, f64::from(vault.soft_delete_days) * 1440.0);
-        vault.deleted = Some(super::super::state::Deleted { at: self.now, purge_at });
+        vault.deleted = Some(Deleted { at: self.now, purge_at });
         let id = vault.id.clone();
         self.assignments.retain(|assignment| !id.contains(&assignment.scope));
         self.changed += 1;

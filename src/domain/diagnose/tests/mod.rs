@@ -1,0 +1,5 @@
+mod culprits;
+mod latent;
+mod properties;
+mod table;
+mod unread;

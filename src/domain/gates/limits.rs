@@ -1,0 +1,85 @@
+//! Gates of volume: how many servers, how many writes, how many failures, and never twice what somebody undid.
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::clock::add;
+use crate::domain::diagnosis::Cause;
+use crate::domain::gates::{Situation, hard, is_safe, servers};
+use crate::domain::incident::{Attempt, AttemptOutcome};
+use crate::domain::plan::{Gate, GateHit, Plan};
+
+pub(super) fn hits(plan: &Plan, situation: &Situation<'_>) -> Vec<GateHit> {
+    let gates = &situation.policy.gates;
+    let mut hits = Vec::new();
+    if !is_safe(plan) {
+        hits.extend(blast_radius(plan, situation));
+        hits.extend(undone(plan, situation));
+    }
+    let writes = u32::try_from(plan.changes.len()).unwrap_or(u32::MAX);
+    if situation.memory.writes_last_hour.saturating_add(writes) > gates.writes_per_hour {
+        let why = format!(
+            "{} write(s) on top of {} within the last hour would be more than the {} allowed",
+            writes, situation.memory.writes_last_hour, gates.writes_per_hour
+        );
+        hits.push(hard(Gate::WriteBudget, why));
+    }
+    let failures = situation.incident.failures();
+    if failures >= usize::try_from(gates.failures_per_incident).unwrap_or(usize::MAX) {
+        let why = format!("{failures} change(s) of this incident failed, {} are allowed", gates.failures_per_incident);
+        hits.push(hard(Gate::CircuitBreaker, why));
+    }
+    hits
+}
+
+/// Servers that could not be read may need the same repair, so they count.
+fn blast_radius(plan: &Plan, situation: &Situation<'_>) -> Option<GateHit> {
+    let mut all: BTreeSet<_> = servers(plan);
+    let unread = situation.diagnosis.findings.iter().filter(|finding| finding.cause == Cause::Undetermined);
+    all.extend(unread.flat_map(|finding| finding.servers.iter().cloned()));
+    let limit = situation.policy.gates.max_servers;
+    (all.len() > usize::try_from(limit).unwrap_or(usize::MAX))
+        .then(|| hard(Gate::BlastRadius, format!("{} servers are affected, more than the {limit} allowed", all.len())))
+}
+
+/// The same repair was made lately, and here is the same fault again: somebody undid it.
+fn undone(plan: &Plan, situation: &Situation<'_>) -> Option<GateHit> {
+    let hours = situation.policy.gates.repeat_within_hours;
+    let (made, subject) = plan
+        .changes
+        .iter()
+        .flat_map(crate::domain::remedy::Change::subjects)
+        .filter_map(|subject| was_made_before(&subject, situation).map(|made| (made, subject)))
+        .max()?;
+    let what = subject.split('|').next().unwrap_or_default();
+    Some(hard(
+        Gate::Undone,
+        format!("{what} was made at {made} and undone since; it is not made again within {hours} hours"),
+    ))
+}
+
+/// When the repair of `subject` was last made and took effect, within the policy's hours. What this incident merely
+/// began, or what Azure refused, does not count.
+fn was_made_before(subject: &str, situation: &Situation<'_>) -> Option<Timestamp> {
+    let since = add(situation.now, -SignedDuration::from_hours(i64::from(situation.policy.gates.repeat_within_hours)));
+    let attempts: Vec<&Attempt> =
+        situation.incident.attempts.iter().filter(|a| a.change.subjects().iter().any(|s| s == subject)).collect();
+    let ineffective = |at: Timestamp| {
+        attempts.iter().any(|attempt| match &attempt.outcome {
+            Some(AttemptOutcome::Made { .. }) => false,
+            Some(
+                AttemptOutcome::AlreadyThere { at: ended }
+                | AttemptOutcome::NotApplicable { at: ended, .. }
+                | AttemptOutcome::Failed { at: ended, .. },
+            ) => at >= attempt.intended_at && at <= *ended,
+            None => at == attempt.intended_at,
+        })
+    };
+    let remembered = situation.memory.repairs.iter().filter(|(known, at)| known == subject && !ineffective(*at));
+    let own = attempts.iter().filter_map(|attempt| match &attempt.outcome {
+        Some(AttemptOutcome::Made { at }) => Some(*at),
+        _ => None,
+    });
+    remembered.map(|(_, at)| *at).chain(own).filter(|at| *at >= since).max()
+}

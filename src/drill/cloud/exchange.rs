@@ -1,0 +1,212 @@
+//! One recorded request: hooks, faults, the service, the answer.
+
+use std::sync::Arc;
+
+use axum::http::{HeaderMap, HeaderValue};
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+
+use super::faults::{Fault, FaultKind};
+use super::recording::{Exchange, Plane};
+use super::wire::{Answer, Request};
+use super::{Inner, Moment, Verdict, arm, control, data_plane, lock};
+use crate::clock::Busy;
+use crate::domain::key_uri::VaultHost;
+
+/// A request, read.
+pub(super) struct Incoming {
+    pub(super) request: Request,
+    pub(super) headers: HeaderMap,
+    pub(super) plane: Plane,
+    url: String,
+    place: String,
+}
+
+impl Incoming {
+    pub(super) fn new(method: &axum::http::Method, uri: &axum::http::Uri, headers: &HeaderMap, bytes: &[u8]) -> Self {
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let authority = uri.authority().map_or_else(|| text("host").to_owned(), ToString::to_string);
+        let host = host_only(&authority).to_ascii_lowercase();
+        let path = percent_encoding::percent_decode_str(uri.path()).decode_utf8_lossy().into_owned();
+        let vault = VaultHost::parse(&host);
+        let plane = if vault.is_some() {
+            Plane::KeyVault
+        } else if path.starts_with("/sink/") {
+            Plane::Other
+        } else if path.ends_with("/oauth2/v2.0/token") || path == "/metadata/identity/oauth2/token" {
+            Plane::Token
+        } else {
+            Plane::Arm
+        };
+        let shown = match plane {
+            Plane::KeyVault => host.as_str(),
+            Plane::Token => "login.microsoftonline.com",
+            _ => "management.azure.com",
+        };
+        let query = uri.query().unwrap_or_default();
+        let pairs = url::form_urlencoded::parse(query.as_bytes());
+        let body = (!bytes.is_empty())
+            .then(|| serde_json::from_slice(bytes).map_err(|_| String::from_utf8_lossy(bytes).into_owned()));
+        let token = text("authorization").strip_prefix("Bearer ").map(|token| token.trim().to_owned());
+        let client_request_id = Some(text("x-ms-client-request-id")).filter(|id| !id.is_empty()).map(str::to_owned);
+        Self {
+            url: format!("https://{shown}{}", uri.path_and_query().map_or("/", |all| all.as_str())),
+            place: format!("{host}{path}"),
+            plane,
+            headers: headers.clone(),
+            request: Request {
+                method: method.as_str().to_owned(),
+                path,
+                query: pairs.map(|(name, value)| (name.to_lowercase(), value.into_owned())).collect(),
+                base: format!("http://{authority}"),
+                host,
+                token,
+                client_request_id,
+                body,
+            },
+        }
+    }
+
+    fn body_json(&self) -> Option<Value> {
+        self.request.body.clone().map(|body| body.unwrap_or_else(Value::String))
+    }
+}
+
+/// The host of an authority, without its port.
+pub(super) fn host_only(authority: &str) -> &str {
+    if authority.starts_with('[') {
+        return authority.split_inclusive(']').next().unwrap_or(authority);
+    }
+    authority.split(':').next().unwrap_or(authority)
+}
+
+/// One recorded request: hooks, faults, the service, the answer.
+pub(super) async fn exchange(inner: &Arc<Inner>, incoming: &Incoming, busy: Busy) -> Answer {
+    let at = begin(inner, incoming);
+    if stalls(inner, at, Moment::Before) {
+        drop(busy);
+        return std::future::pending().await;
+    }
+    let fault = lock(&inner.faults).hit(&incoming.request.method, &incoming.place, inner.clock.now());
+    let mut answer = None;
+    if let Some(fault) = fault.as_ref().filter(|fault| !fault.after_effect) {
+        answer = suffer(inner, fault).await;
+        if answer.is_none() && matches!(fault.kind, FaultKind::Timeout) {
+            drop(busy);
+            return std::future::pending().await;
+        }
+    }
+    let mut answer = answer.unwrap_or_else(|| carry_out(inner, incoming, at));
+    if stalls(inner, at, Moment::After) {
+        drop(busy);
+        return std::future::pending().await;
+    }
+    if let Some(fault) = fault.as_ref().filter(|fault| fault.after_effect) {
+        if matches!(fault.kind, FaultKind::Timeout) {
+            drop(busy);
+            return std::future::pending().await;
+        }
+        answer = suffer(inner, fault).await.unwrap_or(answer);
+    }
+    finish(inner, incoming, at, answer)
+}
+
+/// Puts the request down, and answers its place.
+pub(super) fn begin(inner: &Inner, incoming: &Incoming) -> usize {
+    let mut exchanges = lock(&inner.exchanges);
+    let at = exchanges.len();
+    exchanges.push(Exchange {
+        number: at as u64 + 1,
+        at: inner.clock.now(),
+        answered_at: None,
+        plane: incoming.plane,
+        method: incoming.request.method.clone(),
+        url: incoming.url.clone(),
+        status: 0,
+        request_body: incoming.body_json(),
+        response_body: None,
+        response_headers: Vec::new(),
+        effect: false,
+    });
+    at
+}
+
+pub(super) fn stalls(inner: &Inner, at: usize, moment: Moment) -> bool {
+    let Some(hook) = lock(&inner.hook).clone() else { return false };
+    let seen = lock(&inner.exchanges)[at].clone();
+    hook(moment, &seen) == Verdict::Stall
+}
+
+/// What a fault answers; nothing for one that only delays or never answers.
+pub(super) async fn suffer(inner: &Inner, fault: &Fault) -> Option<Answer> {
+    match &fault.kind {
+        FaultKind::Throttle { retry_after } => Some(
+            Answer::error(429, "TooManyRequests", "Too many requests have been sent.")
+                .with_header("retry-after", retry_after.to_string()),
+        ),
+        FaultKind::Status { status, code } => Some(Answer::error(*status, code, "The request could not be processed.")),
+        FaultKind::Reset => Some(Answer::nobody_there()),
+        FaultKind::Timeout => None,
+        FaultKind::Slow { milliseconds } => {
+            inner.clock.pause(SignedDuration::from_millis(i64::from(*milliseconds))).await;
+            None
+        }
+    }
+}
+
+/// Lets the service answer, and notes whether anything in the world was changed.
+pub(super) fn carry_out(inner: &Inner, incoming: &Incoming, at: usize) -> Answer {
+    let now = inner.clock.now();
+    let mut state = lock(&inner.state);
+    state.advance(now);
+    let before = state.changed;
+    let mut answer = match incoming.plane {
+        Plane::Arm => arm::answer(&mut state, &incoming.request),
+        Plane::KeyVault => data_plane::answer(&mut state, &incoming.request),
+        Plane::Token => control::token(&state, &incoming.request),
+        Plane::Other => control::sink(inner, incoming, now),
+    };
+    let effect = state.changed != before;
+    let id = state.guid(&format!("request|{at}"));
+    drop(state);
+    lock(&inner.exchanges)[at].effect = effect;
+    inner.wake();
+    if matches!(incoming.plane, Plane::Arm | Plane::KeyVault) {
+        answer = answer.with_header("x-ms-request-id", id.clone());
+        if incoming.plane == Plane::Arm {
+            answer = answer.with_header("x-ms-correlation-request-id", id);
+        } else {
+            answer = answer.with_header("x-ms-keyvault-service-version", "1.9.2500.1");
+        }
+        if let Some(id) = &incoming.request.client_request_id {
+            answer = answer.with_header("x-ms-client-request-id", id.clone());
+        }
+    }
+    answer
+}
+
+pub(super) fn finish(inner: &Inner, incoming: &Incoming, at: usize, answer: Answer) -> Answer {
+    let mut exchanges = lock(&inner.exchanges);
+    let exchange = &mut exchanges[at];
+    exchange.answered_at = Some(inner.clock.now());
+    exchange.status = answer.status;
+    exchange.response_body.clone_from(&answer.body);
+    exchange.response_headers =
+        answer.headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+    drop(exchanges);
+    if incoming.plane == Plane::Other {
+        control::keep_posted(inner, incoming, answer.status);
+    }
+    answer
+}
+
+/// The headers of a request as texts.
+pub(super) fn header_texts(headers: &HeaderMap) -> std::collections::BTreeMap<String, String> {
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect()
+}
+
+/// A body as JSON, or as a text.
+pub(super) fn body_or_null(incoming: &Incoming) -> Value {
+    incoming.body_json().unwrap_or_else(|| json!(null))
+}
