@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::pass::Draft;
 use super::{JobResult, Responder, locate};
 use crate::clock::add;
 use crate::domain::diagnose::diagnose;
@@ -58,7 +59,8 @@ pub fn due(incident: &Incident, now: Timestamp) -> Look {
 
 impl Responder {
     /// Looks at the whole chain and takes what was seen into the incident.
-    pub(super) async fn look_at_all(&self, incident: &mut Incident) -> JobResult<Evidence> {
+    pub(super) async fn look_at_all(&self, draft: &mut Draft) -> JobResult<Evidence> {
+        let incident = &mut draft.incident;
         let servers: Vec<_> = incident.servers().cloned().collect();
         let question = Question {
             vault: incident.vault.clone(),
@@ -79,8 +81,11 @@ impl Responder {
         self.remember_vault(incident, &evidence).await?;
         take_in(incident, &evidence, now);
         let diagnosis = diagnose(&evidence, incident, &self.policy);
-        settle_unknown(incident, &diagnosis, now);
-        conclude(incident, diagnosis, now);
+        if settle_unknown(incident, &diagnosis, now) {
+            // Before the diagnosis that the change was made for makes way for what is found now.
+            self.settled(draft).await?;
+        }
+        conclude(&mut draft.incident, diagnosis, now);
         Ok(evidence)
     }
 
@@ -178,11 +183,13 @@ fn databases_in_words(count: usize) -> String {
     if count == 1 { "1 database".to_owned() } else { format!("{count} databases") }
 }
 
-/// Changes whose answer was lost (a crash, a broken connection): what Azure shows now decides how they went.
-fn settle_unknown(incident: &mut Incident, diagnosis: &Diagnosis, now: Timestamp) {
+/// Changes whose answer was lost (a crash, a broken connection): what Azure shows now decides how they went. Answers
+/// whether one was made.
+fn settle_unknown(incident: &mut Incident, diagnosis: &Diagnosis, now: Timestamp) -> bool {
     let still_wanted: Vec<String> =
         diagnosis.findings.iter().flat_map(|finding| finding.changes.iter().flat_map(Change::subjects)).collect();
     let down = !diagnosis.inaccessible.is_empty();
+    let mut made = Vec::new();
     for attempt in &mut incident.attempts {
         if attempt.outcome.is_some() || attempt.operation.is_some() {
             continue;
@@ -197,7 +204,16 @@ fn settle_unknown(incident: &mut Incident, diagnosis: &Diagnosis, now: Timestamp
         } else {
             Some(AttemptOutcome::Made { at: now })
         };
+        if matches!(attempt.outcome, Some(AttemptOutcome::Made { .. })) {
+            let what = texts::change_sentence(&attempt.change);
+            made.push(format!("Made, as Azure shows now: {what}"));
+        }
     }
+    let any = !made.is_empty();
+    for line in made {
+        incident.note(now, EntryKind::Changed, line);
+    }
+    any
 }
 
 /// A re-validation cannot be seen in Azure but by the databases coming back.

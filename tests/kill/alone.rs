@@ -41,7 +41,7 @@ async fn a_second_serve_that_waits_takes_over_when_the_first_is_killed() {
     let mut second = Serve::start(stage.folder());
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert!(!second.is_ready(), "it waits while the first lives, whose repair is under way");
-    let sent = stage.cloud.requests().into_iter().filter(|one| is_write(one)).count();
+    let sent = stage.cloud.requests().into_iter().filter(is_write).count();
     assert_eq!(sent, 1, "and sends nothing");
     let killed_at = stage.kill();
     second.ready().await;

@@ -43,6 +43,11 @@ async fn kill_at_every_request(story: &Story) {
     let steps: Vec<(Request, Moment)> =
         requests.iter().flat_map(|one| [(one.clone(), Moment::Before), (one.clone(), Moment::After)]).collect();
     let all = steps.len();
+    progress(&format!(
+        "{}: {all} steps, undisturbed {:?}",
+        story.name,
+        baselines.iter().map(Ended::length).collect::<Vec<_>>()
+    ));
     let faults: Vec<String> = futures::stream::iter(steps.into_iter().enumerate())
         .map(|(at, (request, moment))| async move {
             let label = format!("{} step {}/{all} {} {request}", story.name, at + 1, word(moment));
@@ -52,7 +57,7 @@ async fn kill_at_every_request(story: &Story) {
                     None
                 }
                 Err(why) => {
-                    progress(&format!("{label}: FAILED"));
+                    progress(&format!("{label}: FAILED: {why}"));
                     Some(format!("{label}: {why}"))
                 }
             }

@@ -25,8 +25,12 @@ mod story;
 mod verdict;
 
 use std::io::Write;
+use std::sync::LazyLock;
+use std::time::Instant;
+
+static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 /// Says how far a long test has come, where the test runner does not hide it.
 fn progress(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
+    let _ = writeln!(std::io::stderr(), "{:>5.1} s {line}", BEGAN.elapsed().as_secs_f64());
 }

@@ -18,14 +18,11 @@ use crate::serve::{SECRET, Serve};
 use crate::story::Story;
 use crate::verdict::{Ended, sink_posts};
 
-/// Virtual seconds in a second. A story of five minutes takes four seconds, and a start of `serve` some ten virtual
-/// seconds: much less than the Action Group goes on trying for.
-const SPEED: f64 = 75.0;
 const BEGINNING: &str = "2026-11-24T02:00:00Z";
 /// How long a story may take, in real time, on a machine that does a lot besides.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// Stages at a time, over all tests: they wait most of the time.
-static STAGES: Semaphore = Semaphore::const_new(8);
+static STAGES: Semaphore = Semaphore::const_new(20);
 
 /// A story that is being played.
 pub struct Stage {
@@ -48,7 +45,7 @@ impl Stage {
     /// A whole world, and a responder that watches it.
     pub async fn open(story: &Story) -> Self {
         let permit = STAGES.acquire().await.unwrap();
-        let cloud = Cloud::new(story.setup.world.clone(), Clock::scaled(BEGINNING.parse().unwrap(), SPEED));
+        let cloud = Cloud::new(story.setup.world.clone(), Clock::scaled(BEGINNING.parse().unwrap(), story.speed));
         let running = cloud.serve(TcpListener::bind("127.0.0.1:0").await.unwrap()).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         let port = free_port();
@@ -190,7 +187,7 @@ impl Stage {
         drop(store);
         let signals = Ended::signals_in(&self.folder.path().join("keymend.db"));
         self.logs.push(self.serve.take().unwrap().stop());
-        self.running.stop();
+        self.running.stop().await;
         Ended {
             incidents,
             poison,

@@ -12,6 +12,9 @@ pub struct Story {
     pub name: &'static str,
     pub preset: Preset,
     pub setup: Setup,
+    /// Virtual seconds in a second. It takes a few seconds; the start of `serve` takes much less of the story than the Action
+    /// Group goes on trying for.
+    pub speed: f64,
     /// How many alerts the Action Group has to deliver.
     pub alerts: usize,
 }
@@ -24,21 +27,21 @@ impl Story {
     /// A vault is deleted, and with it the role on it: two repairs, one after the other.
     pub fn vault_deleted() -> Self {
         // Each of three databases: lost; on its way back; back.
-        Self::quick("vault-deleted", Preset::Auto, 30, 0.2, 9)
+        Self::quick("vault-deleted", Preset::Auto, 100.0, 30, 0.2, 9)
     }
 
     /// The same, where a person is asked first.
     pub fn vault_deleted_and_asked() -> Self {
-        Self::quick("vault-deleted", Preset::Guarded, 30, 0.2, 9)
+        Self::quick("vault-deleted", Preset::Guarded, 75.0, 30, 0.2, 9)
     }
 
     /// The alert comes when the window is over: a repair, then a re-validation.
     pub fn late_alert() -> Self {
         // Each of three databases: lost; lost for good; on its way back; back.
-        Self::quick("late-alert", Preset::Auto, 2, 2.5, 12)
+        Self::quick("late-alert", Preset::Auto, 180.0, 2, 2.5, 12)
     }
 
-    fn quick(name: &'static str, preset: Preset, window: u32, alerted_after: f64, alerts: usize) -> Self {
+    fn quick(name: &'static str, preset: Preset, speed: f64, window: u32, alerted_after: f64, alerts: usize) -> Self {
         let mut setup = (scenario::named(name).unwrap().setup)(preset);
         setup.policy.window_minutes = window;
         let timing = &mut setup.world.timing;
@@ -50,7 +53,7 @@ impl Story {
         for database in setup.world.servers.iter_mut().flat_map(|server| &mut server.databases) {
             database.size_gb = 1;
         }
-        Self { name, preset, setup, alerts }
+        Self { name, preset, setup, speed, alerts }
     }
 
     /// What breaks.

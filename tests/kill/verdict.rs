@@ -43,6 +43,12 @@ impl Ended {
         (count("true"), count("taken_at IS NULL"))
     }
 
+    /// From the first request to the last.
+    pub fn length(&self) -> SignedDuration {
+        let (first, last) = (self.exchanges.first(), self.exchanges.last());
+        first.zip(last).map_or(SignedDuration::ZERO, |(first, last)| last.at.duration_since(first.at))
+    }
+
     /// Everything that is not as it must be. `undisturbed`: the same story, without a kill.
     pub fn faults(&self, undisturbed: Option<&Self>) -> Vec<String> {
         let mut faults = judge::faults(&self.story.setup.expect, &self.incidents, &self.cloud);
