@@ -383,7 +383,11 @@ impl Incident {
     pub fn note(&mut self, at: Timestamp, kind: EntryKind, text: impl Into<String>) {
         let text = text.into();
         let said = |entry: &Entry| entry.kind == kind && entry.text == text;
-        let fresh = if kind == EntryKind::Decided { STILL_SAID } else { 1 };
+        let fresh = match kind {
+            EntryKind::Decided => STILL_SAID,
+            EntryKind::Noticed => LONGEST_TIMELINE,
+            _ => 1,
+        };
         if self.timeline.iter().rev().take(fresh).any(said) {
             return;
         }

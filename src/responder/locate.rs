@@ -311,15 +311,18 @@ fn welcome(
             || is_cause(signal.kind)
             || incident.window_said_over && !over;
     }
-    if let Some(line) = heard(signals) {
+    if let Some(line) = heard(signals, incident.members.len() > look::FEW_SERVERS) {
         incident.note(now, EntryKind::Noticed, line);
     }
     news
 }
 
-/// One line for a batch of signals.
-fn heard(signals: &[Signal]) -> Option<String> {
+/// One line for a batch of signals; with many servers, the same one for all of a kind.
+fn heard(signals: &[Signal], many: bool) -> Option<String> {
     let first = signals.first()?;
+    if many {
+        return Some(format!("Azure about databases of these servers: {}", words(first.kind)));
+    }
     let more = match signals.len() - 1 {
         0 => String::new(),
         more => format!(" (and {more} more)"),

@@ -1,16 +1,15 @@
 //! What a pass reads, and what that does to the incident.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use jiff::{SignedDuration, Timestamp};
 
+use super::databases::Changes;
+use super::pass::Draft;
 use super::{JobResult, Responder, locate};
 use crate::clock::add;
 use crate::domain::diagnose::diagnose;
-use crate::domain::diagnosis::{Cause, DatabaseRef, Diagnosis};
-use crate::domain::evidence::{Database, Evidence, Fact};
-use crate::domain::incident::{Attempt, AttemptOutcome, EntryKind, Incident, Member, Phase};
-use crate::domain::notice::LostSetting;
+use crate::domain::diagnosis::{Cause, Diagnosis};
+use crate::domain::evidence::{Evidence, Fact};
+use crate::domain::incident::{Attempt, AttemptOutcome, EntryKind, Incident, Phase};
 use crate::domain::remedy::{Change, Remedy};
 use crate::domain::resource_id::ResourceId;
 use crate::domain::words::deed;
@@ -62,7 +61,8 @@ pub fn due(incident: &Incident, now: Timestamp) -> Look {
 
 impl Responder {
     /// Looks at the whole chain and takes what was seen into the incident.
-    pub(super) async fn look_at_all(&self, incident: &mut Incident) -> JobResult<Evidence> {
+    pub(super) async fn look_at_all(&self, draft: &mut Draft) -> JobResult<Evidence> {
+        let incident = &mut draft.incident;
         let servers = to_read(incident);
         let question = Question {
             vault: incident.vault.clone(),
@@ -84,8 +84,11 @@ impl Responder {
         take_in(incident, &evidence, now);
         let mut diagnosis = diagnose(&evidence, incident, &self.policy);
         diagnosis.inaccessible = incident.inaccessible();
-        settle_unknown(incident, &diagnosis, now);
-        conclude(incident, diagnosis, now);
+        if settle_unknown(incident, &diagnosis, now) {
+            // Before the diagnosis that the change was made for makes way for what is found now.
+            self.settled(draft).await?;
+        }
+        conclude(&mut draft.incident, diagnosis, now);
         Ok(evidence)
     }
 
@@ -112,28 +115,6 @@ impl Responder {
         incident.vault_id = Some(id);
         Ok(())
     }
-
-    /// Looks at the databases alone. Answers whether every server could be read.
-    pub(super) async fn look_at_databases(&self, incident: &mut Incident) -> bool {
-        // A server whose databases were down and are back has shown that it can use its key.
-        let open = |member: &&Member| !(member.was_down && member.inaccessible.is_empty());
-        let servers: Vec<_> = incident.members.values().filter(open).map(|member| member.server.clone()).collect();
-        let seen = probe::databases(&self.azure, &servers).await;
-        let now = self.clock.now();
-        let mut all = true;
-        for (server, databases) in seen {
-            match databases {
-                Fact::Known(databases) => see_databases(incident, &server, &databases, now),
-                Fact::Absent => {}
-                Fact::Denied(_) | Fact::Unknown(_) => all = false,
-            }
-        }
-        let down = incident.inaccessible();
-        if let Some(diagnosis) = &mut incident.diagnosis {
-            diagnosis.inaccessible = down;
-        }
-        all
-    }
 }
 
 /// The servers to be read in full: all, or while many are watched after a repair, only those that joined since.
@@ -150,6 +131,7 @@ fn to_read(incident: &Incident) -> Vec<ResourceId> {
 
 /// What was seen of servers and databases.
 fn take_in(incident: &mut Incident, evidence: &Evidence, now: Timestamp) {
+    let mut changes = Changes::default();
     for seen in &evidence.servers {
         let protector = seen.protector.known().and_then(|protector| protector.uri.clone());
         let member = incident.add_member(&seen.id, protector);
@@ -157,47 +139,19 @@ fn take_in(incident: &mut Incident, evidence: &Evidence, now: Timestamp) {
             member.observed_at = Some(now);
         }
         if let Fact::Known(databases) = &seen.databases {
-            see_databases(incident, &seen.id, databases, now);
+            changes.see(incident, &seen.id, databases);
         }
     }
+    changes.note(incident, now);
 }
 
-fn see_databases(incident: &mut Incident, server: &ResourceId, databases: &[Database], now: Timestamp) {
-    let Some(member) = incident.members.get_mut(server.key()) else { return };
-    let down = databases.iter().filter(|database| database.is_inaccessible() || coming_back(database));
-    let down: BTreeSet<String> = down.map(|database| database.name.clone()).collect();
-    let back: Vec<String> = member.inaccessible.difference(&down).cloned().collect();
-    let lost = down.difference(&member.inaccessible).count();
-    member.was_down |= !down.is_empty();
-    member.databases.extend(down.iter().cloned());
-    for database in databases {
-        member.settings.entry(database.name.clone()).or_insert_with(|| database.settings.clone());
-    }
-    member.inaccessible = down;
-    member.lost_settings = differences(server, &member.settings, databases);
-    let name = member.server.name().to_owned();
-    if lost > 0 {
-        incident.note(now, EntryKind::Checked, format!("{} on {name} inaccessible", databases_in_words(lost)));
-    }
-    if !back.is_empty() {
-        incident.note(now, EntryKind::Verified, format!("{} on {name} back online", databases_in_words(back.len())));
-    }
-}
-
-/// A database on its way back is not back yet.
-fn coming_back(database: &Database) -> bool {
-    ["recovering", "recoverypending", "restoring", "suspect"].contains(&database.status.to_ascii_lowercase().as_str())
-}
-
-fn databases_in_words(count: usize) -> String {
-    if count == 1 { "1 database".to_owned() } else { format!("{count} databases") }
-}
-
-/// Changes whose answer was lost (a crash, a broken connection): what Azure shows now decides how they went.
-fn settle_unknown(incident: &mut Incident, diagnosis: &Diagnosis, now: Timestamp) {
+/// Changes whose answer was lost (a crash, a broken connection): what Azure shows now decides how they went. Answers
+/// whether one was made.
+fn settle_unknown(incident: &mut Incident, diagnosis: &Diagnosis, now: Timestamp) -> bool {
     let still_wanted: Vec<String> =
         diagnosis.findings.iter().flat_map(|finding| finding.changes.iter().flat_map(Change::subjects)).collect();
     let down = !diagnosis.inaccessible.is_empty();
+    let mut made = Vec::new();
     for attempt in &mut incident.attempts {
         if attempt.outcome.is_some() || attempt.operation.is_some() {
             continue;
@@ -212,7 +166,16 @@ fn settle_unknown(incident: &mut Incident, diagnosis: &Diagnosis, now: Timestamp
         } else {
             Some(AttemptOutcome::Made { at: now })
         };
+        if matches!(attempt.outcome, Some(AttemptOutcome::Made { .. })) {
+            let what = texts::change_sentence(&attempt.change);
+            made.push(format!("Made, as Azure shows now: {what}"));
+        }
     }
+    let any = !made.is_empty();
+    for line in made {
+        incident.note(now, EntryKind::Changed, line);
+    }
+    any
 }
 
 /// A re-validation cannot be seen in Azure but by the databases coming back.
@@ -259,32 +222,4 @@ fn conclude(incident: &mut Incident, diagnosis: Diagnosis, now: Timestamp) {
         }
     }
     incident.diagnosis = Some(diagnosis);
-}
-
-/// The settings that are not what they were when the incident first saw them.
-#[must_use]
-pub fn lost_settings(incident: &Incident) -> Vec<LostSetting> {
-    incident.members.values().flat_map(|member| member.lost_settings.iter().cloned()).collect()
-}
-
-fn differences(
-    server: &ResourceId,
-    before: &BTreeMap<String, BTreeMap<String, String>>,
-    databases: &[Database],
-) -> Vec<LostSetting> {
-    let mut lost = Vec::new();
-    for database in databases {
-        for (setting, was) in before.get(&database.name).into_iter().flatten() {
-            let is = database.settings.get(setting).map_or("none", String::as_str);
-            if is != was {
-                lost.push(LostSetting {
-                    database: DatabaseRef { server: server.clone(), name: database.name.clone() },
-                    setting: setting.clone(),
-                    before: was.clone(),
-                    now: is.to_owned(),
-                });
-            }
-        }
-    }
-    lost
 }

@@ -6,6 +6,7 @@
 //! | [`locate`] | from accepted signals to the incident they belong to |
 //! | [`pass`] | one pass over one incident |
 //! | [`look`] | what a pass reads, and what that does to the incident |
+//! | [`databases`] | which databases are down, came back, lost settings |
 //! | [`act`] | carries out a decision: intent, change, outcome |
 //! | [`ending`] | when an incident is over, and what people are told then |
 //! | [`tell`] | notices and their delivery |
@@ -14,6 +15,7 @@
 //! | [`wake`] | how somebody who stored a job tells the worker |
 
 pub mod act;
+pub mod databases;
 pub mod ending;
 pub mod locate;
 pub mod look;

@@ -13,7 +13,7 @@ use crate::domain::evidence::Evidence;
 use crate::domain::gates;
 use crate::domain::incident::{AttemptOutcome, EntryKind, Incident, IncidentId, Phase};
 use crate::domain::notice::{Notice, Situation, Told};
-use crate::notify::texts;
+use crate::notify::{compose, texts};
 use crate::store::{NewJob, Version, Work};
 
 /// An incident in the hands of a pass: what was loaded, and what will be saved with it.
@@ -48,23 +48,30 @@ impl Responder {
         let mut draft = Draft::new(incident, version);
         draft.incident.passes += 1;
         draft.incident.quiet_passes += 1;
+        self.catch_up(&mut draft).await?;
         if let Some(again) = self.follow(&mut draft).await? {
             draft.incident.quiet_passes = 0;
             let due = add(self.clock.now(), again);
             return self.leave(draft, due).await;
         }
-        let made_before = draft.incident.made().count();
         if look::due(&draft.incident, self.clock.now()) == Look::Databases {
             self.look_at_databases(&mut draft.incident).await;
             if !self.calls_for_decision(&draft.incident) {
                 return self.carry_on(draft).await;
             }
         }
-        let evidence = self.look_at_all(&mut draft.incident).await?;
-        if draft.incident.made().count() > made_before {
-            self.settled(&mut draft).await?;
-        }
+        let evidence = self.look_at_all(&mut draft).await?;
         self.decide_and_act(draft, &evidence).await
+    }
+
+    /// A change that was recorded as made, and that nobody was told of: the process ended in between, or somebody else saved
+    /// the incident. It is told and remembered now.
+    async fn catch_up(&self, draft: &mut Draft) -> JobResult {
+        let made = draft.incident.made().next().is_some();
+        if made && compose::is_new(&draft.incident, Situation::ChangeMade, None) {
+            self.settled(draft).await?;
+        }
+        Ok(())
     }
 
     /// Follows running operations. Answers when to look again while one runs.

@@ -11,7 +11,7 @@ use crate::domain::incident::{EntryKind, Incident, IncidentId};
 use crate::domain::notice::{Notice, Situation, Told};
 use crate::domain::plan::{NeedsPerson, Plan};
 use crate::notify::{Channel, ChannelError, compose, texts};
-use crate::responder::{look, schedule};
+use crate::responder::{databases, schedule};
 use crate::store::{NewJob, StoreError, Work};
 
 /// The kind of fact that a whole notice is kept as.
@@ -45,7 +45,7 @@ impl Responder {
             return;
         }
         let next_message_at = (!incident.phase.is_end()).then(|| schedule::next_word(incident, now));
-        let lost = look::lost_settings(incident);
+        let lost = databases::lost_settings(incident);
         let known = incident.lost_at.is_some();
         let mut notice =
             compose::compose(incident, situation, say.reason, say.needs_person, lost, known, next_message_at, now);

@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 
 use super::{JobError, Responder};
 use crate::clock::{Busy, add};
-use crate::store::{LeasedJob, StoreError, Work};
+use crate::store::{LeasedJob, NewJob, StoreError, Work};
 
 /// Jobs done side by side.
 const SIDE_BY_SIDE: usize = 8;
@@ -88,10 +88,13 @@ impl Responder {
     async fn put_back(&self, job: &LeasedJob, error: &JobError) -> Result<(), StoreError> {
         let key = job.work.key();
         if matches!(error, JobError::Store(StoreError::Conflict)) {
+            // No failure of the job's: it must not wear out and be set aside because others saved.
             tracing::debug!(job = key, "the incident was saved by somebody else; doing it again");
-        } else {
-            tracing::warn!(job = key, attempts = job.attempts, %error, "the job failed; trying again later");
+            let now = self.clock.now();
+            self.store.enqueue(&NewJob { work: job.work.clone(), due: now }, now).await?;
+            return self.store.complete(job, now).await;
         }
+        tracing::warn!(job = key, attempts = job.attempts, %error, "the job failed; trying again later");
         let due = self.due_again(job.attempts, error);
         if self.store.retry(job, due, &error.to_string()).await? {
             tracing::error!(job = key, %error, "the job failed too often and was set aside");
@@ -99,11 +102,10 @@ impl Responder {
         Ok(())
     }
 
-    /// 1, 2, 4 … 64 s, never more than 5 min, plus up to a fifth by chance; at once after a conflict.
+    /// 1, 2, 4 … 64 s, never more than 5 min, plus up to a fifth by chance.
     fn due_again(&self, attempts: u32, error: &JobError) -> Timestamp {
         let now = self.clock.now();
         let wait = match error {
-            JobError::Store(StoreError::Conflict) => return now,
             JobError::Channel { after: Some(after), .. } => *after,
             _ => SignedDuration::from_secs(1_i64 << attempts.min(6)),
         };

@@ -51,6 +51,7 @@ fn play_the_role() {
         match role.as_str() {
             "work" => work(&file).await,
             "fill" => fill(&file).await,
+            "hold" => hold(&file).await,
             "open" => match SqliteStore::open(&file) {
                 Ok(_) => say("opened"),
                 Err(error) => say(&format!("error {error:?}")),
@@ -90,6 +91,14 @@ async fn work(file: &Path) {
     for task in tasks {
         task.await.unwrap();
     }
+}
+
+/// Works on the store: takes a job for an hour, and does not finish it.
+async fn hold(file: &Path) {
+    let store = SqliteStore::open_to_work(file, at(0), std::time::Duration::ZERO).unwrap();
+    store.lease(at(0), jiff::SignedDuration::from_hours(1)).await.unwrap().unwrap();
+    say("holds");
+    std::future::pending::<()>().await;
 }
 
 /// Accepts until the disk is full. Then, if there is a file `ballast` beside the store, removes it and goes on.

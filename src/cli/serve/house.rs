@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 
@@ -19,6 +20,9 @@ use crate::notify::{Channel, post::InvalidChannel};
 use crate::responder::{Responder, Wake};
 use crate::settings::{Settings, StoreLocation, TeamsSettings, WebhookSettings};
 use crate::store::{SqliteStore, Store};
+
+/// How long a process before this one, which was asked to stop, may take to end.
+const PREDECESSOR_ENDS: Duration = Duration::from_secs(7);
 
 /// What runs.
 pub struct House {
@@ -39,8 +43,8 @@ pub struct House {
 /// # Errors
 /// In words for the person who started it.
 pub async fn build(settings: &Settings) -> anyhow::Result<House> {
-    let store = open_store(&settings.store)?;
     let clock = follow_clock::clock(settings).await?;
+    let store = open_store(&settings.store, &clock)?;
     follow_clock::remember(&*store, &clock, settings.azure.follow_clock)
         .await
         .context("the store cannot be written")?;
@@ -58,7 +62,7 @@ pub async fn build(settings: &Settings) -> anyhow::Result<House> {
     Ok(House { store, clock, wake, faults, worker: Box::pin(async move { responder.run().await }) })
 }
 
-fn open_store(location: &StoreLocation) -> anyhow::Result<Arc<dyn Store>> {
+fn open_store(location: &StoreLocation, clock: &Clock) -> anyhow::Result<Arc<dyn Store>> {
     let StoreLocation::Sqlite(path) = location;
     let folder =
         path.parent().filter(|folder| !folder.as_os_str().is_empty()).map_or_else(|| PathBuf::from("."), PathBuf::from);
@@ -68,7 +72,8 @@ fn open_store(location: &StoreLocation) -> anyhow::Result<Arc<dyn Store>> {
             folder.display()
         );
     }
-    let store = SqliteStore::open(path).with_context(|| format!("the store {location} cannot be opened"))?;
+    let store = SqliteStore::open_to_work(path, clock.now(), PREDECESSOR_ENDS)
+        .with_context(|| format!("the store {location} cannot be used"))?;
     Ok(Arc::new(store))
 }
 

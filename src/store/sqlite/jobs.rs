@@ -105,6 +105,13 @@ pub(super) fn retry(connection: &Connection, job: &LeasedJob, due: Timestamp, er
     poisoned.ok_or_else(|| StoreError::Conflict.into())
 }
 
+/// Ends every lease, as if its time had run out: whoever held it is known to be gone. Answers how many there were.
+pub(super) fn end_leases(connection: &Connection, now: Timestamp) -> Outcome<usize> {
+    let ended = connection
+        .execute("UPDATE job SET ready_at = ?1 WHERE held AND set_aside IS NULL AND ready_at > ?1", [micros(now)])?;
+    Ok(ended)
+}
+
 pub(super) fn next_due(connection: &Connection) -> Outcome<Option<Timestamp>> {
     let next: Option<i64> = connection
         .prepare_cached("SELECT min(ready_at) FROM job WHERE set_aside IS NULL")?

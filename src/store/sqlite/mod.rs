@@ -1,7 +1,9 @@
 //! The embedded store: one SQLite file, for a laptop, a VM or a container.
 //!
-//! One thread writes (see [`writer`]), one connection reads beside it. Several processes may use one file.
+//! One thread writes (see [`writer`]), one connection reads beside it. Several processes may use one file; one of them at
+//! a time may work on its jobs (see [`claim`]).
 
+mod claim;
 mod document;
 mod facts;
 mod fault;
@@ -14,12 +16,14 @@ mod writer;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::Connection;
 use serde_json::Value;
 
+use self::claim::Claim;
 use self::fault::Outcome;
 use self::writer::Writer;
 use super::{Accepted, LeasedJob, NewJob, Pruned, Result, Store, StoreError, Version};
@@ -36,6 +40,8 @@ pub struct SqliteStore {
     path: PathBuf,
     writer: Writer,
     reader: Arc<Mutex<Connection>>,
+    /// Given back last, after the last change was written.
+    _claim: Option<Claim>,
 }
 
 impl SqliteStore {
@@ -45,9 +51,29 @@ impl SqliteStore {
     /// [`StoreError::Unavailable`] if the file can't be made, opened or written; [`StoreError::Unreadable`] if it is no
     /// database, another program's, or a newer version's. Such a file is left as it is.
     pub fn open(path: &Path) -> Result<Self> {
-        let open::Opened { path, writer, reader } = open::open(path)?;
+        Self::start(open::open(path)?, None)
+    }
+
+    /// Opens the file as [`Self::open`] does, for the process that works on its jobs. There is one at a time: another that
+    /// is about to end is waited for, up to `patience` of real time. Leases that a process before this one left behind end
+    /// `now`, so that its work is taken up at once.
+    ///
+    /// # Errors
+    /// As [`Self::open`]; [`StoreError::Unavailable`] if another live process works on it.
+    pub fn open_to_work(path: &Path, now: Timestamp, patience: Duration) -> Result<Self> {
+        let opened = open::open(path)?;
+        let claim = Claim::take(&opened.path, patience)?;
+        let left = jobs::end_leases(&opened.writer, now).map_err(|fault| fault.about(&opened.path))?;
+        if left > 0 {
+            tracing::info!(jobs = left, "taking up what the process before this one was at");
+        }
+        Self::start(opened, Some(claim))
+    }
+
+    fn start(opened: open::Opened, claim: Option<Claim>) -> Result<Self> {
+        let open::Opened { path, writer, reader } = opened;
         let writer = Writer::start(path.clone(), writer)?;
-        Ok(Self { path, writer, reader: Arc::new(Mutex::new(reader)) })
+        Ok(Self { path, writer, reader: Arc::new(Mutex::new(reader)), _claim: claim })
     }
 
     async fn read<T, F>(&self, work: F) -> Result<T>

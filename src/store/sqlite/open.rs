@@ -52,7 +52,7 @@ pub(super) fn open(path: &Path) -> Result<Opened> {
 
 /// Makes an empty file that only its owner can read, if there is none: incidents name people and resources. SQLite
 /// gives the files that it adds (`-wal`, `-shm`) the same rights.
-fn make_file(path: &Path) -> Result<()> {
+pub(super) fn make_file(path: &Path) -> Result<()> {
     let folder = path.parent().unwrap_or(path);
     if !folder.is_dir() {
         return Err(StoreError::Unavailable(format!(
