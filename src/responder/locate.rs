@@ -2,6 +2,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio::sync::Mutex;
 
 use super::{JobError, JobResult, Responder, look, schedule};
 use crate::clock::add;
@@ -16,6 +18,11 @@ use crate::store::{NewJob, Version, Work};
 
 /// The kind of fact that remembers which key a server's protector names.
 pub const SERVER_KEY: &str = "server_key";
+
+/// The kind of fact that remembers when a server was seen, after an incident, with no database down.
+const SEEN_WHOLE: &str = "seen_whole";
+/// How long that counts.
+const STILL_WHOLE: SignedDuration = SignedDuration::from_secs(30);
 
 /// How long a key that was read counts as read.
 const FRESH: SignedDuration = SignedDuration::from_mins(60);
@@ -42,8 +49,8 @@ struct Concerned {
 }
 
 impl Responder {
-    /// Takes the stored signals of one target to the incidents they belong to.
-    pub(super) async fn locate(&self, target: &ResourceId) -> JobResult {
+    /// Takes the stored signals of one target to the incidents they belong to. Incidents are opened under `opening`.
+    pub(super) async fn locate(&self, target: &ResourceId, opening: &Mutex<()>) -> JobResult {
         let waiting = self.store.untaken_signals(target).await?;
         if waiting.is_empty() {
             return Ok(());
@@ -59,7 +66,7 @@ impl Responder {
         let groups = by_vault(concerned);
         let taken = if groups.len() == 1 { ids.as_slice() } else { &[] };
         for group in &groups {
-            self.join(group, &signals, taken).await?;
+            self.join(group, &signals, taken, opening).await?;
         }
         Ok(self.store.dismiss(&ids, self.clock.now()).await?)
     }
@@ -186,12 +193,20 @@ impl Responder {
     }
 
     /// Adds servers and signals to the vault's open incident, or opens one.
-    async fn join(&self, group: &[Concerned], signals: &[Signal], taken: &[i64]) -> JobResult {
+    async fn join(&self, group: &[Concerned], signals: &[Signal], taken: &[i64], opening: &Mutex<()>) -> JobResult {
         let Some(first) = group.first() else { return Ok(()) };
         let key =
             first.key.as_ref().map_or_else(|| IncidentKey::server(&first.server), |key| IncidentKey::vault(&key.vault));
+        let mut known = self.store.open_incident(&key).await?;
+        // The alerts of one loss come together. One of them finds the vault's servers; the others wait for that, since
+        // each server would be read once for each of them.
+        let mut _turn = None;
+        if known.is_none() {
+            _turn = Some(opening.lock().await);
+            known = self.store.open_incident(&key).await?;
+        }
         let now = self.clock.now();
-        let (mut incident, version) = match self.store.open_incident(&key).await? {
+        let (mut incident, version) = match known {
             Some((incident, version)) => (incident, Some(version)),
             None if self.is_old_news(&key, group, signals).await? => {
                 tracing::info!(key = key.0, "the alerts tell of a loss that is over already");
@@ -267,12 +282,26 @@ impl Responder {
             return Ok(false);
         }
         for one in group {
-            match probe::inaccessible_databases(&self.azure, &one.server).await {
-                Fact::Known(names) if names.is_empty() => {}
-                _ => return Ok(false),
+            if !self.is_whole(&one.server).await? {
+                return Ok(false);
             }
         }
         Ok(true)
+    }
+
+    /// Whether no database of the server is down. Late alerts come in crowds: what was read moments ago counts as read.
+    async fn is_whole(&self, server: &ResourceId) -> JobResult<bool> {
+        let now = self.clock.now();
+        if let Some((_, seen)) = self.store.fact(SEEN_WHOLE, server.key()).await?
+            && now < add(seen, STILL_WHOLE)
+        {
+            return Ok(true);
+        }
+        let Fact::Known(names) = probe::inaccessible_databases(&self.azure, server).await else { return Ok(false) };
+        if names.is_empty() {
+            self.store.keep_fact(SEEN_WHOLE, server.key(), &Value::Null, now).await?;
+        }
+        Ok(names.is_empty())
     }
 }
 

@@ -11,6 +11,7 @@
 //! | [`ending`] | when an incident is over, and what people are told then |
 //! | [`tell`] | notices and their delivery |
 //! | [`schedule`] | when to come back |
+//! | [`merge`] | what joined an incident while a pass was at work |
 //! | [`memory`] | what is remembered over all incidents |
 //! | [`wake`] | how somebody who stored a job tells the worker |
 
@@ -20,6 +21,7 @@ pub mod ending;
 pub mod locate;
 pub mod look;
 pub mod memory;
+pub mod merge;
 pub mod pass;
 pub mod schedule;
 pub mod tell;

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::look::{self, Look};
 use super::tell::{self, Say};
-use super::{JobResult, Responder, ending, memory, schedule};
+use super::{JobResult, Responder, ending, memory, merge, schedule};
 use crate::azure::{OperationUrl, Progress};
 use crate::clock::add;
 use crate::domain::decide::decide;
@@ -14,7 +14,7 @@ use crate::domain::gates;
 use crate::domain::incident::{AttemptOutcome, EntryKind, Incident, IncidentId, Phase};
 use crate::domain::notice::{Notice, Situation, Told};
 use crate::notify::{compose, texts};
-use crate::store::{NewJob, Version, Work};
+use crate::store::{NewJob, StoreError, Version, Work};
 
 /// An incident in the hands of a pass: what was loaded, and what will be saved with it.
 pub(super) struct Draft {
@@ -22,6 +22,8 @@ pub(super) struct Draft {
     pub incident: Incident,
     /// The version it was read at.
     pub version: Version,
+    /// As it was read.
+    base: Incident,
     /// Jobs that go with it.
     pub jobs: Vec<NewJob>,
     /// New notices.
@@ -30,13 +32,15 @@ pub(super) struct Draft {
 
 impl Draft {
     /// As it was loaded.
-    pub const fn new(incident: Incident, version: Version) -> Self {
-        Self { incident, version, jobs: Vec::new(), notices: Vec::new() }
+    pub fn new(incident: Incident, version: Version) -> Self {
+        Self { base: incident.clone(), incident, version, jobs: Vec::new(), notices: Vec::new() }
     }
 }
 
 /// How long Azure is left alone between two looks at a running operation, where it does not say.
 const POLL: SignedDuration = SignedDuration::from_secs(20);
+/// How often a save is tried while signals keep joining.
+const SAVES: usize = 20;
 
 impl Responder {
     /// Looks, decides, acts, records, tells, and says when to come back.
@@ -202,14 +206,26 @@ impl Responder {
         self.save(&draft, now).await
     }
 
-    /// Saves what a pass came to. Notices go first: a job that delivers one must find it.
+    /// Saves what a pass came to, with what joined meanwhile. Notices go first: a job that delivers one must find it.
     pub(super) async fn save(&self, draft: &Draft, now: Timestamp) -> JobResult {
         for notice in &draft.notices {
             let value = serde_json::to_value(notice).unwrap_or_default();
             self.store.keep_fact(tell::NOTICE, &Told::of(notice).kept, &value, now).await?;
         }
-        self.store.save(&draft.incident, Some(draft.version), &draft.jobs, &[], now).await?;
-        Ok(())
+        let (mut incident, mut version) = (draft.incident.clone(), draft.version);
+        for _ in 0..SAVES {
+            match self.store.save(&incident, Some(version), &draft.jobs, &[], now).await {
+                Ok(_) => return Ok(()),
+                Err(StoreError::Conflict) => {}
+                Err(error) => return Err(error.into()),
+            }
+            let Some((stored, newer)) = self.store.incident(&incident.id).await? else { break };
+            (incident, version) = (draft.incident.clone(), newer);
+            if !merge::take_joined(&mut incident, &draft.base, &stored) {
+                break;
+            }
+        }
+        Err(StoreError::Conflict.into())
     }
 
     /// Saves and comes back when the schedule says.

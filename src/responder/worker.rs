@@ -1,8 +1,10 @@
 //! Takes due jobs from the store and does them, several side by side, each under a lease.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
 use super::{JobError, Responder};
@@ -21,8 +23,9 @@ impl Responder {
     pub async fn run(&self) {
         let mut running: JoinSet<()> = JoinSet::new();
         let mut held: Vec<Busy> = vec![self.clock.busy()];
+        let opening = Arc::new(Mutex::new(()));
         loop {
-            if let Err(error) = self.take_up(&mut running).await {
+            if let Err(error) = self.take_up(&mut running, &opening).await {
                 tracing::error!(%error, "the store cannot be read; trying again");
                 self.clock.pause(SignedDuration::from_secs(5)).await;
             }
@@ -32,12 +35,12 @@ impl Responder {
     }
 
     /// Starts every due job that there is room for.
-    async fn take_up(&self, running: &mut JoinSet<()>) -> Result<(), StoreError> {
+    async fn take_up(&self, running: &mut JoinSet<()>, opening: &Arc<Mutex<()>>) -> Result<(), StoreError> {
         while running.len() < SIDE_BY_SIDE {
             let Some(job) = self.store.lease(self.clock.now(), self.lease_length()).await? else { break };
-            let (me, busy) = (self.clone(), self.clock.busy());
+            let (me, busy, opening) = (self.clone(), self.clock.busy(), opening.clone());
             running.spawn(async move {
-                me.work(&job).await;
+                me.work(&job, &opening).await;
                 drop(busy);
             });
         }
@@ -69,9 +72,9 @@ impl Responder {
     }
 
     /// Does one job and settles it.
-    async fn work(&self, job: &LeasedJob) {
+    async fn work(&self, job: &LeasedJob, opening: &Mutex<()>) {
         let result = match &job.work {
-            Work::Locate { target } => self.locate(target).await,
+            Work::Locate { target } => self.locate(target, opening).await,
             Work::Pass { incident } => self.pass(incident).await,
             Work::Tell { incident, notice, channel } => self.deliver(incident, notice, channel).await,
         };
