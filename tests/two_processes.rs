@@ -1,10 +1,11 @@
 //! `keymend sim` and `keymend serve` as two processes on one clock, and a person at the command line beside them.
 #![cfg(all(feature = "drill", unix))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
-#![allow(dead_code, reason = "shared with the kill tests")]
 
+#[allow(dead_code, reason = "shared with tests/kill")]
 #[path = "kill/serve.rs"]
 mod serve;
+#[allow(dead_code, reason = "shared with tests/kill")]
 #[path = "kill/story.rs"]
 mod story;
 
@@ -18,7 +19,6 @@ use serde_json::{Value, json};
 use serve::{SECRET, Serve, keymend};
 use story::Story;
 
-const SPEED: f64 = 75.0;
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Both processes, and the folder that holds the settings and the store.
@@ -36,7 +36,7 @@ impl Two {
         let world = serde_json::to_string(&story.setup.world).unwrap();
         std::fs::write(folder.path().join("world.json"), world).unwrap();
         let mut command = keymend(folder.path());
-        command.args(["sim", "--listen", "127.0.0.1:0", "--world", "world.json", "--speed", &SPEED.to_string()]);
+        command.args(["sim", "--listen", "127.0.0.1:0", "--world", "world.json", "--speed", &story.speed.to_string()]);
         let mut sim = Serve::start_as(command);
         sim.ready().await;
         let cloud = sim.address();

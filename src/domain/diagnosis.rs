@@ -202,11 +202,13 @@ impl Diagnosis {
         self.first().map_or(Cause::Undetermined, |finding| finding.cause)
     }
 
-    /// Whether every link from identity to permission was seen to be right (databases may still be down).
+    /// Whether every link from identity to permission was seen to be right (databases may still be down). A database
+    /// with a key of its own says nothing about the server's chain.
     #[must_use]
     pub fn chain_is_whole(&self) -> bool {
-        !self.findings.is_empty()
-            && self.findings.iter().all(|finding| matches!(finding.cause, Cause::Healthy | Cause::StillInaccessible))
+        let mut of_the_chain = self.findings.iter().filter(|f| f.cause != Cause::DatabaseLevelKey).peekable();
+        of_the_chain.peek().is_some()
+            && of_the_chain.all(|finding| matches!(finding.cause, Cause::Healthy | Cause::StillInaccessible))
     }
 
     /// When the loss began, as far as the resource or the log tells.

@@ -226,6 +226,10 @@ pub struct Entry {
     pub text: String,
 }
 
+/// A decision that stands is not repeated while one of so many last lines says it.
+const STILL_SAID: usize = 12;
+/// The buffer of network-class causes.
+const BUFFER_MINUTES: u32 = 24 * 60;
 /// The longest timeline that is kept; older middle entries make room.
 const LONGEST_TIMELINE: usize = 400;
 
@@ -375,10 +379,12 @@ impl Incident {
         }
     }
 
-    /// Adds a line to the story; the same words twice in a row are kept once.
+    /// Adds a line to the story. What was said a moment ago is not said again.
     pub fn note(&mut self, at: Timestamp, kind: EntryKind, text: impl Into<String>) {
         let text = text.into();
-        if self.timeline.last().is_some_and(|last| last.kind == kind && last.text == text) {
+        let said = |entry: &Entry| entry.kind == kind && entry.text == text;
+        let fresh = if kind == EntryKind::Decided { STILL_SAID } else { 1 };
+        if self.timeline.iter().rev().take(fresh).any(said) {
             return;
         }
         if self.timeline.len() >= LONGEST_TIMELINE {
@@ -395,10 +401,18 @@ impl Incident {
         self.lost_at.unwrap_or(guess)
     }
 
+    /// How long the databases heal by themselves after the loss, in minutes: the self-heal window, or the 24-hour buffer
+    /// where the vault fails or cannot be reached (Microsoft, "TDE with customer-managed keys").
+    #[must_use]
+    pub fn heals_for_minutes(&self) -> u32 {
+        let unreachable = self.broken.as_ref().is_some_and(|broken| broken.cause() == Cause::VaultUnreachable);
+        if unreachable { self.window_minutes.max(BUFFER_MINUTES) } else { self.window_minutes }
+    }
+
     /// The end of the self-heal window.
     #[must_use]
     pub fn restore_before(&self) -> Timestamp {
-        add(self.loss(), SignedDuration::from_mins(i64::from(self.window_minutes)))
+        add(self.loss(), SignedDuration::from_mins(i64::from(self.heals_for_minutes())))
     }
 
     /// Whether only re-validation brings the databases back: Azure said so, or access was not back before the end of

@@ -15,3 +15,4 @@ pub mod resource_id;
 pub mod signal;
 #[cfg(test)]
 pub(crate) mod test_support;
+pub mod words;

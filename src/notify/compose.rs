@@ -48,7 +48,7 @@ pub fn compose(
         lost_at: incident.loss(),
         lost_at_is_known,
         restore_before: incident.restore_before(),
-        window_minutes: incident.window_minutes,
+        window_minutes: incident.heals_for_minutes(),
         window_over: incident.window_is_over(now),
         diagnosis: diagnosis(incident, cause).cloned(),
         plan: if ends { None } else { asked_plan.or_else(|| Plan::of(incident.diagnosis.as_ref())) },
@@ -172,9 +172,10 @@ mod tests {
         assert!(tell(&mut incident, Situation::Diagnosed));
         let ids: Vec<&str> = incident.notices.iter().map(|notice| notice.id.as_str()).collect();
         assert_eq!(ids, ["km-20261124-0207-7f3k.1", "km-20261124-0207-7f3k.2"]);
-        let names: Vec<&str> = incident.notices[0].databases.iter().map(|it| it.name.as_str()).collect();
+        let notice = compose(&incident, Situation::FirstNotice, None, None, Vec::new(), true, None, now());
+        let names: Vec<&str> = notice.databases.iter().map(|it| it.name.as_str()).collect();
         assert_eq!(names, ["orders", "web"]);
-        assert_eq!(incident.notices[0].down.len(), 1);
+        assert_eq!(notice.down.len(), 1);
     }
 
     #[test]

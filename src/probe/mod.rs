@@ -98,6 +98,15 @@ pub async fn databases(azure: &Azure, servers: &[ResourceId]) -> BTreeMap<Resour
     futures::stream::iter(servers.iter().cloned()).map(one).buffer_unordered(SIDE_BY_SIDE).collect().await
 }
 
+/// The protectors of many servers: one request a server.
+pub async fn protectors(azure: &Azure, servers: &[ResourceId]) -> BTreeMap<ResourceId, Fact<Protector>> {
+    let one = |server: ResourceId| async move {
+        let protector = self::protector(azure, &server).await;
+        (server, protector)
+    };
+    futures::stream::iter(servers.iter().cloned()).map(one).buffer_unordered(SIDE_BY_SIDE).collect().await
+}
+
 /// The names of one server's inaccessible databases: one request.
 pub async fn inaccessible_databases(azure: &Azure, server: &ResourceId) -> Fact<Vec<String>> {
     let names = azure.inaccessible_databases(server).await;

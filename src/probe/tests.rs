@@ -663,7 +663,9 @@ async fn a_versionless_protector_is_read_by_the_version_in_use() {
 
 #[tokio::test]
 async fn everything_down_is_all_unknown_and_nothing_absent() {
-    let (evidence, _) = seen(&question(2), 2, |_| Some(Reply(500, vec![], "<html>".to_owned()))).await;
+    let (mut evidence, _) = seen(&question(2), 2, |_| Some(Reply(500, vec![], "<html>".to_owned()))).await;
+    let vault = evidence.vault.as_mut().unwrap();
+    assert_eq!(std::mem::take(&mut vault.reachable), Fact::Known(false), "server errors are how an outage is seen");
     let text = serde_json::to_string(&evidence).unwrap();
     assert!(!text.contains("\"absent\"") && !text.contains("\"known\""), "{text}");
     let (evidence, _) = seen(&question(2), 2, |_| Some(Reply(404, vec![], "<html>not found</html>".to_owned()))).await;

@@ -3,18 +3,24 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{JobError, JobResult, Responder, schedule};
+use super::{JobError, JobResult, Responder, look, schedule};
 use crate::clock::add;
 use crate::domain::evidence::{Fact, Protector};
 use crate::domain::incident::{EntryKind, Incident, IncidentKey};
 use crate::domain::key_uri::{KeyUri, VaultHost};
 use crate::domain::resource_id::ResourceId;
 use crate::domain::signal::{Signal, SignalKind};
+use crate::notify::texts;
 use crate::probe;
 use crate::store::{NewJob, Version, Work};
 
 /// The kind of fact that remembers which key a server's protector names.
 pub const SERVER_KEY: &str = "server_key";
+
+/// How long a key that was read counts as read.
+const FRESH: SignedDuration = SignedDuration::from_mins(60);
+/// At most so many servers are asked for their key when an incident opens.
+const DISCOVER: usize = 200;
 
 /// What is remembered of a server between incidents.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -107,6 +113,9 @@ impl Responder {
         if !loss && !self.worth_a_look(&server, signals, remembered.as_ref()).await? {
             return Ok(Vec::new());
         }
+        if let Some(known) = self.freshly_known(&server).await? {
+            return Ok(vec![Concerned { server, key: Some(known.key) }]);
+        }
         let protector = probe::protector(&self.azure, &server).await;
         let key = match protector {
             Fact::Known(Protector { uri: Some(uri), customer_managed: true, .. }) => {
@@ -126,6 +135,13 @@ impl Responder {
             Fact::Unknown(why) => return Err(JobError::Azure(why)),
         };
         Ok(vec![Concerned { server, key }])
+    }
+
+    /// The server's key, if it was read moments ago: one of many alerts of one loss.
+    async fn freshly_known(&self, server: &ResourceId) -> JobResult<Option<ServerKey>> {
+        let Some((value, kept)) = self.store.fact(SERVER_KEY, server.key()).await? else { return Ok(None) };
+        let fresh = self.clock.now() < add(kept, FRESH);
+        Ok(serde_json::from_value(value).ok().filter(|_| fresh))
     }
 
     /// Whether signals that tell of no loss by themselves deserve more than a glance.
@@ -159,9 +175,7 @@ impl Responder {
         let known = ServerKey { server: server.clone(), key: key.clone(), vault_id: None, identities: Vec::new() };
         let before = self.store.fact(SERVER_KEY, server.key()).await?;
         let before: Option<ServerKey> = before.and_then(|(value, _)| serde_json::from_value(value).ok());
-        if before.is_some_and(|before| before.key == known.key) {
-            return Ok(());
-        }
+        let known = before.filter(|before| before.key == known.key).unwrap_or(known);
         let value = serde_json::to_value(&known).unwrap_or_default();
         Ok(self.store.keep_fact(SERVER_KEY, server.key(), &value, self.clock.now()).await?)
     }
@@ -185,8 +199,42 @@ impl Responder {
             }
             None => (Incident::open(self.ids.incident(now), key.clone(), self.policy.window_minutes, now), None),
         };
-        let news = welcome(&mut incident, group, signals, first.key.as_ref().map(|key| &key.vault), now);
+        let vault = first.key.as_ref().map(|key| &key.vault);
+        let mut news = welcome(&mut incident, group, signals, vault, now);
+        if let (None, Some(vault)) = (version, vault) {
+            let others = self.others_of(vault, &first.server).await?;
+            news |= welcome(&mut incident, &others, &[], Some(vault), now);
+        }
         self.save_joined(&incident, version, news, taken, now).await
+    }
+
+    /// The other servers in the subscription that depend on the vault: what takes the key from one takes it from all, and
+    /// waiting for each one's alert would mean repairing them one by one.
+    async fn others_of(&self, vault: &VaultHost, first: &ResourceId) -> JobResult<Vec<Concerned>> {
+        let known = self.known_servers().await?;
+        let mut all = match self.azure.servers_in(first.subscription()).await {
+            Ok(listed) => listed.into_keys().collect(),
+            Err(error) => {
+                tracing::info!(%error, "the subscription's servers could not be listed; their own alerts will name them");
+                Vec::new()
+            }
+        };
+        all.retain(|server: &ResourceId| server != first && self.policy.scope.covers(server));
+        let (told, unknown): (Vec<ResourceId>, Vec<ResourceId>) =
+            all.into_iter().partition(|server| known.iter().any(|one| one.server == *server));
+        if unknown.len() > DISCOVER {
+            tracing::info!(servers = unknown.len(), "too many servers to ask each for its key now");
+        }
+        let asked: Vec<ResourceId> = unknown.into_iter().take(DISCOVER).collect();
+        for (server, protector) in probe::protectors(&self.azure, &asked).await {
+            if let Fact::Known(Protector { uri: Some(uri), customer_managed: true, .. }) = protector {
+                self.remember(&server, &uri).await?;
+            }
+        }
+        let known = if asked.is_empty() { known } else { self.known_servers().await? };
+        let depends =
+            |one: &ServerKey| one.key.vault == *vault && (told.contains(&one.server) || asked.contains(&one.server));
+        Ok(known.into_iter().filter(depends).map(|one| Concerned { server: one.server, key: Some(one.key) }).collect())
     }
 
     async fn save_joined(
@@ -237,6 +285,7 @@ fn welcome(
     now: Timestamp,
 ) -> bool {
     let mut news = false;
+    let mut new = Vec::new();
     if incident.vault.is_none() {
         incident.vault = vault.cloned();
     }
@@ -245,13 +294,20 @@ fn welcome(
         incident.add_member(&one.server, one.key.clone());
         if !known {
             news = true;
-            incident.note(now, EntryKind::Noticed, format!("Server {} is affected", one.server.name()));
+            new.push(one.server.name());
         }
+    }
+    if !new.is_empty() {
+        let depend = if new.len() == 1 { "depends" } else { "depend" };
+        incident.note(now, EntryKind::Noticed, format!("{} {depend} on that key", texts::words::list(&new, 3)));
     }
     for signal in signals {
         let over = incident.window_said_over;
         incident.take(signal, now);
-        news |= matches!(signal.kind, SignalKind::RestoreSucceeded | SignalKind::RestoreFailed)
+        // With many servers the schedule finds out by itself; a look for each restored database would be a storm of reads.
+        let restored = signal.kind == SignalKind::RestoreSucceeded && incident.members.len() <= look::FEW_SERVERS;
+        news |= restored
+            || signal.kind == SignalKind::RestoreFailed
             || is_cause(signal.kind)
             || incident.window_said_over && !over;
     }
@@ -268,7 +324,7 @@ fn heard(signals: &[Signal]) -> Option<String> {
         0 => String::new(),
         more => format!(" (and {more} more)"),
     };
-    Some(format!("Azure says {} about {}{more}", words(first.kind), first.target.name()))
+    Some(format!("Azure about {}{more}: {}", first.target.name(), words(first.kind)))
 }
 
 /// A signal's kind in words.

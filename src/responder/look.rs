@@ -8,12 +8,13 @@ use super::pass::Draft;
 use super::{JobResult, Responder, locate};
 use crate::clock::add;
 use crate::domain::diagnose::diagnose;
-use crate::domain::diagnosis::{Cause, Culprit, DatabaseRef, Diagnosis};
+use crate::domain::diagnosis::{Cause, DatabaseRef, Diagnosis};
 use crate::domain::evidence::{Database, Evidence, Fact};
-use crate::domain::incident::{Attempt, AttemptOutcome, EntryKind, Incident, Phase};
+use crate::domain::incident::{Attempt, AttemptOutcome, EntryKind, Incident, Member, Phase};
 use crate::domain::notice::LostSetting;
 use crate::domain::remedy::{Change, Remedy};
 use crate::domain::resource_id::ResourceId;
+use crate::domain::words::deed;
 use crate::notify::texts;
 use crate::probe::{self, Question};
 
@@ -21,9 +22,10 @@ use crate::probe::{self, Question};
 const LOOK_BACK: SignedDuration = SignedDuration::from_hours(24);
 /// With so few servers the whole chain is looked at again in every second verification pass: it costs little, and a
 /// repair that somebody undoes is noticed soon.
-const FEW_SERVERS: usize = 3;
-/// With more servers, the whole chain is looked at again when the databases have not come back for this long.
-const LOOK_AGAIN_AFTER: SignedDuration = SignedDuration::from_mins(25);
+pub const FEW_SERVERS: usize = 3;
+/// With more servers, the whole chain is looked at again when no database has come back for this long. Azure heals
+/// "within the subsequent hour".
+const LOOK_AGAIN_AFTER: SignedDuration = SignedDuration::from_mins(40);
 /// How long a re-validation whose answer was lost is taken to be under way.
 pub const REVALIDATION_UNKNOWN: SignedDuration = SignedDuration::from_mins(20);
 
@@ -49,10 +51,12 @@ pub fn due(incident: &Incident, now: Timestamp) -> Look {
         return Look::Full;
     }
     let last_full = incident.members.values().filter_map(|member| member.observed_at).min().unwrap_or(now);
+    let came_back = incident.timeline.iter().rev().find(|entry| entry.kind == EntryKind::Verified);
+    let progress = came_back.map_or(last_full, |entry| entry.at.max(last_full));
     let again = if incident.members.len() <= FEW_SERVERS {
         incident.passes.is_multiple_of(2)
     } else {
-        now >= add(last_full, LOOK_AGAIN_AFTER)
+        now >= add(progress, LOOK_AGAIN_AFTER)
     };
     if again { Look::Full } else { Look::Databases }
 }
@@ -61,7 +65,7 @@ impl Responder {
     /// Looks at the whole chain and takes what was seen into the incident.
     pub(super) async fn look_at_all(&self, draft: &mut Draft) -> JobResult<Evidence> {
         let incident = &mut draft.incident;
-        let servers: Vec<_> = incident.servers().cloned().collect();
+        let servers = to_read(incident);
         let question = Question {
             vault: incident.vault.clone(),
             vault_id: incident.vault_id.clone(),
@@ -80,7 +84,8 @@ impl Responder {
         }
         self.remember_vault(incident, &evidence).await?;
         take_in(incident, &evidence, now);
-        let diagnosis = diagnose(&evidence, incident, &self.policy);
+        let mut diagnosis = diagnose(&evidence, incident, &self.policy);
+        diagnosis.inaccessible = incident.inaccessible();
         if settle_unknown(incident, &diagnosis, now) {
             // Before the diagnosis that the change was made for makes way for what is found now.
             self.settled(draft).await?;
@@ -115,7 +120,9 @@ impl Responder {
 
     /// Looks at the databases alone. Answers whether every server could be read.
     pub(super) async fn look_at_databases(&self, incident: &mut Incident) -> bool {
-        let servers: Vec<_> = incident.servers().cloned().collect();
+        // A server whose databases were down and are back has shown that it can use its key.
+        let open = |member: &&Member| !(member.was_down && member.inaccessible.is_empty());
+        let servers: Vec<_> = incident.members.values().filter(open).map(|member| member.server.clone()).collect();
         let seen = probe::databases(&self.azure, &servers).await;
         let now = self.clock.now();
         let mut all = true;
@@ -126,15 +133,24 @@ impl Responder {
                 Fact::Denied(_) | Fact::Unknown(_) => all = false,
             }
         }
+        let down = incident.inaccessible();
         if let Some(diagnosis) = &mut incident.diagnosis {
-            let down = incident.members.values().flat_map(|member| {
-                let server = member.server.clone();
-                member.inaccessible.iter().map(move |name| DatabaseRef { server: server.clone(), name: name.clone() })
-            });
-            diagnosis.inaccessible = down.collect();
+            diagnosis.inaccessible = down;
         }
         all
     }
+}
+
+/// The servers to be read in full: all, or while many are watched after a repair, only those that joined since.
+fn to_read(incident: &Incident) -> Vec<ResourceId> {
+    let all: Vec<ResourceId> = incident.servers().cloned().collect();
+    let watching = matches!(incident.phase, Phase::Propagating | Phase::Revalidating | Phase::Verifying);
+    if !watching || all.len() <= FEW_SERVERS {
+        return all;
+    }
+    let unread = incident.members.values().filter(|member| member.observed_at.is_none());
+    let unread: Vec<ResourceId> = unread.map(|member| member.server.clone()).collect();
+    if unread.is_empty() { all } else { unread }
 }
 
 /// What was seen of servers and databases.
@@ -169,7 +185,6 @@ fn see_databases(incident: &mut Incident, server: &ResourceId, databases: &[Data
         incident.note(now, EntryKind::Checked, format!("{} on {name} inaccessible", databases_in_words(lost)));
     }
     if !back.is_empty() {
-        incident.quiet_passes = 0;
         incident.note(now, EntryKind::Verified, format!("{} on {name} back online", databases_in_words(back.len())));
     }
 }
@@ -256,7 +271,7 @@ fn conclude(incident: &mut Incident, diagnosis: Diagnosis, now: Timestamp) {
             incident.note(now, EntryKind::Checked, texts::causes::finding_sentence(finding, now).to_string());
         }
         if let Some(culprit) = &diagnosis.culprit {
-            incident.note(now, EntryKind::Checked, culprit_line(culprit));
+            incident.note(now, EntryKind::Checked, format!("The log says: {}", deed(culprit)));
         }
     }
     incident.diagnosis = Some(diagnosis);
@@ -288,11 +303,4 @@ fn differences(
         }
     }
     lost
-}
-
-fn culprit_line(culprit: &Culprit) -> String {
-    let who = culprit.who.as_deref().unwrap_or("somebody whom the log does not name");
-    let did = texts::who::operation_words(&culprit.operation).unwrap_or(&culprit.operation);
-    let what = culprit.target.rsplit('/').next().unwrap_or_default();
-    format!("The log says: {who} {did} {what} at {}", texts::clocks::date_and_clock(culprit.at))
 }

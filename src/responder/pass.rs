@@ -8,6 +8,7 @@ use super::{JobResult, Responder, ending, memory, schedule};
 use crate::azure::{OperationUrl, Progress};
 use crate::clock::add;
 use crate::domain::decide::decide;
+use crate::domain::diagnosis::{Link, LinkState};
 use crate::domain::evidence::Evidence;
 use crate::domain::gates;
 use crate::domain::incident::{AttemptOutcome, EntryKind, Incident, IncidentId, Phase};
@@ -184,6 +185,15 @@ impl Responder {
     async fn finish(&self, mut draft: Draft, end: ending::End) -> JobResult {
         let now = self.clock.now();
         draft.incident.finish(end.phase, end.why.clone(), now);
+        if let Some(diagnosis) = &mut draft.incident.diagnosis
+            && end.phase == Phase::Healed
+        {
+            let database = diagnosis.checks.iter_mut().filter(|check| check.link == Link::Database);
+            database.for_each(|check| {
+                check.state = LinkState::Ok;
+                check.said = "every database is in service.".to_owned();
+            });
+        }
         if let Some(situation) = end.situation {
             let say = Say { reason: Some(end.why), ..Say::default() };
             self.tell(&mut draft, situation, say, now);

@@ -9,7 +9,7 @@ use keymend::domain::incident::{
     Approval, ApprovalDecision, Attempt, AttemptOutcome, EntryKind, Incident, IncidentId, IncidentKey, Phase,
 };
 use keymend::domain::key_uri::{KeyUri, VaultHost};
-use keymend::domain::notice::{LostSetting, Notice, Situation};
+use keymend::domain::notice::{LostSetting, Notice, Situation, Told};
 use keymend::domain::plan::{Gate, GateHit, NeedsPerson, Plan};
 use keymend::domain::remedy::{CRYPTO_SERVICE_ENCRYPTION_USER, Change, GrantTo};
 use keymend::domain::resource_id::ResourceId;
@@ -367,6 +367,7 @@ fn changes() -> Vec<(&'static str, Notice)> {
     made.attempts = vec![attempt(&made, Some(AttemptOutcome::Made { at: at("02:14:22") }))];
     made.phase = Phase::Propagating;
     let mut over = still_inaccessible();
+    over.notices.push(Told::of(&tell(&vault_deleted(), Situation::Diagnosed, None, "02:09:04")));
     over.broken = vault_deleted().diagnosis;
     over.window_said_over = true;
     over.phase = Phase::Revalidating;
@@ -397,6 +398,8 @@ fn lost() -> Vec<LostSetting> {
 
 fn endings() -> Vec<(&'static str, Notice)> {
     let mut healed = role_missing();
+    let first = tell(&healed, Situation::Diagnosed, None, "02:09:04");
+    healed.notices.push(Told::of(&first));
     healed.broken.clone_from(&healed.diagnosis);
     healed.attempts = vec![attempt(&healed, Some(AttemptOutcome::Made { at: at("02:14:22") }))];
     healed.whole_since = Some(at("02:22:00"));

@@ -118,3 +118,16 @@ async fn alerts_can_come_twice_and_are_then_the_same() {
     ids.dedup();
     assert_eq!(ids.len(), 3);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_vault_under_forty_servers_is_four_hundred_alerts() {
+    let mut sky = watched(World::shared_vault(40, 10)).await;
+    sky.does(What::DeleteVault { vault: None });
+    sky.pass(34).await;
+    let targets: std::collections::BTreeSet<String> = posted(&sky)
+        .iter()
+        .map(|body| body["data"]["essentials"]["alertTargetIDs"][0].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(targets.len(), 400);
+    assert!(sky.cloud.deliveries().iter().all(|delivery| delivery.status == Some(200)));
+}

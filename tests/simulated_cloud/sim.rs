@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
+use keymend::drill::cloud::{Break, Fault, World};
 use serde_json::{Value, json};
 
 /// The process, ended when the test is.
@@ -69,5 +70,31 @@ fn it_refuses_what_it_does_not_understand() {
         let said = String::from_utf8_lossy(&out.stderr);
         assert_eq!(out.status.code(), Some(2), "{arguments:?}");
         assert!(said.contains(word), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn the_examples_of_its_page_are_understood() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/simulated-cloud.md")).unwrap();
+    let toml = page.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    let world: World = toml::from_str(toml).unwrap();
+    assert_eq!((world.servers.len(), world.timing.window_minutes), (1, 480));
+    let json = page.lines().filter_map(|line| Some((line, line.split_once("--json '")?.1.trim_end_matches('\''))));
+    let mut read = 0;
+    for (line, json) in json {
+        if line.contains("/sim/break") {
+            serde_json::from_str::<Break>(json).unwrap_or_else(|error| panic!("{line}: {error}"));
+        } else {
+            serde_json::from_str::<Fault>(json).unwrap_or_else(|error| panic!("{line}: {error}"));
+        }
+        read += 1;
+    }
+    assert_eq!(read, 6);
+    let section = page.split("### Breaking things").nth(1).unwrap().split("###").next().unwrap();
+    let table = section.lines().filter(|line| line.starts_with("| `")).filter_map(|row| row.split('|').nth(1));
+    let also = section.split("What mends by hand:").nth(1).unwrap().trim().trim_end_matches('.');
+    for kind in table.chain([also]).flat_map(|kinds| kinds.split(',')).map(|kind| kind.trim().trim_matches('`')) {
+        let documented = json!({ "kind": kind, "name": "hold", "action": "x" });
+        assert!(serde_json::from_value::<Break>(documented).is_ok(), "{kind}");
     }
 }

@@ -34,7 +34,10 @@ pub(super) fn page(incident: &Incident, now: Timestamp) -> String {
     let mut page = Layout::new();
     head(&mut page, incident, now);
     if let Some(diagnosis) = &incident.diagnosis {
-        cause::cause(&mut page, diagnosis, incident.end.is_none());
+        // What an incident that is over was about, not what its last look saw.
+        let over = incident.end.is_some();
+        let told = incident.broken.as_ref().filter(|_| over).unwrap_or(diagnosis);
+        cause::cause(&mut page, told, !over);
         cause::checked(&mut page, diagnosis);
     }
     changes::plan(&mut page, incident);
@@ -101,7 +104,7 @@ fn since(time: Timestamp, now: Timestamp) -> String {
 }
 
 fn window(incident: &Incident, now: Timestamp) -> String {
-    let (minutes, until) = (incident.window_minutes, incident.restore_before());
+    let (minutes, until) = (incident.heals_for_minutes(), incident.restore_before());
     if incident.window_is_over(now) {
         return format!(
             "over since {} ({minutes} min): only re-validation brings the databases back",

@@ -1,10 +1,12 @@
 //! What a person is told who is called: what happened, to which resource, why automation stops, what to do now.
 
 use crate::domain::decide::{by_hand, rights};
+use crate::domain::diagnose::sentence;
 use crate::domain::diagnosis::{Cause, Finding};
 use crate::domain::gates::Situation;
 use crate::domain::incident::{Approval, AttemptOutcome};
 use crate::domain::plan::{Gate, GateHit, NeedsPerson, Plan};
+use crate::domain::words::{deed, utc};
 
 /// The cause in words, by its proof.
 pub(super) fn proofs(finding: &Finding) -> String {
@@ -15,14 +17,13 @@ pub(super) fn proofs(finding: &Finding) -> String {
 /// What happened, and who did it when.
 fn story(finding: Option<&Finding>, situation: &Situation<'_>) -> String {
     let Some(finding) = finding else { return String::new() };
-    let mut text = format!("{}.", proofs(finding).trim_end_matches('.'));
+    let mut text = format!("{}.", sentence(proofs(finding).trim_end_matches('.')));
     let is_first = situation.diagnosis.first().is_some_and(|first| first.cause == finding.cause);
     if let Some(culprit) = situation.diagnosis.culprit.as_ref().filter(|_| is_first) {
-        let who = culprit.who.as_deref().unwrap_or("Somebody");
-        text.push_str(&format!(" {who} made the change at {} ({}).", culprit.at, culprit.operation));
+        text.push_str(&format!(" {}.", sentence(&deed(culprit))));
     }
     if let Some(purge) = finding.purge_at {
-        text.push_str(&format!(" It is purged at {purge}."));
+        text.push_str(&format!(" It is purged at {}.", utc(purge)));
     }
     text
 }
@@ -33,44 +34,70 @@ pub(super) fn no_remedy(finding: &Finding, situation: &Situation<'_>) -> String 
     let then = revalidation(finding);
     let what = match finding.cause {
         Cause::IdentityDeleted => format!(
-            "A new identity is a new principal, so it cannot be put back. Create or choose another identity, give it Get, Wrap Key and Unwrap Key on {vault} first, then make it the server's primary identity; {then}"
+            "A new identity is a new principal, so it cannot be put back. Create or choose another identity, \
+             give it Get, Wrap Key and Unwrap Key on {vault} first, then make it the server's primary identity; \
+             {then}"
         ),
         Cause::CrossTenant => format!(
-            "Keymend has no rights in the key's tenant. Ask the owner of the key there to restore the application's access; {then}"
+            "Keymend has no rights in the key's tenant. Ask the owner of the key there to restore the \
+             application's access; {then}"
         ),
         Cause::ManagedHsm => format!(
-            "A managed HSM has rights of its own that Azure Resource Manager does not know. Its administrator must check that the server's identity has the role Managed HSM Crypto Service Encryption User and that the key is enabled; {then}"
+            "A managed HSM has rights of its own that Azure Resource Manager does not know. Its administrator \
+             must check that the server's identity has the role Managed HSM Crypto Service Encryption User and \
+             that the key is enabled; {then}"
         ),
-        Cause::DatabaseLevelKey => "These databases are encrypted with keys of their own, which Keymend does not repair. Check the database's own identity and key, then `az sql db tde key revalidate` for each of them.".to_owned(),
+        Cause::DatabaseLevelKey => "These databases are encrypted with keys of their own, which Keymend does \
+         not repair. Check the database's own identity and key, then `az sql db tde key revalidate` for each of \
+         them."
+            .to_owned(),
         Cause::VaultDeleted => format!(
-            "The vault's tenant could not be told, so it cannot be recovered from here: `az keyvault recover --name {vault}`, grant the servers again, and {then}"
+            "The vault's tenant could not be told, so it cannot be recovered from here: `az keyvault recover \
+             --name {vault}`, grant the servers again, and {then}"
         ),
         Cause::VaultAbsent => format!(
-            "It was purged, or is in a subscription that Keymend may not read. If it was purged, restore the key from its backup into a vault, link that key (same material) to the servers, and {then}"
+            "It was purged, or is in a subscription that Keymend may not read. If it was purged, restore the \
+             key from its backup into a vault, link that key (same material) to the servers, and {then}"
         ),
         Cause::VaultPerimeter => format!(
-            "A network security perimeter overrides the bypass for trusted services. Add an inbound rule for Azure SQL to the perimeter of {vault}; {then}"
+            "A network security perimeter overrides the bypass for trusted services. Add an inbound rule for \
+             Azure SQL to the perimeter of {vault}; {then}"
         ),
         Cause::PrivateEndpointPending => format!("Approve the private endpoint connection of {vault}; {then}"),
         Cause::VaultUnreachable => format!(
-            "{vault} has not answered for more than 24 hours. Check name resolution, outbound 443 and routes, and Azure's own status; {then}"
+            "{vault} has not answered for more than 24 hours. Check name resolution, outbound 443 and routes, \
+             and Azure's own status; {then}"
         ),
-        Cause::KeyPurged => "Without a backup of this very key the data cannot be read any more. Restore the key's backup: `az keyvault key restore`, into the same subscription and geography. Do not set another key as protector.".to_owned(),
-        Cause::KeyReplaced => "The databases are encrypted with the old key's material: the new key cannot open them, and must not be made the protector. Restore the old key from its backup into another vault and link it to the servers.".to_owned(),
-        Cause::KeyNotYetValid => format!("Set its activation date to the past, or use a version that is valid; {then}"),
+        Cause::KeyPurged => "Without a backup of this very key the data cannot be read any more. Restore the \
+         key's backup: `az keyvault key restore`, into the same subscription and geography. Do not set another \
+         key as protector."
+            .to_owned(),
+        Cause::KeyReplaced => "The databases are encrypted with the old key's material: the new key cannot open \
+         them, and must not be made the protector. Restore the old key from its backup into another vault and \
+         link it to the servers."
+            .to_owned(),
+        Cause::KeyNotYetValid => format!(
+            "Set its activation date to the past, or use a version that is valid; \
+         {then}"
+        ),
         Cause::KeyExpired => format!(
-            "Policy does not let Keymend extend an expiry (max_expiry_extension_days). Extend it: {}, {then} Then rotate the key.",
+            "Policy does not let Keymend extend an expiry (max_expiry_extension_days). Extend it: {}, {then} \
+             Then rotate the key.",
             extension(finding, situation)
         ),
-        Cause::KeyOperationsRestricted => format!(
-            "That may be meant, so Keymend does not change it. Allow wrapKey and unwrapKey on the key; {then}"
-        ),
-        Cause::KeyUnsupported => "Azure SQL takes RSA keys of 2048 or 3072 bits. Set a protector of that kind while the databases can still be read.".to_owned(),
+        Cause::KeyOperationsRestricted => {
+            format!("That may be meant, so Keymend does not change it. Allow wrapKey and unwrapKey on the key; {then}")
+        }
+        Cause::KeyUnsupported => "Azure SQL takes RSA keys of 2048 or 3072 bits. Set a protector of that kind \
+         while the databases can still be read."
+            .to_owned(),
         Cause::DenyAssignment => format!(
-            "A deny assignment wins over every grant, and only its owner can remove it. Have the server's identity excluded from it; {then}"
+            "A deny assignment wins over every grant, and only its owner can remove it. Have the server's \
+             identity excluded from it; {then}"
         ),
         Cause::ServerKeyMissing => format!(
-            "Link the very same key to the server again (`az sql server key create --kid` with the key's URI); another key would be the wrong one; {then}"
+            "Link the very same key to the server again (`az sql server key create --kid` with the key's URI); \
+             another key would be the wrong one; {then}"
         ),
         _ => format!("Nothing automatic mends this; {then}"),
     };
@@ -82,7 +109,7 @@ fn extension(finding: &Finding, situation: &Situation<'_>) -> String {
     key.map_or_else(
         || format!("the expiry of {}", finding.resource),
         |key| {
-            let week = crate::clock::add(situation.now, jiff::SignedDuration::from_hours(24 * 7));
+            let week = crate::clock::add(situation.incident.opened_at, jiff::SignedDuration::from_hours(24 * 7));
             let seconds = jiff::Timestamp::from_second(week.as_second()).unwrap_or(week);
             format!("`{}`", by_hand::extend(&key, seconds))
         },
@@ -162,17 +189,18 @@ pub(super) fn missing_rights(finding: &Finding, situation: &Situation<'_>) -> St
 pub(super) fn undetermined(finding: &Finding, situation: &Situation<'_>) -> String {
     let down = situation.diagnosis.inaccessible.len();
     format!(
-        "The cause cannot be told after {} looks: {}. {down} database(s) are inaccessible. Look at the server's identity, the vault, its firewall, the key and the permission by hand; Keymend keeps looking.",
-        situation.incident.passes,
+        "The cause cannot be told: {}. {down} database(s) are inaccessible. Look at the server's identity, the \
+         vault, its firewall, the key and the permission by hand; Keymend keeps looking.",
         proofs(finding).trim_end_matches('.')
     )
 }
 
 /// For databases that stay down though everything is right.
 pub(super) fn not_verified(finding: &Finding, situation: &Situation<'_>) -> String {
-    let since = situation.incident.whole_since.map(|at| format!(" since {at}")).unwrap_or_default();
+    let since = situation.incident.whole_since.map(|at| format!(" since {}", utc(at))).unwrap_or_default();
     format!(
-        "Every link from identity to permission is right{since}, and still: {}. Open a support request with Microsoft, naming the server and the times; Keymend keeps looking.",
+        "Every link from identity to permission is right{since}, and still: {}. Open a support request with \
+         Microsoft, naming the server and the times; Keymend keeps looking.",
         proofs(finding).trim_end_matches('.')
     )
 }
@@ -191,7 +219,7 @@ pub(super) fn off(plan: &Plan, situation: &Situation<'_>) -> String {
 /// For plans that a person rejected.
 pub(super) fn rejected(plan: &Plan, approval: &Approval, situation: &Situation<'_>) -> String {
     let finding = situation.diagnosis.findings.iter().find(|finding| finding.cause == plan.cause);
-    let by = approval.decision.as_ref().map(|decision| format!("{} said no at {}", decision.by, decision.at));
+    let by = approval.decision.as_ref().map(|decision| format!("{} said no at {}", decision.by, utc(decision.at)));
     format!(
         "{} Not repaired: {}. By hand: {}",
         story(finding, situation),
@@ -204,7 +232,8 @@ pub(super) fn rejected(plan: &Plan, approval: &Approval, situation: &Situation<'
 pub(super) fn unanswered(plan: &Plan, approval: &Approval, situation: &Situation<'_>) -> String {
     let finding = situation.diagnosis.findings.iter().find(|finding| finding.cause == plan.cause);
     format!(
-        "{} Nobody answered by {} whether to make {}. It can still be approved: `keymend incidents approve {}`. By hand: {}",
+        "{} Nobody answered by {} whether to make {}. It can still be approved: `keymend incidents approve {}`. \
+         By hand: {}",
         story(finding, situation),
         approval.answer_by,
         plan.remedy,

@@ -90,7 +90,8 @@ fn failed(
     if is(&RIGHT_MISSING) {
         let needed = missing_for(&attempt.change);
         let said = format!(
-            "Azure refused {} on {target}: {why} ({code}). The responder needs {} there, for instance by {}. It is tried again an hour after the refusal.",
+            "Azure refused {} on {target}: {why} ({code}). The responder needs {} there, for instance by {}. It \
+             is tried again an hour after the refusal.",
             attempt.change.remedy(),
             needed,
             role_for(needed),
@@ -99,7 +100,8 @@ fn failed(
     }
     if is(&LOCKED) {
         let said = format!(
-            "A lock stops {} on {target}: {why} ({code}). Keymend never removes a lock: remove it or make the change by hand.",
+            "A lock stops {} on {target}: {why} ({code}). Keymend never removes a lock: remove it or make the \
+             change by hand.",
             attempt.change.remedy()
         );
         return if standing { escalate(NeedsPerson::Gate, said) } else { None };

@@ -37,7 +37,8 @@ fn one(change: &Change) -> Vec<String> {
             })
             .collect(),
         Change::AssignRole { vault, key, grant, .. } => vec![format!(
-            "az role assignment create --assignee-object-id {} --assignee-principal-type ServicePrincipal --role \"Key Vault Crypto Service Encryption User\" --scope {vault}/keys/{key}",
+            "az role assignment create --assignee-object-id {} --assignee-principal-type ServicePrincipal \
+             --role \"Key Vault Crypto Service Encryption User\" --scope {vault}/keys/{key}",
             grant.principal_id
         )],
         Change::RecoverVault { vault, .. } => vec![format!("az keyvault recover {}", of_vault(vault))],

@@ -67,8 +67,8 @@ pub(super) fn still_inaccessible(finding: &Finding, situation: &Situation<'_>) -
         return plain(not_verified(finding, situation));
     }
     if !situation.incident.window_is_over(now) && now < heals_by {
-        let why = "access is back within the window: the databases come back by themselves within the hour".to_owned();
-        return plain(Decision::Wait { why, until: Some(heals_by) });
+        let why = "access is back within the window: the databases come back by themselves within the hour";
+        return plain(Decision::Wait { why: why.to_owned(), until: Some(heals_by) });
     }
     if let Some(until) = settles_at(situation).filter(|until| now < *until) {
         let why = "the last change must take effect before re-validation can succeed".to_owned();
@@ -149,8 +149,9 @@ fn not_verified(finding: &Finding, situation: &Situation<'_>) -> Decision {
 pub(super) fn unreachable(finding: &Finding, situation: &Situation<'_>) -> Decision {
     let until = add(situation.incident.loss(), NETWORK_BUFFER);
     if situation.now < until {
-        let why = "the vault does not answer and its configuration is right: databases keep working for up to 24 hours, and come back by themselves".to_owned();
-        return Decision::Wait { why, until: Some(until) };
+        let why = "the vault does not answer and its configuration is right: databases keep working for up to 24 \
+                   hours, and come back by themselves";
+        return Decision::Wait { why: why.to_owned(), until: Some(until) };
     }
     let why = advice::no_remedy(finding, situation);
     Decision::Escalate { reason: NeedsPerson::NoRemedy, why, plan: None }

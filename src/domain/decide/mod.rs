@@ -20,6 +20,7 @@ use std::collections::BTreeSet;
 use crate::domain::diagnosis::{Cause, Finding};
 use crate::domain::gates::Situation;
 use crate::domain::plan::{Decision, Gate, GateHit, NeedsPerson, Plan};
+use crate::domain::resource_id::ResourceId;
 
 /// What to do now, and the gates that were hit on the way.
 #[must_use]
@@ -27,9 +28,9 @@ pub fn decide(situation: &Situation<'_>) -> (Decision, Vec<GateHit>) {
     let mut earlier = BTreeSet::new();
     let mut chosen: Option<(Decision, Vec<GateHit>)> = None;
     for finding in &situation.diagnosis.findings {
-        let independent = finding.servers.iter().all(|server| !earlier.contains(server));
-        if chosen.is_none() || (independent && !finding.servers.is_empty()) {
-            let decided = about(finding, situation);
+        let decided =
+            if earlier.is_empty() { Some(about(finding, situation)) } else { apart(finding, &earlier, situation) };
+        if let Some(decided) = decided {
             if matches!(decided.0, Decision::Repair { .. }) {
                 return decided;
             }
@@ -38,9 +39,24 @@ pub fn decide(situation: &Situation<'_>) -> (Decision, Vec<GateHit>) {
                 chosen = Some(decided);
             }
         }
-        earlier.extend(finding.servers.iter());
+        earlier.extend(finding.servers.iter().cloned());
     }
     chosen.unwrap_or_else(|| (Decision::Wait { why: "nothing was found yet".to_owned(), until: None }, Vec::new()))
+}
+
+/// What to do about a later finding, as far as it concerns servers that no earlier one does.
+fn apart(
+    finding: &Finding,
+    earlier: &BTreeSet<ResourceId>,
+    situation: &Situation<'_>,
+) -> Option<(Decision, Vec<GateHit>)> {
+    if finding.servers.iter().all(|server| !earlier.contains(server)) {
+        return (!finding.servers.is_empty()).then(|| about(finding, situation));
+    }
+    let plan = plan_of(finding)?;
+    let groups = split::groups(&plan, situation).into_iter().filter(|group| group.is_disjoint(earlier));
+    let part = split::part(&plan, &groups.flatten().collect())?;
+    Some(permit::permit(part, situation))
 }
 
 fn about(finding: &Finding, situation: &Situation<'_>) -> (Decision, Vec<GateHit>) {

@@ -33,7 +33,8 @@ pub(super) fn role_for(action: &str) -> &'static str {
             "the custom role KV-SQL Responder RBAC Grant, with its condition, on the vault's resource group"
         }
         _ if action.contains("/keys/") && action.ends_with("/action") => {
-            "the custom role KV-SQL Responder Key Repair (on an access-policy vault: the key permissions get, list, update, recover)"
+            "the custom role KV-SQL Responder Key Repair (on an access-policy vault: the key permissions get, \
+             list, update, recover)"
         }
         _ => "the role Reader or the custom role KV-SQL Responder Probe on the subscription",
     }

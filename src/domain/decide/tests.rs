@@ -1,1 +1,5 @@
-
+mod escalations;
+mod healing;
+mod presets;
+mod properties;
+mod stories;

@@ -113,11 +113,7 @@ impl<'a> Case<'a> {
         let mut keys: Vec<_> = evidence.keys.iter().collect();
         keys.sort_by_key(|key| key.uri.to_string().to_lowercase());
         let mut changes: Vec<_> = evidence.changes.iter().filter(|change| !is_ours(change, incident)).collect();
-        changes.sort_by(|a, b| {
-            let order =
-                |change: &'a Change| (&change.operation, &change.target, &change.caller, &change.correlation_id);
-            b.at.cmp(&a.at).then_with(|| order(a).cmp(&order(b)))
-        });
+        changes.sort_by(|a, b| b.at.cmp(&a.at).then_with(|| order(a).cmp(&order(b))));
         Self { evidence, incident, policy, now: evidence.taken_at, servers, keys, changes }
     }
 
@@ -201,6 +197,12 @@ pub(in crate::domain) fn effective_identity(seen: &ServerEvidence) -> Option<Eff
             tenant_id: identity.tenant_id.clone(),
         })
     })
+}
+
+/// Tells changes of the same moment apart.
+fn order(change: &Change) -> impl Ord + '_ {
+    let kind = change.caller_kind as u8;
+    (&change.operation, &change.target, &change.caller, kind, &change.caller_ids, &change.correlation_id)
 }
 
 /// Whether a logged change is one of this incident's own repairs: by correlation id, or, where either side has none,

@@ -129,7 +129,8 @@ pub(super) fn name(case: &Case<'_>, finding: &Finding, draft: &mut Draft) -> Opt
     } else if !operations(finding.cause).is_empty() {
         match &case.evidence.changes_read {
             Fact::Known(()) => draft.unknown(
-                "the Activity Log does not show who did it: it lags 3 to 20 minutes behind, and an older change may be past its search",
+                "the Activity Log does not show who did it: it lags 3 to 20 minutes behind, and an older change \
+                 may be past its search",
             ),
             fact => {
                 let why = draft.why(fact, "the Activity Log");

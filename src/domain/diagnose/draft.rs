@@ -2,15 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
-
-use crate::domain::diagnosis::{Cause, Check, Finding, Link, LinkState, Proof};
+use crate::domain::diagnose::merge::{merge, tidy};
+use crate::domain::diagnosis::{Cause, Check, Finding, Link, LinkState};
 use crate::domain::evidence::{Fact, MissingRight};
-use crate::domain::remedy::{Change, GrantTo};
 use crate::domain::resource_id::ResourceId;
-
-/// The most servers whose proof is spelled out in one finding.
-const PROOFS: usize = 5;
 
 /// The links of the chain, in order.
 const CHAIN: [Link; 6] = [Link::Identity, Link::Vault, Link::Firewall, Link::Key, Link::Permission, Link::Database];
@@ -177,69 +172,6 @@ const fn rank(cause: Cause) -> u8 {
     }
 }
 
-fn merge(into: &mut Finding, other: Finding) {
-    into.resource = into.resource.clone().min(other.resource);
-    into.servers.extend(other.servers);
-    into.proof.extend(other.proof);
-    for change in other.changes {
-        add_change(&mut into.changes, change);
-    }
-    into.purge_at = earliest(into.purge_at, other.purge_at);
-    into.since = earliest(into.since, other.since);
-}
-
-fn earliest(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (a, b) => a.or(b),
-    }
-}
-
-/// Adds a change; grants of one vault's access policies become one change, a principal is granted once.
-fn add_change(changes: &mut Vec<Change>, change: Change) {
-    if let Change::AddAccessPolicy { grants: new, vault: of, .. } = &change {
-        for present in changes.iter_mut() {
-            if let Change::AddAccessPolicy { grants, vault, .. } = present
-                && vault == of
-            {
-                for grant in new {
-                    if !grants.iter().any(|known| same_principal(known, grant)) {
-                        grants.push(grant.clone());
-                    }
-                }
-                return;
-            }
-        }
-    }
-    if !changes.iter().any(|known| known.subjects() == change.subjects()) {
-        changes.push(change);
-    }
-}
-
-fn same_principal(a: &GrantTo, b: &GrantTo) -> bool {
-    a.principal_id.eq_ignore_ascii_case(&b.principal_id)
-}
-
-/// Puts a finding's lists in an order that does not depend on who answered first.
-fn tidy(mut finding: Finding) -> Finding {
-    finding.servers.sort();
-    finding.servers.dedup();
-    for change in &mut finding.changes {
-        if let Change::AddAccessPolicy { grants, .. } = change {
-            grants.sort_by(|a, b| (&a.server, &a.principal_id).cmp(&(&b.server, &b.principal_id)));
-        }
-    }
-    finding.changes.sort_by_key(Change::subjects);
-    let mut seen = BTreeSet::new();
-    finding.proof.retain(|proof| seen.insert((proof.probe.clone(), proof.said.clone())));
-    if finding.proof.len() > PROOFS + 1 {
-        let more = finding.proof.len() - PROOFS;
-        finding.proof.truncate(PROOFS);
-        finding.proof.push(Proof { probe: "more".to_owned(), said: format!("and {more} more of the same") });
-    }
-    finding
-}
-
 fn check(link: Link, said: Option<&Vec<(LinkState, String)>>) -> Check {
     let badness = |state: LinkState| match state {
         LinkState::Ok => 0,
@@ -254,7 +186,18 @@ fn check(link: Link, said: Option<&Vec<(LinkState, String)>>) -> Check {
     let mut worst: Vec<&str> = all.iter().filter(|(s, _)| *s == state).map(|(_, said)| said.as_str()).collect();
     worst.retain(|said| seen.insert(*said));
     let more = worst.len() - 1;
-    let first = worst.first().copied().unwrap_or_default().trim_end_matches('.');
+    let first = sentence(worst.first().copied().unwrap_or_default().trim_end_matches('.'));
     let said = if more > 0 { format!("{first} (and {more} more).") } else { format!("{first}.") };
     Check { link, state, said }
+}
+
+/// With a capital letter, unless the text begins with a resource's name.
+pub(in crate::domain) fn sentence(text: &str) -> String {
+    const WORDS: [&str; 7] = ["the", "key", "older", "no", "whether", "another", "cannot"];
+    let first = text.split(' ').next().unwrap_or_default();
+    let mut letters = text.chars();
+    match letters.next() {
+        Some(letter) if WORDS.contains(&first) => format!("{}{}", letter.to_ascii_uppercase(), letters.as_str()),
+        _ => text.to_owned(),
+    }
 }

@@ -1,27 +1,28 @@
 //! Fourth link: the key version that each protector uses.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
-use crate::clock::add;
 use crate::domain::diagnose::case::{Case, ServerCase};
 use crate::domain::diagnose::draft::{Draft, why};
 use crate::domain::diagnose::identity::proof;
+use crate::domain::diagnose::key_version;
 use crate::domain::diagnosis::{Cause, Finding, Link};
-use crate::domain::evidence::{DeletedKey, Fact, KeyEvidence, KeyVersion, LinkedKey, MissingRight};
+use crate::domain::evidence::{DeletedKey, Fact, KeyEvidence, LinkedKey, MissingRight};
 use crate::domain::key_uri::KeyUri;
 use crate::domain::remedy::Change;
 use crate::domain::resource_id::ResourceId;
+use crate::domain::words::utc;
 
 /// Something wrong with one key or key version.
 #[derive(Debug)]
 pub(super) struct Problem {
     pub(super) cause: Cause,
     pub(super) said: String,
-    probe: &'static str,
-    resource: String,
-    change: Option<Change>,
+    pub(super) probe: &'static str,
+    pub(super) resource: String,
+    pub(super) change: Option<Change>,
     pub(super) since: Option<Timestamp>,
-    purge_at: Option<Timestamp>,
+    pub(super) purge_at: Option<Timestamp>,
 }
 
 /// How one key is.
@@ -49,6 +50,13 @@ pub(super) fn check(case: &Case<'_>, draft: &mut Draft) {
             }
             KeyState::Wrong(problems) => {
                 for problem in problems {
+                    if problem.cause == Cause::KeyDisabled && case.key(uri).is_some_and(|seen| seen.versions.is_empty())
+                    {
+                        let key = in_words(&uri.versionless());
+                        draft.unknown(format!(
+                            "the versions of {key} are not known, nor whether a newer one was just made"
+                        ));
+                    }
                     report(problem, uri, &dependents_or_unread(case, uri), draft);
                 }
             }
@@ -136,7 +144,7 @@ pub(super) fn state(case: &Case<'_>, uri: &KeyUri, link: Option<&LinkedKey>) -> 
     let gone = seen.exists.is_absent() || seen.exists.known() == Some(&false);
     match &seen.version {
         Fact::Known(version) => {
-            let problems = version_problems(case, uri, version);
+            let problems = key_version::problems(case, uri, version);
             if problems.is_empty() { KeyState::Right } else { KeyState::Wrong(problems) }
         }
         // Without the vault itself, an absent key may only mean an absent vault.
@@ -168,7 +176,7 @@ fn deleted_or_purged(seen: &KeyEvidence, uri: &KeyUri) -> KeyState {
     };
     match &seen.deleted {
         Fact::Known(deleted) => {
-            let since = deleted.deleted_at.map(|at| format!(" since {at}")).unwrap_or_default();
+            let since = deleted.deleted_at.map(|at| format!(" since {}", utc(at))).unwrap_or_default();
             let change = Change::RecoverKey { key: key.clone() };
             problem(Cause::KeyDeleted, format!("{name} is deleted{since}"), Some(change), Some(deleted))
         }
@@ -211,7 +219,7 @@ fn replaced(seen: &KeyEvidence, uri: &KeyUri, link: Option<&LinkedKey>) -> KeySt
     let said = format!(
         "{name} is not among the {} version(s) of that key{}: another key stands under its name",
         seen.versions.len(),
-        oldest.map(|at| format!(", the oldest of which was made at {at}")).unwrap_or_default(),
+        oldest.map(|at| format!(", the oldest of which was made at {}", utc(at))).unwrap_or_default(),
     );
     KeyState::Wrong(vec![Problem {
         cause: Cause::KeyReplaced,
@@ -222,71 +230,6 @@ fn replaced(seen: &KeyEvidence, uri: &KeyUri, link: Option<&LinkedKey>) -> KeySt
         since: oldest,
         purge_at: None,
     }])
-}
-
-fn version_problems(case: &Case<'_>, uri: &KeyUri, version: &KeyVersion) -> Vec<Problem> {
-    let exact = KeyUri { version: Some(version.version.to_ascii_lowercase()), ..uri.clone() };
-    let name = in_words(&exact);
-    let mut problems = Vec::new();
-    let mut add_problem = |cause, said: String, change, since| {
-        problems.push(Problem {
-            cause,
-            said,
-            probe: "key",
-            resource: exact.to_string(),
-            change,
-            since,
-            purge_at: None,
-        });
-    };
-    if !version.enabled {
-        let change = Change::EnableKey { key: exact.clone() };
-        let since = version.updated.map(|at| format!(" (last changed at {at})")).unwrap_or_default();
-        add_problem(Cause::KeyDisabled, format!("{name} is disabled{since}"), Some(change), version.updated);
-    }
-    if let Some(expires) = version.expires.filter(|at| *at <= case.now) {
-        let to = extension(case);
-        let change = to.map(|to| Change::ExtendExpiry { key: exact.clone(), from: Some(expires), to });
-        add_problem(Cause::KeyExpired, format!("{name} expired at {expires}"), change, Some(expires));
-    }
-    if let Some(from) = version.not_before.filter(|at| *at > case.now) {
-        add_problem(Cause::KeyNotYetValid, format!("{name} is not valid before {from}"), None, None);
-    }
-    let lacks = |operation: &str| !version.operations.iter().any(|allowed| allowed.eq_ignore_ascii_case(operation));
-    let lacking: Vec<&str> = ["wrapKey", "unwrapKey"].into_iter().filter(|operation| lacks(operation)).collect();
-    if !version.operations.is_empty() && !lacking.is_empty() {
-        let said = format!("{name} may not be used to {}", lacking.join(" and "));
-        add_problem(Cause::KeyOperationsRestricted, said, None, version.updated);
-    }
-    if let Some(why) = unsupported(version) {
-        add_problem(Cause::KeyUnsupported, format!("{name} is {why}, which Azure SQL does not take"), None, None);
-    }
-    problems
-}
-
-/// SQL takes RSA of 2048 or 3072 bits (and, in preview, AES): Microsoft, "TDE with customer-managed key".
-fn unsupported(version: &KeyVersion) -> Option<String> {
-    let kind = version.kind.as_deref()?;
-    let upper = kind.to_ascii_uppercase();
-    match upper.as_str() {
-        "RSA" | "RSA-HSM" => match version.size {
-            None | Some(2048 | 3072) => None,
-            Some(bits) => Some(format!("an {kind} key of {bits} bits")),
-        },
-        "OCT" | "OCT-HSM" => None,
-        _ => Some(format!("of kind {kind}")),
-    }
-}
-
-/// The new expiry: the same for the whole incident, in whole seconds, and in the future; else none.
-fn extension(case: &Case<'_>) -> Option<Timestamp> {
-    let days = case.policy.gates.max_expiry_extension_days;
-    if days == 0 {
-        return None;
-    }
-    let to = add(case.incident.opened_at, SignedDuration::from_hours(24 * i64::from(days)));
-    let to = Timestamp::from_second(to.as_second()).ok()?;
-    (to > case.now).then_some(to)
 }
 
 /// `key tde-key`, with the first digits of its version.

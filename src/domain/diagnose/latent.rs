@@ -100,6 +100,7 @@ fn permission(case: &Case<'_>, server: &ServerCase<'_>, key: &KeyUri, blame: boo
     let (Some(vault), Some(seen), Some(identity)) = (case.vault(), case.vault_evidence(), case.identity(server)) else {
         return;
     };
+    let blame = blame || began_granting(case, server);
     let Some(grants) = seen.grants.known().filter(|_| vault.rbac && blame) else { return };
     if let RoleRights::Missing(missing) = role_rights(vault, grants, &identity.principal_id, &key.key) {
         let said = format!(
@@ -119,6 +120,15 @@ fn permission(case: &Case<'_>, server: &ServerCase<'_>, key: &KeyUri, blame: boo
         };
         draft.broken(Link::Permission, "", said, finding);
     }
+}
+
+/// Whether roles were assigned for this server in this incident: then its older keys were to be granted too, and what
+/// is left of that is carried on with.
+fn began_granting(case: &Case<'_>, server: &ServerCase<'_>) -> bool {
+    case.incident
+        .attempts
+        .iter()
+        .any(|attempt| matches!(&attempt.change, Change::AssignRole { grant, .. } if grant.server == *server.id()))
 }
 
 fn is_near(case: &Case<'_>, at: Timestamp) -> bool {

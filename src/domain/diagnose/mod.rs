@@ -1,9 +1,10 @@
 //! From evidence to diagnosis: the decision table. Pure.
 //!
-//! The chain is walked link by link, each in its own file: identity, vault and firewall, key, permission, database. Every
-//! link writes what it found into a draft; findings are then put in the order of the decision table, where whatever
-//! comes first explains what comes after it. What could not be read never becomes a cause: a server all of whose links
-//! were seen to be right is whole, one with a broken link is broken, and any other is [`Cause::Undetermined`].
+//! The chain is walked link by link, each in its own file: identity, vault and firewall, key, permission, database.
+//! Every link writes what it found into a draft; findings are then put in the order of the decision table, where
+//! whatever comes first explains what comes after it. What could not be read never becomes a cause: a server all of
+//! whose links were seen to be right is whole, one with a broken link is broken, and any other is
+//! [`Cause::Undetermined`].
 //!
 //! [`Cause::Undetermined`]: crate::domain::diagnosis::Cause::Undetermined
 
@@ -13,7 +14,9 @@ mod database;
 mod draft;
 mod identity;
 mod key;
+mod key_version;
 mod latent;
+mod merge;
 mod permission;
 mod protective;
 mod vault;
@@ -28,7 +31,7 @@ use crate::domain::policy::Policy;
 
 pub(in crate::domain) use case::effective_identity;
 pub(in crate::domain) use culprit::can_lead_to;
-pub(in crate::domain) use draft::Unread;
+pub(in crate::domain) use draft::{Unread, sentence};
 
 use case::Case;
 use draft::Draft;

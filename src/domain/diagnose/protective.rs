@@ -4,7 +4,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::clock::add;
-use crate::domain::diagnose::case::Case;
+use crate::domain::diagnose::case::{Case, ServerCase};
 use crate::domain::diagnose::culprit::{at_or_below, culprit, vault_scope};
 use crate::domain::diagnosis::{Cause, Culprit, Finding};
 use crate::domain::evidence::{CallerKind, Change, Fact, Vault};
@@ -80,8 +80,11 @@ fn logged(case: &Case<'_>, findings: &[Finding], change: &Change) -> Option<Prot
     let vault = case.vault_id()?;
     let target = change.target.to_lowercase();
     let on_vault = at_or_below(&target, vault);
-    let on_server = findings.iter().flat_map(|finding| &finding.servers).any(|server| at_or_below(&target, server));
-    let has = |causes: &[Cause]| findings.iter().any(|finding| causes.contains(&finding.cause));
+    let without_identity = || {
+        let gone = |server: &&ServerCase<'_>| case.identity(server).is_none() && at_or_below(&target, server.id());
+        case.dependents().any(|server| gone(&server))
+    };
+    let identity_deleted = || findings.iter().any(|finding| finding.cause == Cause::IdentityDeleted);
     let side = match change.operation.to_ascii_lowercase().as_str() {
         "microsoft.keyvault/vaults/delete" if on_vault && case.vault().is_none() => Side::VaultDeleted,
         "microsoft.keyvault/vaults/write" if on_vault && !is_harmless_vault(case, findings) => Side::Vault,
@@ -95,10 +98,8 @@ fn logged(case: &Case<'_>, findings: &[Finding], change: &Change) -> Option<Prot
         }
         "microsoft.authorization/denyassignments/write" if vault_scope(&target, vault).is_some() => Side::Deny,
         "microsoft.authorization/locks/write" if lock_stands(case, &target) => Side::Lock,
-        "microsoft.sql/servers/write" if on_server && has(&[Cause::IdentityMissing, Cause::IdentityDeleted]) => {
-            Side::Identity
-        }
-        "microsoft.managedidentity/userassignedidentities/delete" if has(&[Cause::IdentityDeleted]) => Side::Identity,
+        "microsoft.sql/servers/write" if without_identity() => Side::Identity,
+        "microsoft.managedidentity/userassignedidentities/delete" if identity_deleted() => Side::Identity,
         _ => return None,
     };
     Some(Protective { side, by: culprit(change) })
@@ -122,9 +123,13 @@ fn roles_are_right(case: &Case<'_>, findings: &[Finding]) -> bool {
 fn permissions_are_seen_right(case: &Case<'_>, findings: &[Finding]) -> bool {
     let grants_read =
         |vault: &Vault| !vault.rbac || case.vault_evidence().is_some_and(|seen| seen.grants.known().is_some());
+    // A server without any identity has no permission to be taken away.
+    let without_identity = |server| {
+        findings.iter().any(|finding| finding.cause == Cause::IdentityMissing && finding.servers.contains(server))
+    };
     let missing = [Cause::PolicyMissing, Cause::RoleMissing, Cause::PermissionModelSwitched];
     case.vault().is_some_and(grants_read)
-        && case.dependents().all(|server| case.identity(server).is_some())
+        && case.dependents().all(|server| case.identity(server).is_some() || without_identity(server.id()))
         && !findings.iter().any(|finding| missing.contains(&finding.cause))
 }
 
@@ -164,7 +169,6 @@ fn unexplained(case: &Case<'_>, findings: &[Finding]) -> Vec<Side> {
         Cause::PolicyMissing if !recovered => Some(Side::Policy),
         Cause::RoleMissing if !recovered => Some(Side::Role),
         Cause::DenyAssignment => Some(Side::Deny),
-        Cause::IdentityMissing => Some(Side::Identity),
         _ => None,
     };
     findings.iter().filter_map(side).collect()
@@ -176,8 +180,7 @@ fn seen_now(case: &Case<'_>, side: Side) -> Culprit {
         Side::Policy => "access policy removed, not in the log yet",
         Side::Role => "role assignment removed, not in the log yet",
         Side::Deny => "deny assignment, not in the log yet",
-        Side::Identity => "identity removed, not in the log yet",
-        Side::VaultDeleted | Side::Lock | Side::KeyDisabled | Side::KeyDeleted => "seen now",
+        Side::Identity | Side::VaultDeleted | Side::Lock | Side::KeyDisabled | Side::KeyDeleted => "seen now",
     };
     nobody(case.now, operation, case.vault_name().to_owned())
 }

@@ -9,6 +9,7 @@ use crate::domain::diagnose::identity::proof;
 use crate::domain::diagnosis::{Cause, Finding, Link};
 use crate::domain::evidence::{DeletedVault, Fact, MissingRight, Vault, VaultEvidence};
 use crate::domain::remedy::Change;
+use crate::domain::words::utc;
 
 /// A write of the vault this recent makes a perimeter suspect before any database is down.
 const RECENT: SignedDuration = SignedDuration::from_mins(60);
@@ -64,8 +65,8 @@ fn absent(case: &Case<'_>, seen: &VaultEvidence, draft: &mut Draft) {
     let name = case.vault_name();
     match &seen.deleted {
         Fact::Known(deleted) => {
-            let said =
-                format!("{name} is deleted{}", deleted.deleted_at.map(|at| format!(" since {at}")).unwrap_or_default());
+            let since = deleted.deleted_at.map(|at| format!(" since {}", utc(at))).unwrap_or_default();
+            let said = format!("{name} is deleted{since}");
             draft.broken(Link::Vault, "", said.clone(), deleted_vault(case, deleted, &said));
         }
         Fact::Absent if seen.reachable.known() == Some(&true) => {
@@ -91,9 +92,7 @@ fn absent(case: &Case<'_>, seen: &VaultEvidence, draft: &mut Draft) {
 }
 
 fn deleted_vault(case: &Case<'_>, deleted: &DeletedVault, said: &str) -> Finding {
-    let purge = deleted.purge_at.map_or_else(|| "at an unknown time".to_owned(), |at| format!("at {at}"));
-    let mut finding =
-        vault_finding(case, Cause::VaultDeleted, "deleted vaults", &format!("{said}; it is purged {purge}"));
+    let mut finding = vault_finding(case, Cause::VaultDeleted, "deleted vaults", said);
     finding.resource = deleted.vault_id.to_string();
     finding.since = deleted.deleted_at;
     finding.purge_at = deleted.purge_at;
@@ -123,8 +122,9 @@ fn firewall(case: &Case<'_>, seen: &VaultEvidence, vault: &Vault, draft: &mut Dr
         return draft.broken(Link::Firewall, "", said, finding);
     }
     let closed = network.public_access.eq_ignore_ascii_case("Disabled");
-    let pending: Vec<String> =
+    let mut pending: Vec<String> =
         vault.pending_private_endpoints.iter().map(|(endpoint, state)| format!("{endpoint} ({state})")).collect();
+    pending.sort();
     if closed && !pending.is_empty() && case.loss_may_be_felt() {
         match &seen.reachable {
             Fact::Known(true) => {}

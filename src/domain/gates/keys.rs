@@ -8,6 +8,7 @@ use crate::domain::evidence::KeyEvidence;
 use crate::domain::gates::{Situation, finding_of, hard, servers, touches};
 use crate::domain::plan::{Gate, GateHit, Plan};
 use crate::domain::remedy::Change;
+use crate::domain::words::utc;
 
 /// A version made this shortly before now makes a disabled or deleted one suspect of being meant.
 const JUST_MADE: SignedDuration = SignedDuration::from_hours(24);
@@ -19,8 +20,8 @@ pub(super) fn hits(plan: &Plan, situation: &Situation<'_>) -> Vec<GateHit> {
         match change {
             Change::RecoverVault { .. } => hits.extend(purge(vault_purge(plan, situation), "the vault", situation)),
             Change::RecoverKey { key } => {
-                let seen = situation.evidence.keys.iter().find(|seen| touches(change, seen));
-                let at = seen.and_then(|seen| seen.deleted.known()).and_then(|deleted| deleted.purge_at);
+                let seen = situation.evidence.keys.iter().filter(|seen| touches(change, seen));
+                let at = seen.filter_map(|seen| seen.deleted.known()?.purge_at).min();
                 hits.extend(purge(at, &format!("key {}", key.key), situation));
                 hits.extend(newer_version(change, situation));
             }
@@ -54,7 +55,7 @@ fn purge(at: Option<Timestamp>, what: &str, situation: &Situation<'_>) -> Option
     match at {
         None => Some(hard(Gate::CannotTell, format!("when {what} is purged is not known"))),
         Some(at) if at <= add(situation.now, margin) => {
-            Some(hard(Gate::PurgeNear, format!("{what} is purged at {at}: a purge is never raced")))
+            Some(hard(Gate::PurgeNear, format!("{what} is purged at {}: a purge is never raced", utc(at))))
         }
         Some(_) => None,
     }
@@ -79,8 +80,11 @@ fn newer_version(change: &Change, situation: &Situation<'_>) -> Option<GateHit> 
         .filter_map(|(id, created)| created.map(|created| (created, id)))
         .filter(|(created, _)| *created >= since && made.is_none_or(|made| *created > made))
         .max()?;
-    let why =
-        format!("version {} of that key was made at {}: a rotation, or an answer to a compromise", newest.1, newest.0);
+    let why = format!(
+        "version {} of that key was made at {}: a rotation, or an answer to a compromise",
+        newest.1,
+        utc(newest.0)
+    );
     Some(hard(Gate::NewerKeyVersion, why))
 }
 

@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::clock::add;
-use crate::domain::diagnosis::Cause;
+use crate::domain::diagnose::unread;
 use crate::domain::gates::{Situation, hard, is_safe, servers};
 use crate::domain::incident::{Attempt, AttemptOutcome};
 use crate::domain::plan::{Gate, GateHit, Plan};
+use crate::domain::words::utc;
 
 pub(super) fn hits(plan: &Plan, situation: &Situation<'_>) -> Vec<GateHit> {
     let gates = &situation.policy.gates;
@@ -33,11 +34,14 @@ pub(super) fn hits(plan: &Plan, situation: &Situation<'_>) -> Vec<GateHit> {
     hits
 }
 
-/// Servers that could not be read may need the same repair, so they count.
+/// Every server that needs this kind of repair counts, also one that is left out of this plan; and so does every server
+/// that could not be read, for it may need it too.
 fn blast_radius(plan: &Plan, situation: &Situation<'_>) -> Option<GateHit> {
     let mut all: BTreeSet<_> = servers(plan);
-    let unread = situation.diagnosis.findings.iter().filter(|finding| finding.cause == Cause::Undetermined);
-    all.extend(unread.flat_map(|finding| finding.servers.iter().cloned()));
+    let findings = &situation.diagnosis.findings;
+    let alike = findings.iter().filter(|f| f.changes.first().is_some_and(|change| change.remedy() == plan.remedy));
+    all.extend(alike.flat_map(|finding| finding.servers.iter().cloned()));
+    all.extend(unread(situation.evidence, situation.incident, situation.policy).into_keys());
     let limit = situation.policy.gates.max_servers;
     (all.len() > usize::try_from(limit).unwrap_or(usize::MAX))
         .then(|| hard(Gate::BlastRadius, format!("{} servers are affected, more than the {limit} allowed", all.len())))
@@ -55,7 +59,7 @@ fn undone(plan: &Plan, situation: &Situation<'_>) -> Option<GateHit> {
     let what = subject.split('|').next().unwrap_or_default();
     Some(hard(
         Gate::Undone,
-        format!("{what} was made at {made} and undone since; it is not made again within {hours} hours"),
+        format!("{what} was made at {} and undone since; it is not made again within {hours} hours", utc(made)),
     ))
 }
 

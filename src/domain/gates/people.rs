@@ -7,25 +7,23 @@ use crate::domain::gates::{Situation, finding_of, hard, servers};
 use crate::domain::incident::{Approval, AttemptOutcome};
 use crate::domain::plan::{Gate, GateHit, Plan};
 use crate::domain::policy::Preset;
+use crate::domain::words::deed;
 
 pub(super) fn hits(plan: &Plan, situation: &Situation<'_>) -> Vec<GateHit> {
     let culprits = culprits(plan, situation);
     let mut hits = Vec::new();
     let suspects = culprits.iter().chain(&situation.diagnosis.protective_changes);
     for culprit in suspects.filter(|culprit| is_listed(culprit, &situation.policy.gates.custodians)) {
-        let why = format!("{} is on the list of custodians and made the change at {}", name(culprit), culprit.at);
+        let why = format!("{}, who is on the list of custodians: {}", name(culprit), deed(culprit));
         hits.push(hard(Gate::Custodian, why));
     }
-    if let (Some(newest), Some(oldest)) =
-        (situation.diagnosis.protective_changes.first(), situation.diagnosis.protective_changes.last())
-    {
-        let what: Vec<&str> = situation.diagnosis.protective_changes.iter().map(|c| c.operation.as_str()).collect();
+    let protective = &situation.diagnosis.protective_changes;
+    if !protective.is_empty() {
+        let what: Vec<String> = protective.iter().map(deed).collect();
         let why = format!(
-            "{} protective changes between {} and {} look like a deliberate revocation: {}",
+            "{} protective changes close together look like a deliberate revocation: {}",
             what.len(),
-            oldest.at,
-            newest.at,
-            what.join(", ")
+            what.join("; ")
         );
         hits.push(hard(Gate::DeliberateRevocation, why));
     }
@@ -57,7 +55,7 @@ fn made_by_person(culprit: &Culprit, situation: &Situation<'_>) -> Option<GateHi
         && !was_known_when_approved(culprit, situation);
     asks.then(|| GateHit {
         gate: Gate::MadeByPerson,
-        why: format!("{} made the change at {}: it may have been meant", name(culprit), culprit.at),
+        why: format!("{}: it may have been meant", deed(culprit)),
         hard: false,
     })
 }

@@ -65,10 +65,12 @@ fn an_ordinary_repair_meets_no_gate() {
     assert!(revalidation_gates(&world()).is_empty());
 }
 
+type Place = fn(&mut World, BTreeMap<String, String>);
+
 #[test]
 fn hold_tag_on_vault_server_or_key_stops_everything() {
     let tags = |name: &str, value: &str| BTreeMap::from([(name.to_owned(), value.to_owned())]);
-    let places: [fn(&mut World, BTreeMap<String, String>); 3] =
+    let places: [Place; 3] =
         [|w, tags| w.vault().tags = tags, |w, tags| w.server_facts().tags = tags, |w, tags| w.version().tags = tags];
     for place in places {
         for (name, value, holds) in [
@@ -193,13 +195,13 @@ fn purges_are_not_raced() {
     vault.delete_vault();
     for (minutes_left, near) in [(-5, true), (0, true), (9, true), (10, true), (11, false)] {
         let purge_at = Some(crate::clock::add(key.now, minutes(minutes_left)));
-        key.evidence.keys[0].deleted = Fact::Known(DeletedKey { deleted_at: None, purge_at });
+        key.evidence.keys[0].deleted = Fact::Known(DeletedKey { deleted_at: None, purge_at, tags: BTreeMap::new() });
         assert_eq!(gates(&key).contains(&Gate::PurgeNear), near, "key, {minutes_left} min");
         let Fact::Known(remains) = &mut vault.vault_evidence().deleted else { panic!() };
         remains.purge_at = purge_at;
         assert_eq!(gates(&vault).contains(&Gate::PurgeNear), near, "vault, {minutes_left} min");
     }
-    key.evidence.keys[0].deleted = Fact::Known(DeletedKey { deleted_at: None, purge_at: None });
+    key.evidence.keys[0].deleted = Fact::Known(DeletedKey { deleted_at: None, purge_at: None, tags: BTreeMap::new() });
     assert_eq!(gates(&key), [Gate::CannotTell]);
 }
 

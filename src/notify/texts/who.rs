@@ -5,32 +5,13 @@ use jiff::SignedDuration;
 use crate::domain::diagnosis::{Cause, Culprit};
 use crate::domain::evidence::CallerKind;
 use crate::domain::notice::Notice;
+pub use crate::domain::words::operation_words;
 use crate::notify::texts::causes::resource_words;
 use crate::notify::texts::clocks::clock;
 use crate::notify::texts::words::Line;
 
 /// After so long the Activity Log shows what happened (Microsoft, "Azure Monitor activity log": 3 to 20 minutes).
 const LOG_LAG: SignedDuration = SignedDuration::from_mins(30);
-
-/// An operation of the Activity Log as a verb; `None` where we have no words for it.
-#[must_use]
-pub fn operation_words(operation: &str) -> Option<&'static str> {
-    Some(match operation.to_ascii_lowercase().as_str() {
-        "microsoft.keyvault/vaults/delete" => "deleted",
-        "microsoft.keyvault/locations/deletedvaults/purge/action" => "purged",
-        "microsoft.keyvault/vaults/write" => "changed",
-        "microsoft.keyvault/vaults/accesspolicies/write" => "changed the access policies of",
-        "microsoft.authorization/roleassignments/delete" => "removed a role assignment on",
-        "microsoft.authorization/roleassignments/write" => "made a role assignment on",
-        "microsoft.authorization/denyassignments/write" => "made a deny assignment on",
-        "microsoft.authorization/locks/write" => "put a lock on",
-        "microsoft.managedidentity/userassignedidentities/delete" => "deleted",
-        "microsoft.sql/servers/write" => "changed",
-        "microsoft.sql/servers/encryptionprotector/write" => "set the encryption protector of",
-        "microsoft.sql/servers/keys/delete" => "unlinked a key from",
-        _ => return None,
-    })
-}
 
 /// What was changed: the vault or server that a child such as a role assignment hangs on.
 fn target_words(target: &str) -> Line {

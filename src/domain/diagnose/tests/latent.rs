@@ -62,7 +62,11 @@ fn an_older_key_that_is_gone_counts_the_same_way() {
     let old = world.link_older(&key_uri("old-key", Some(OLD_VERSION)));
     old.version = Fact::Absent;
     old.exists = Fact::Known(false);
-    old.deleted = Fact::Known(DeletedKey { deleted_at: Some(at("2026-11-24T01:55:00Z")), purge_at: None });
+    old.deleted = Fact::Known(DeletedKey {
+        deleted_at: Some(at("2026-11-24T01:55:00Z")),
+        purge_at: None,
+        tags: std::collections::BTreeMap::new(),
+    });
     assert_eq!(world.diagnosis().cause(), Cause::Healthy);
     world.set_status("Inaccessible");
     let diagnosis = world.diagnosis();

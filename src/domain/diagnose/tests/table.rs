@@ -469,8 +469,10 @@ fn a_database_with_its_own_key_is_a_persons_work_and_hides_nothing() {
     assert_eq!(causes(&world.diagnosis()), [Cause::Healthy]);
     database_down(&mut world, 2);
     assert_eq!(causes(&world.diagnosis()), [Cause::DatabaseLevelKey]);
+    assert!(!world.diagnosis().chain_is_whole());
     database_down(&mut world, 0);
     assert_eq!(causes(&world.diagnosis()), [Cause::StillInaccessible, Cause::DatabaseLevelKey]);
+    assert!(world.diagnosis().chain_is_whole());
     world.lose_roles();
     assert_eq!(world.diagnosis().cause(), Cause::RoleMissing);
 }
@@ -522,6 +524,7 @@ fn purge_time_of_a_deleted_key_is_told() {
     let mut world = world();
     world.delete_key();
     let purge_at = Some(at("2026-11-24T03:00:00Z"));
-    world.evidence.keys[0].deleted = Fact::Known(DeletedKey { deleted_at: None, purge_at });
+    world.evidence.keys[0].deleted =
+        Fact::Known(DeletedKey { deleted_at: None, purge_at, tags: std::collections::BTreeMap::new() });
     assert_eq!(world.diagnosis().findings[0].purge_at, purge_at);
 }

@@ -103,3 +103,12 @@ fn no_server_is_not_health() {
     world.delete_vault();
     assert!(world.diagnosis().findings.iter().all(|finding| finding.changes.is_empty()));
 }
+
+#[test]
+fn versions_that_were_not_listed_are_said_to_whoever_approves() {
+    let mut world = world();
+    world.version().enabled = false;
+    assert!(!world.diagnosis().unknowns.iter().any(|said| said.contains("newer")));
+    world.evidence.keys[0].versions.clear();
+    assert!(world.diagnosis().unknowns.iter().any(|said| said.contains("newer")));
+}

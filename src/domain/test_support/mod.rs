@@ -1,5 +1,7 @@
 //! A healthy world for tests, to be broken in one place.
 
+pub mod random;
+
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
@@ -378,6 +380,7 @@ impl World {
         for key in &mut self.evidence.keys {
             key.version = Fact::Unknown("the vault is gone".to_owned());
             key.exists = Fact::Unknown("the vault is gone".to_owned());
+            key.deleted = Fact::Unknown("the vault is gone".to_owned());
             key.versions.clear();
         }
     }
@@ -390,6 +393,7 @@ impl World {
             key.deleted = Fact::Known(DeletedKey {
                 deleted_at: Some(at("2026-11-24T02:01:00Z")),
                 purge_at: Some(at("2027-02-22T02:01:00Z")),
+                tags: BTreeMap::new(),
             });
         }
     }
