@@ -128,6 +128,9 @@ fn incidents(folder: &Path, args: &[&str]) -> (Option<i32>, String) {
 async fn a_break_in_one_process_is_healed_by_the_other() {
     let story = Story::vault_deleted();
     let two = Two::start(&story).await;
+    for ready in [two.sim.address(), two.serve.address()] {
+        assert!(ready.starts_with("http://127.0.0.1:") && !ready.ends_with(":0"), "{ready}");
+    }
     let theirs = two.get("/sim/clock").await;
     let health = two.client.get(format!("{}/api/health", two.serve.address())).send().await.unwrap();
     let ours: Value = serde_json::from_str(&health.text().await.unwrap()).unwrap();
@@ -160,7 +163,7 @@ async fn a_person_approves_at_the_command_line_while_serve_runs() {
     assert!(two.writes().await.is_empty(), "nothing is changed before the answer");
 
     let (_, page) = incidents(here, &["show", id]);
-    for part in [code, "contoso-kv", "bob@contoso.example", "awaiting approval"] {
+    for part in [code, "contoso-kv", "bob@contoso.example", "AWAITING APPROVAL"] {
         assert!(page.contains(part), "{part:?} is missing in:\n{page}");
     }
     let (refused, why) = incidents(here, &["approve", id, "--code", "00000000", "--by", "ada"]);
@@ -174,7 +177,7 @@ async fn a_person_approves_at_the_command_line_while_serve_runs() {
     two.until_databases(|status| status == "Online").await;
     assert_eq!(two.writes().await, ["PUT vaults", "PUT roleAssignments"]);
     let (_, page) = incidents(here, &["show", id]);
-    assert!(page.contains("ada") && page.contains("healed"), "{page}");
+    assert!(page.contains("ada") && page.contains("HEALED"), "{page}");
     let told = two.told().await;
     assert!(told.iter().any(|one| one == "approval_asked"), "{told:?}");
     two.serve.stop();
