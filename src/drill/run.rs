@@ -141,6 +141,7 @@ struct Director<'a> {
     began: Timestamp,
     shown: usize,
     over_since: Option<Timestamp>,
+    looked_at: Timestamp,
 }
 
 impl<'a> Director<'a> {
@@ -158,6 +159,7 @@ impl<'a> Director<'a> {
             began: clock.now(),
             shown: 0,
             over_since: None,
+            looked_at: clock.now(),
         }
     }
 
@@ -228,8 +230,13 @@ impl<'a> Director<'a> {
     }
 
     fn watch_world(&mut self, now: Timestamp, incidents: &[Incident]) {
-        self.story.follow_databases(now, statuses(&self.cloud.world()));
-        self.story.follow_alerts(now, self.cloud.deliveries().len());
+        // A status changed at some moment since the last look; told at its end, the cause would come after the effect.
+        let changed = add(self.looked_at, SignedDuration::from_secs(1)).min(now);
+        self.looked_at = now;
+        self.story.follow_databases(changed, statuses(&self.cloud.world()));
+        let open = incidents.is_empty() || incidents.iter().any(|incident| incident.ended_at.is_none());
+        let posted = self.cloud.deliveries();
+        self.story.follow_alerts(posted.last().map_or(now, |last| last.at), posted.len(), open);
         for incident in incidents {
             self.story.follow_incident(incident);
         }

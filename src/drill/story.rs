@@ -88,12 +88,15 @@ impl Story {
         self.statuses = statuses;
     }
 
-    /// Adds alerts that were posted since the last call.
-    pub fn follow_alerts(&mut self, now: Timestamp, posted: usize) {
+    /// Adds alerts that were posted since the last call, the last of them at `last`; late ones about something that is
+    /// over (`open` is false) are passed over.
+    pub fn follow_alerts(&mut self, last: Timestamp, posted: usize, open: bool) {
         if posted > self.alerts {
             let new = posted - self.alerts;
             let s = if new == 1 { "" } else { "s" };
-            self.add(now, Who::Azure, format!("Azure Monitor's Action Group posts {new} alert{s} to Keymend"));
+            if open {
+                self.add(last, Who::Azure, format!("Azure Monitor's Action Group posts {new} alert{s} to Keymend"));
+            }
             self.alerts = posted;
         }
     }

@@ -132,24 +132,24 @@ fn who_gives(action: &str) -> &'static str {
     let action = action.to_ascii_lowercase();
     let is = |known: &str| action == known;
     if is("microsoft.sql/servers/encryptionprotector/revalidate/action") {
-        "The role in 02-responder-revalidate.json gives it"
+        "The role in infra/roles/02-responder-revalidate.json gives it"
     } else if is("microsoft.sql/servers/write") || action.contains("userassignedidentities/") {
-        "The role in 03-responder-identity.json gives it"
+        "The role in infra/roles/03-responder-identity.json gives it"
     } else if is("microsoft.keyvault/vaults/accesspolicies/write") {
-        "The role in 04-responder-accesspolicy.json gives it"
+        "The role in infra/roles/04-responder-accesspolicy.json gives it"
     } else if is("microsoft.keyvault/vaults/write") {
-        "The role in 05-responder-vault-network-and-recover.json, assigned on the resource group, gives it"
+        "The role in infra/roles/05-responder-vault-network-and-recover.json, assigned on the resource group, gives it"
     } else if is("microsoft.authorization/roleassignments/write") {
-        "The role in 07-responder-rbac-grant.json, assigned with the condition in 07-condition.txt, gives it"
+        "The role in infra/roles/07-responder-rbac-grant.json, assigned with the condition in infra/roles/07-condition.txt, gives it"
     } else if action.starts_with("microsoft.keyvault/vaults/keys/") && action.ends_with("/action")
         || is("microsoft.keyvault/vaults/keys/read")
     {
-        "The role in 06-responder-key-dataplane.json gives it in a vault with Azure RBAC; in a vault with access policies \
+        "The role in infra/roles/06-responder-key-dataplane.json gives it in a vault with Azure RBAC; in a vault with access policies \
          the key permissions Get, List, Update and Recover do"
     } else if action.starts_with("keys ") {
         "Give Keymend's identity the key permissions Get, List, Update and Recover in the vault's access policies"
     } else if action.ends_with("/read") {
-        "The role in 01-responder-probe.json gives it"
+        "The role in infra/roles/01-responder-probe.json gives it"
     } else {
         "Give Keymend's identity a role with it"
     }

@@ -6,7 +6,7 @@ use super::pass::Draft;
 use super::tell::Say;
 use super::{JobResult, Responder, memory};
 use crate::clock::add;
-use crate::domain::diagnosis::Cause;
+use crate::domain::diagnosis::{Cause, Diagnosis};
 use crate::domain::incident::{Approval, Attempt, AttemptOutcome, EntryKind, Incident, Phase};
 use crate::domain::notice::Situation;
 use crate::domain::plan::{Decision, GateHit, NeedsPerson, Plan};
@@ -24,6 +24,18 @@ impl Responder {
     pub(super) async fn carry_out(&self, mut draft: Draft, decision: Decision, hits: Vec<GateHit>) -> JobResult {
         let now = self.clock.now();
         draft.incident.gates = hits;
+        let before = draft.incident.phase;
+        // What is told of the diagnosis depends on what comes next.
+        match &decision {
+            Decision::Repair { .. } => draft.incident.phase = Phase::Mending,
+            Decision::Ask { .. } => draft.incident.phase = Phase::AwaitingApproval,
+            Decision::Escalate { .. } => draft.incident.phase = Phase::Escalated,
+            Decision::Observe { .. } => draft.incident.phase = Phase::Diagnosed,
+            Decision::Wait { .. } | Decision::Close { .. } if before == Phase::Opened => {
+                draft.incident.phase = at_first(&draft.incident);
+            }
+            Decision::Wait { .. } | Decision::Close { .. } => {}
+        }
         self.tell_what_is_known(&mut draft, &decision, now);
         match decision {
             Decision::Repair { plan } => return self.repair(draft, plan).await,
@@ -45,9 +57,6 @@ impl Responder {
         if matches!(cause, Cause::Undetermined | Cause::Healthy) {
             return;
         }
-        if matches!(draft.incident.phase, Phase::Opened | Phase::AtRisk) {
-            draft.incident.phase = Phase::Diagnosed;
-        }
         // After our own change the next causes on the way (the grant after the vault) are part of the plan told.
         let (plan, reason) = match decision {
             Decision::Repair { plan } => (Some(plan.clone()), None),
@@ -67,6 +76,7 @@ impl Responder {
         let incident = &mut draft.incident;
         let hash = plan.hash();
         let asked = incident.approval.as_ref().filter(|asked| asked.plan_hash == hash && asked.decision.is_none());
+        incident.phase = Phase::AwaitingApproval;
         match asked {
             None => {
                 let window = incident.restore_before();
@@ -80,7 +90,6 @@ impl Responder {
                     decision: None,
                 };
                 incident.approval = Some(asked);
-                incident.phase = Phase::AwaitingApproval;
                 incident.quiet_passes = 0;
                 let question = texts::plan_sentence(&plan);
                 incident.note(now, EntryKind::Approval, format!("Asked a person to approve: {question}"));
@@ -173,6 +182,16 @@ impl Responder {
             Some(wait) => self.leave(draft, add(now, wait)).await,
             None => self.come_back(draft).await,
         }
+    }
+}
+
+/// Where an incident stands that was looked at for the first time, while nothing is done yet.
+fn at_first(incident: &Incident) -> Phase {
+    let cause = incident.diagnosis.as_ref().map(Diagnosis::cause);
+    match cause {
+        None | Some(Cause::Undetermined | Cause::Healthy) => Phase::Opened,
+        Some(_) if incident.members.values().all(|member| !member.was_down) => Phase::AtRisk,
+        Some(_) => Phase::Diagnosed,
     }
 }
 

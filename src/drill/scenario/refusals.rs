@@ -20,6 +20,13 @@ pub(super) fn all() -> Vec<Scenario> {
         make("read-only-lock", "A read-only lock says that nobody should change the vault", read_only_lock),
         make("deny-assignment", "A deny assignment keeps the server from the key", deny_assignment),
         make("fight-the-admin", "A person undoes the repair: it is not made again", fight_the_admin),
+        Scenario {
+            name: "observe-only",
+            title: "Under the preset observe Keymend says what it would do, and does nothing",
+            presets: &[Preset::Observe],
+            setup: observe_only,
+        },
+        make("dry-run", "In a dry run Keymend shows exactly what it would send, and sends nothing", dry_run),
         make("no-rights", "Keymend lacks the right to repair, and says which one on what", no_rights),
     ]
 }
@@ -124,5 +131,30 @@ fn no_rights(_: Preset) -> Setup {
     let script = vec![Step::at(2, "Bob removes contoso-sql's role assignment on the vault", revoke)];
     let mut setup = refused(world, script, NeedsPerson::MissingRight);
     setup.expect.writes = Writes::RefusedOnly;
+    setup
+}
+
+/// Told what would be done, a person does it by hand.
+fn mended_by_hand(preset: Preset) -> Setup {
+    let revoke = Break::new(What::RevokePermission { server: None }).by(bob());
+    let grant = Break::new(What::GrantPermission { server: None }).by(Actor::person("ada@contoso.example"));
+    let script = vec![
+        Step::at(2, "Bob removes contoso-sql's role assignment on the vault", revoke),
+        Step::at(22, "Ada, on call, reads what Keymend would do and assigns the role by hand", grant),
+    ];
+    let mut setup = refused(World::standard(), script, NeedsPerson::Off);
+    setup.policy = policy(preset, &setup.world);
+    setup.expect.end = End::CameBack;
+    setup.expect.online = true;
+    setup
+}
+
+fn observe_only(preset: Preset) -> Setup {
+    mended_by_hand(preset)
+}
+
+fn dry_run(preset: Preset) -> Setup {
+    let mut setup = mended_by_hand(preset);
+    setup.policy.dry_run = true;
     setup
 }
