@@ -1,10 +1,11 @@
 //! `keymend sim` and `keymend serve` as two processes on one clock, and a person at the command line beside them.
 #![cfg(all(feature = "drill", unix))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
-#![allow(dead_code, reason = "shared with the kill tests")]
 
+#[allow(dead_code, reason = "shared with tests/kill")]
 #[path = "kill/serve.rs"]
 mod serve;
+#[allow(dead_code, reason = "shared with tests/kill")]
 #[path = "kill/story.rs"]
 mod story;
 
@@ -18,7 +19,6 @@ use serde_json::{Value, json};
 use serve::{SECRET, Serve, keymend};
 use story::Story;
 
-const SPEED: f64 = 75.0;
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Both processes, and the folder that holds the settings and the store.
@@ -36,7 +36,7 @@ impl Two {
         let world = serde_json::to_string(&story.setup.world).unwrap();
         std::fs::write(folder.path().join("world.json"), world).unwrap();
         let mut command = keymend(folder.path());
-        command.args(["sim", "--listen", "127.0.0.1:0", "--world", "world.json", "--speed", &SPEED.to_string()]);
+        command.args(["sim", "--listen", "127.0.0.1:0", "--world", "world.json", "--speed", &story.speed.to_string()]);
         let mut sim = Serve::start_as(command);
         sim.ready().await;
         let cloud = sim.address();
@@ -128,6 +128,9 @@ fn incidents(folder: &Path, args: &[&str]) -> (Option<i32>, String) {
 async fn a_break_in_one_process_is_healed_by_the_other() {
     let story = Story::vault_deleted();
     let two = Two::start(&story).await;
+    for ready in [two.sim.address(), two.serve.address()] {
+        assert!(ready.starts_with("http://127.0.0.1:") && !ready.ends_with(":0"), "{ready}");
+    }
     let theirs = two.get("/sim/clock").await;
     let health = two.client.get(format!("{}/api/health", two.serve.address())).send().await.unwrap();
     let ours: Value = serde_json::from_str(&health.text().await.unwrap()).unwrap();
@@ -160,7 +163,7 @@ async fn a_person_approves_at_the_command_line_while_serve_runs() {
     assert!(two.writes().await.is_empty(), "nothing is changed before the answer");
 
     let (_, page) = incidents(here, &["show", id]);
-    for part in [code, "contoso-kv", "bob@contoso.example", "awaiting approval"] {
+    for part in [code, "contoso-kv", "bob@contoso.example", "AWAITING APPROVAL"] {
         assert!(page.contains(part), "{part:?} is missing in:\n{page}");
     }
     let (refused, why) = incidents(here, &["approve", id, "--code", "00000000", "--by", "ada"]);
@@ -174,7 +177,7 @@ async fn a_person_approves_at_the_command_line_while_serve_runs() {
     two.until_databases(|status| status == "Online").await;
     assert_eq!(two.writes().await, ["PUT vaults", "PUT roleAssignments"]);
     let (_, page) = incidents(here, &["show", id]);
-    assert!(page.contains("ada") && page.contains("healed"), "{page}");
+    assert!(page.contains("ada") && page.contains("HEALED"), "{page}");
     let told = two.told().await;
     assert!(told.iter().any(|one| one == "approval_asked"), "{told:?}");
     two.serve.stop();

@@ -19,8 +19,10 @@ mod alone;
 mod every_request;
 mod other_moments;
 mod requests;
+#[allow(dead_code, reason = "shared with tests/two_processes.rs")]
 mod serve;
 mod stage;
+#[allow(dead_code, reason = "shared with tests/two_processes.rs")]
 mod story;
 mod verdict;
 
