@@ -8,11 +8,11 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::add;
-use crate::domain::diagnosis::{Cause, DatabaseRef, Diagnosis};
+use crate::domain::diagnosis::{Cause, DatabaseRef, Diagnosis, Finding};
 use crate::domain::key_uri::{KeyUri, VaultHost};
 use crate::domain::notice::{LostSetting, Told};
 use crate::domain::plan::{GateHit, NeedsPerson, Plan};
-use crate::domain::remedy::Change;
+use crate::domain::remedy::{Change, Remedy};
 use crate::domain::resource_id::ResourceId;
 use crate::domain::signal::{Signal, SignalKind};
 
@@ -460,6 +460,23 @@ impl Incident {
                 _ => None,
             })
             .max()
+    }
+
+    /// Whether every link that the diagnosis found broken has been mended and read back since, by changes that need no
+    /// other after them (a recovered vault or key, or a new identity, must be looked at again first).
+    #[must_use]
+    pub fn repair_covers_diagnosis(&self) -> bool {
+        let Some(diagnosis) = &self.diagnosis else { return false };
+        let made: BTreeSet<String> = self.made().flat_map(|attempt| attempt.change.subjects()).collect();
+        let broken = |finding: &&Finding| !matches!(finding.cause, Cause::Healthy | Cause::StillInaccessible);
+        let last_link = |change: &Change| {
+            !matches!(change.remedy(), Remedy::RecoverVault | Remedy::RecoverKey | Remedy::AssignIdentity)
+        };
+        diagnosis.findings.iter().filter(broken).all(|finding| {
+            let changes = &finding.changes;
+            let mended = |change: &Change| change.subjects().iter().all(|subject| made.contains(subject));
+            !changes.is_empty() && changes.iter().all(|change| last_link(change) && mended(change))
+        })
     }
 
     /// How many changes failed.

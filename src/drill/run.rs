@@ -24,6 +24,10 @@ use crate::store::{NewJob, Store, Work};
 const BEGINNING: &str = "2026-11-24T02:00:00Z";
 /// How often the story looks at what has changed.
 const TICK: SignedDuration = SignedDuration::from_secs(30);
+/// With more databases than this, their comings and goings are told together …
+const CROWD: usize = 12;
+/// … every so often.
+const CROWD_TICK: SignedDuration = SignedDuration::from_mins(4);
 /// How long a story goes on after it seems to have ended, to see that it stays so.
 const AFTERMATH: SignedDuration = SignedDuration::from_mins(25);
 
@@ -231,15 +235,21 @@ impl<'a> Director<'a> {
 
     fn watch_world(&mut self, now: Timestamp, incidents: &[Incident]) {
         // A status changed at some moment since the last look; told at its end, the cause would come after the effect.
-        let changed = add(self.looked_at, SignedDuration::from_secs(1)).min(now);
-        self.looked_at = now;
-        self.story.follow_databases(changed, statuses(&self.cloud.world()));
-        let open = incidents.is_empty() || incidents.iter().any(|incident| incident.ended_at.is_none());
-        let posted = self.cloud.deliveries();
-        self.story.follow_alerts(posted.last().map_or(now, |last| last.at), posted.len(), open);
+        let statuses = statuses(&self.cloud.world());
+        let crowd = statuses.len() > CROWD;
+        let changed = if crowd { now } else { add(self.looked_at, SignedDuration::from_secs(1)).min(now) };
         for incident in incidents {
             self.story.follow_incident(incident);
         }
+        if crowd && now < add(self.looked_at, CROWD_TICK) {
+            return;
+        }
+        self.looked_at = now;
+        self.story.follow_databases(changed, statuses);
+        let open = incidents.is_empty() || incidents.iter().any(|incident| incident.ended_at.is_none());
+        let posted = self.cloud.deliveries();
+        let last = posted.last().map_or(now, |last| last.at);
+        self.story.follow_alerts(if crowd { now } else { last }, posted.len(), open);
     }
 
     fn show(&mut self, incidents: &[Incident], watch: &mut (dyn FnMut(&Line, &View) + Send)) {

@@ -30,7 +30,8 @@ pub fn judge(incident: &Incident, now: Timestamp) -> Option<End> {
         return Some(no_longer_ours(incident, diagnosis));
     }
     let working = incident.attempts.iter().any(|attempt| attempt.outcome.is_none());
-    if working || !diagnosis.chain_is_whole() || !incident.inaccessible().is_empty() {
+    let whole = diagnosis.chain_is_whole() || incident.whole_since.is_some();
+    if working || !whole || !incident.inaccessible().is_empty() {
         return None;
     }
     let real = incident.was_broken || incident.members.values().any(|member| member.was_down);

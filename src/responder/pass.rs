@@ -135,6 +135,11 @@ impl Responder {
                 _ => {}
             }
         }
+        let many = draft.incident.members.len() > look::FEW_SERVERS;
+        if many && draft.incident.whole_since.is_none() && draft.incident.repair_covers_diagnosis() {
+            // Read back as made: reading every server again to see the same would be a burden on Azure.
+            draft.incident.whole_since = draft.incident.last_made_at();
+        }
         if draft.incident.made().next().is_some() {
             if !matches!(draft.incident.phase, Phase::Verifying | Phase::Propagating) {
                 draft.incident.phase = Phase::Propagating;
