@@ -56,6 +56,9 @@ impl Responder {
             return Ok(());
         }
         let (ids, signals): (Vec<i64>, Vec<Signal>) = waiting.into_iter().unzip();
+        if let Some(instance) = target.managed_instance().filter(|instance| self.policy.scope.covers(instance)) {
+            return self.managed_instance(&instance, &signals, &ids).await;
+        }
         let mut concerned = self.concerned(target, &signals).await?;
         concerned.retain(|one| self.policy.scope.covers(&one.server));
         if concerned.is_empty() {

@@ -13,6 +13,7 @@
 //! | [`schedule`] | when to come back |
 //! | [`merge`] | what joined an incident while a pass was at work |
 //! | [`memory`] | what is remembered over all incidents |
+//! | [`unhandled`] | losses that Keymend cannot look into yet |
 //! | [`wake`] | how somebody who stored a job tells the worker |
 
 pub mod act;
@@ -25,6 +26,7 @@ pub mod merge;
 pub mod pass;
 pub mod schedule;
 pub mod tell;
+pub mod unhandled;
 pub mod wake;
 pub mod worker;
 
