@@ -15,7 +15,7 @@ use super::cloud::world::TOKEN;
 use super::scenario::{Act, People, Scenario, Setup, Step};
 use super::story::{Line, Story, Who, statuses};
 use super::{house, judge};
-use crate::clock::{Clock, add};
+use crate::clock::{Busy, Clock, add};
 use crate::domain::incident::{ApprovalDecision, Incident, Phase};
 use crate::domain::policy::Preset;
 use crate::store::{NewJob, Store, Work};
@@ -105,9 +105,10 @@ pub async fn play(
         format!("Keymend watches under the preset “{}”", preset_name(preset)),
     );
     drop(stage);
-    director.direct(watch).await?;
+    let end = director.direct(watch).await?;
     let played = director.conclude(preset).await?;
     house.stop().await;
+    drop(end);
     running.stop().await;
     Ok(played)
 }
@@ -167,7 +168,9 @@ impl<'a> Director<'a> {
         }
     }
 
-    async fn direct(&mut self, watch: &mut (dyn FnMut(&Line, &View) + Send)) -> anyhow::Result<()> {
+    /// Directs the story to its end. Comes back holding the clock, so that nothing happens after the end.
+    async fn direct(&mut self, watch: &mut (dyn FnMut(&Line, &View) + Send)) -> anyhow::Result<Busy> {
+        let mut held = self.clock.busy();
         loop {
             let now = self.clock.now();
             let incidents = self.incidents().await?;
@@ -176,12 +179,12 @@ impl<'a> Director<'a> {
             self.watch_world(now, &incidents);
             self.show(&incidents, watch);
             if self.is_over(now, &incidents) {
-                return Ok(());
+                return Ok(held);
             }
-            let held = self.clock.idle_until(self.next_look(now)).await;
+            drop(held);
+            held = self.clock.idle_until(self.next_look(now)).await;
             // What happens at the same moment goes first.
             tokio::time::sleep(Duration::from_millis(1)).await;
-            drop(held);
         }
     }
 
