@@ -1,51 +1,22 @@
 //! From accepted signals to the incident they belong to, or to the finding that none is needed.
 
-use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use tokio::sync::Mutex;
 
-use super::{JobError, JobResult, Responder, look, schedule};
-use crate::clock::add;
+use super::inventory::{SERVER_KEY, ServerKey};
+use super::{JobError, JobResult, Responder};
 use crate::domain::evidence::{Fact, Protector};
-use crate::domain::incident::{EntryKind, Incident, IncidentKey};
-use crate::domain::key_uri::{KeyUri, VaultHost};
+use crate::domain::incident::IncidentKey;
+use crate::domain::key_uri::KeyUri;
 use crate::domain::resource_id::ResourceId;
 use crate::domain::signal::{Signal, SignalKind};
-use crate::notify::texts;
 use crate::probe;
-use crate::store::{NewJob, Version, Work};
-
-/// The kind of fact that remembers which key a server's protector names.
-pub const SERVER_KEY: &str = "server_key";
-
-/// The kind of fact that remembers when a server was seen, after an incident, with no database down.
-const SEEN_WHOLE: &str = "seen_whole";
-/// How long that counts.
-const STILL_WHOLE: SignedDuration = SignedDuration::from_secs(30);
-
-/// How long a key that was read counts as read.
-const FRESH: SignedDuration = SignedDuration::from_mins(60);
-/// At most so many servers are asked for their key when an incident opens.
-const DISCOVER: usize = 200;
-
-/// What is remembered of a server between incidents.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct ServerKey {
-    /// Which server.
-    pub server: ResourceId,
-    /// Its protector's key.
-    pub key: KeyUri,
-    /// The vault's resource id, once seen.
-    pub vault_id: Option<ResourceId>,
-    /// User-assigned identities it has.
-    pub identities: Vec<ResourceId>,
-}
 
 /// A server that signals concern, with its key if that could be told.
-struct Concerned {
-    server: ResourceId,
-    key: Option<KeyUri>,
+pub(super) struct Concerned {
+    /// Which.
+    pub server: ResourceId,
+    /// Its protector's key.
+    pub key: Option<KeyUri>,
 }
 
 impl Responder {
@@ -99,23 +70,6 @@ impl Responder {
         Ok(concerned)
     }
 
-    /// Servers that Azure's inventory knows to use the vault. It is not complete, and being without it is no error.
-    async fn add_from_resource_graph(&self, vault: &ResourceId, concerned: &mut Vec<Concerned>) {
-        let Some(host) = self.azure.endpoints().vault_host(vault.name()) else { return };
-        let subscriptions = self.policy.scope.subscriptions.clone();
-        if let Fact::Known(servers) = probe::servers_of_vault(&self.azure, &host, &subscriptions).await {
-            for server in servers {
-                if !concerned.iter().any(|one| one.server == server) {
-                    let key = match probe::protector(&self.azure, &server).await {
-                        Fact::Known(Protector { uri: Some(uri), .. }) if uri.vault == host => uri,
-                        _ => continue,
-                    };
-                    concerned.push(Concerned { server, key: Some(key) });
-                }
-            }
-        }
-    }
-
     async fn one_server(&self, server: ResourceId, signals: &[Signal]) -> JobResult<Vec<Concerned>> {
         let remembered = self.store.fact(SERVER_KEY, server.key()).await?;
         let remembered: Option<ServerKey> = remembered.and_then(|(value, _)| serde_json::from_value(value).ok());
@@ -147,13 +101,6 @@ impl Responder {
         Ok(vec![Concerned { server, key }])
     }
 
-    /// The server's key, if it was read moments ago: one of many alerts of one loss.
-    async fn freshly_known(&self, server: &ResourceId) -> JobResult<Option<ServerKey>> {
-        let Some((value, kept)) = self.store.fact(SERVER_KEY, server.key()).await? else { return Ok(None) };
-        let fresh = self.clock.now() < add(kept, FRESH);
-        Ok(serde_json::from_value(value).ok().filter(|_| fresh))
-    }
-
     /// Whether signals that tell of no loss by themselves deserve more than a glance.
     async fn worth_a_look(
         &self,
@@ -179,213 +126,6 @@ impl Responder {
         }
         Ok(false)
     }
-
-    /// Remembers which key a server needs, for the day when it cannot be asked.
-    pub(super) async fn remember(&self, server: &ResourceId, key: &KeyUri) -> JobResult {
-        let known = ServerKey { server: server.clone(), key: key.clone(), vault_id: None, identities: Vec::new() };
-        let before = self.store.fact(SERVER_KEY, server.key()).await?;
-        let before: Option<ServerKey> = before.and_then(|(value, _)| serde_json::from_value(value).ok());
-        let known = before.filter(|before| before.key == known.key).unwrap_or(known);
-        let value = serde_json::to_value(&known).unwrap_or_default();
-        Ok(self.store.keep_fact(SERVER_KEY, server.key(), &value, self.clock.now()).await?)
-    }
-
-    async fn known_servers(&self) -> JobResult<Vec<ServerKey>> {
-        let facts = self.store.facts(SERVER_KEY).await?;
-        Ok(facts.into_iter().filter_map(|(_, value, _)| serde_json::from_value(value).ok()).collect())
-    }
-
-    /// Adds servers and signals to the vault's open incident, or opens one.
-    async fn join(&self, group: &[Concerned], signals: &[Signal], taken: &[i64], opening: &Mutex<()>) -> JobResult {
-        let Some(first) = group.first() else { return Ok(()) };
-        let key =
-            first.key.as_ref().map_or_else(|| IncidentKey::server(&first.server), |key| IncidentKey::vault(&key.vault));
-        let mut known = self.store.open_incident(&key).await?;
-        // The alerts of one loss come together. One of them finds the vault's servers; the others wait for that, since
-        // each server would be read once for each of them.
-        let mut _turn = None;
-        if known.is_none() {
-            _turn = Some(opening.lock().await);
-            known = self.store.open_incident(&key).await?;
-        }
-        let now = self.clock.now();
-        let (mut incident, version) = match known {
-            Some((incident, version)) => (incident, Some(version)),
-            None if self.is_old_news(&key, group, signals).await? => {
-                tracing::info!(key = key.0, "the alerts tell of a loss that is over already");
-                return Ok(());
-            }
-            None => (Incident::open(self.ids.incident(now), key.clone(), self.policy.window_minutes, now), None),
-        };
-        let vault = first.key.as_ref().map(|key| &key.vault);
-        let mut news = welcome(&mut incident, group, signals, vault, now);
-        if let (None, Some(vault)) = (version, vault) {
-            let others = self.others_of(vault, &first.server).await?;
-            news |= welcome(&mut incident, &others, &[], Some(vault), now);
-        }
-        self.save_joined(&incident, version, news, taken, now).await
-    }
-
-    /// The other servers in the subscription that depend on the vault: what takes the key from one takes it from all, and
-    /// waiting for each one's alert would mean repairing them one by one.
-    async fn others_of(&self, vault: &VaultHost, first: &ResourceId) -> JobResult<Vec<Concerned>> {
-        let known = self.known_servers().await?;
-        let mut all = match self.azure.servers_in(first.subscription()).await {
-            Ok(listed) => listed.into_keys().collect(),
-            Err(error) => {
-                tracing::info!(%error, "the subscription's servers could not be listed; their own alerts will name them");
-                Vec::new()
-            }
-        };
-        all.retain(|server: &ResourceId| server != first && self.policy.scope.covers(server));
-        let (told, unknown): (Vec<ResourceId>, Vec<ResourceId>) =
-            all.into_iter().partition(|server| known.iter().any(|one| one.server == *server));
-        if unknown.len() > DISCOVER {
-            tracing::info!(servers = unknown.len(), "too many servers to ask each for its key now");
-        }
-        let asked: Vec<ResourceId> = unknown.into_iter().take(DISCOVER).collect();
-        for (server, protector) in probe::protectors(&self.azure, &asked).await {
-            if let Fact::Known(Protector { uri: Some(uri), customer_managed: true, .. }) = protector {
-                self.remember(&server, &uri).await?;
-            }
-        }
-        let known = if asked.is_empty() { known } else { self.known_servers().await? };
-        let depends =
-            |one: &ServerKey| one.key.vault == *vault && (told.contains(&one.server) || asked.contains(&one.server));
-        Ok(known.into_iter().filter(depends).map(|one| Concerned { server: one.server, key: Some(one.key) }).collect())
-    }
-
-    async fn save_joined(
-        &self,
-        incident: &Incident,
-        version: Option<Version>,
-        news: bool,
-        taken: &[i64],
-        now: Timestamp,
-    ) -> JobResult {
-        let pass = NewJob { work: Work::Pass { incident: incident.id.clone() }, due: add(now, schedule::GATHER) };
-        let jobs = if news || version.is_none() { vec![pass] } else { Vec::new() };
-        self.store.save(incident, version, &jobs, taken, now).await?;
-        if version.is_none() {
-            tracing::info!(incident = %incident.id, key = incident.key.0, "incident opened");
-        }
-        self.wake.now(&self.clock);
-        Ok(())
-    }
-
-    /// Alerts can come in long after the end of the incident they belong to. They open no second one, unless a
-    /// database is down now.
-    async fn is_old_news(&self, key: &IncidentKey, group: &[Concerned], signals: &[Signal]) -> JobResult<bool> {
-        let ended = self.store.incidents(false, 200).await?;
-        let Some(end) = ended.iter().filter(|past| past.key == *key).filter_map(|past| past.ended_at).max() else {
-            return Ok(false);
-        };
-        let before = |signal: &Signal| signal.occurred_at.is_some_and(|at| at <= end);
-        if !signals.iter().all(before) {
-            return Ok(false);
-        }
-        for one in group {
-            if !self.is_whole(&one.server).await? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
-    /// Whether no database of the server is down. Late alerts come in crowds: what was read moments ago counts as read.
-    async fn is_whole(&self, server: &ResourceId) -> JobResult<bool> {
-        let now = self.clock.now();
-        if let Some((_, seen)) = self.store.fact(SEEN_WHOLE, server.key()).await?
-            && now < add(seen, STILL_WHOLE)
-        {
-            return Ok(true);
-        }
-        let Fact::Known(names) = probe::inaccessible_databases(&self.azure, server).await else { return Ok(false) };
-        if names.is_empty() {
-            self.store.keep_fact(SEEN_WHOLE, server.key(), &Value::Null, now).await?;
-        }
-        Ok(names.is_empty())
-    }
-}
-
-/// Takes servers and signals in; says whether a pass should look soon because of it.
-fn welcome(
-    incident: &mut Incident,
-    group: &[Concerned],
-    signals: &[Signal],
-    vault: Option<&VaultHost>,
-    now: Timestamp,
-) -> bool {
-    let mut news = false;
-    let mut new = Vec::new();
-    if incident.vault.is_none() {
-        incident.vault = vault.cloned();
-    }
-    for one in group {
-        let known = incident.members.contains_key(one.server.key());
-        incident.add_member(&one.server, one.key.clone());
-        if !known {
-            news = true;
-            new.push(one.server.name());
-        }
-    }
-    if !new.is_empty() {
-        let depend = if new.len() == 1 { "depends" } else { "depend" };
-        incident.note(now, EntryKind::Noticed, format!("{} {depend} on that key", texts::words::list(&new, 3)));
-    }
-    for signal in signals {
-        let over = incident.window_said_over;
-        incident.take(signal, now);
-        // With many servers the schedule finds out by itself; a look for each restored database would be a storm of reads.
-        let restored = signal.kind == SignalKind::RestoreSucceeded && incident.members.len() <= look::FEW_SERVERS;
-        news |= restored
-            || signal.kind == SignalKind::RestoreFailed
-            || is_cause(signal.kind)
-            || incident.window_said_over && !over;
-    }
-    if let Some(line) = heard(signals, incident.members.len() > look::FEW_SERVERS) {
-        incident.note(now, EntryKind::Noticed, line);
-    }
-    news
-}
-
-/// One line for a batch of signals; with many servers, the same one for all of a kind.
-fn heard(signals: &[Signal], many: bool) -> Option<String> {
-    let first = signals.first()?;
-    if many {
-        return Some(format!("Azure about databases of these servers: {}", words(first.kind)));
-    }
-    let more = match signals.len() - 1 {
-        0 => String::new(),
-        more => format!(" (and {more} more)"),
-    };
-    Some(format!("Azure about {}{more}: {}", first.target.name(), words(first.kind)))
-}
-
-/// A signal's kind in words.
-const fn words(kind: SignalKind) -> &'static str {
-    match kind {
-        SignalKind::AccessLost => "access to the key is lost",
-        SignalKind::WaitingForAccess => "it waits for access to the key",
-        SignalKind::SelfHealEnded => "the self-heal window is over",
-        SignalKind::RestoreStarted => "access is back and the database is being restored",
-        SignalKind::RestoreSucceeded => "the database is online again",
-        SignalKind::RestoreFailed => "restoring the database failed",
-        SignalKind::VaultDeleted => "the vault was deleted",
-        SignalKind::VaultChanged => "the vault was changed",
-        SignalKind::AccessPolicyChanged => "an access policy was changed",
-        SignalKind::RoleAssignmentChanged => "a role assignment was changed",
-        SignalKind::ServerChanged => "the server was changed",
-        SignalKind::ProtectorChanged => "the TDE protector was changed",
-        SignalKind::ServerKeyChanged => "a server key was changed",
-        SignalKind::IdentityDeleted => "an identity was deleted",
-        SignalKind::LockChanged => "a lock was changed",
-        SignalKind::KeyNearExpiry => "a key expires soon",
-        SignalKind::KeyExpired => "a key has expired",
-        SignalKind::KeyRotated => "a key has a new version",
-        SignalKind::HealthChanged => "the health changed",
-        SignalKind::DatabaseChanged => "the database was changed",
-    }
 }
 
 /// Whether a signal says that a database has lost its key.
@@ -397,7 +137,7 @@ const fn tells_loss(kind: SignalKind) -> bool {
 }
 
 /// Whether a signal tells of a change that may take access away.
-const fn is_cause(kind: SignalKind) -> bool {
+pub(super) const fn is_cause(kind: SignalKind) -> bool {
     matches!(
         kind,
         SignalKind::VaultDeleted
@@ -426,7 +166,3 @@ fn by_vault(concerned: Vec<Concerned>) -> Vec<Vec<Concerned>> {
     }
     groups
 }
-
-/// How long an alert without a real loss behind it is watched before it is called false: longer than SQL's own key
-/// check takes to show a loss (up to 10 minutes by documentation).
-pub const FALSE_ALARM_WATCH: SignedDuration = SignedDuration::from_mins(12);

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::databases::Changes;
 use super::pass::Draft;
-use super::{JobResult, Responder, locate};
+use super::{JobResult, Responder, inventory};
 use crate::clock::add;
 use crate::domain::diagnose::diagnose;
 use crate::domain::diagnosis::{Cause, Diagnosis};
@@ -103,14 +103,14 @@ impl Responder {
             let identities = seen
                 .and_then(|seen| seen.server.known())
                 .map(|server| server.identity.user_assigned.iter().map(|identity| identity.id.clone()).collect());
-            let known = locate::ServerKey {
+            let known = inventory::ServerKey {
                 server: member.server.clone(),
                 key,
                 vault_id: Some(id.clone()),
                 identities: identities.unwrap_or_default(),
             };
             let value = serde_json::to_value(&known).unwrap_or_default();
-            self.store.keep_fact(locate::SERVER_KEY, member.server.key(), &value, self.clock.now()).await?;
+            self.store.keep_fact(inventory::SERVER_KEY, member.server.key(), &value, self.clock.now()).await?;
         }
         incident.vault_id = Some(id);
         Ok(())

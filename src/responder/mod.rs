@@ -4,6 +4,8 @@
 //! |---|---|
 //! | [`worker`] | takes due jobs from the store and does them |
 //! | [`locate`] | from accepted signals to the incident they belong to |
+//! | [`inventory`] | which server depends on which key |
+//! | [`join`] | adds servers and signals to an incident, or opens one |
 //! | [`pass`] | one pass over one incident |
 //! | [`look`] | what a pass reads, and what that does to the incident |
 //! | [`databases`] | which databases are down, came back, lost settings |
@@ -19,6 +21,8 @@
 pub mod act;
 pub mod databases;
 pub mod ending;
+pub mod inventory;
+pub mod join;
 pub mod locate;
 pub mod look;
 pub mod memory;
