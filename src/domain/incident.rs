@@ -280,6 +280,9 @@ pub struct Incident {
     pub attempts: Vec<Attempt>,
     /// Why a person is needed, if so.
     pub needs_person: Option<(NeedsPerson, String)>,
+    /// When the last decision to wait wants everything looked at again, at the latest.
+    #[serde(default)]
+    pub look_by: Option<Timestamp>,
     /// Passes made.
     pub passes: u32,
     /// Passes in a row that saw nothing new: sets the backoff.
@@ -322,6 +325,7 @@ impl Incident {
             approval: None,
             attempts: Vec::new(),
             needs_person: None,
+            look_by: None,
             passes: 0,
             quiet_passes: 0,
             signals: 0,

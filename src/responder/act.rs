@@ -24,6 +24,7 @@ impl Responder {
     pub(super) async fn carry_out(&self, mut draft: Draft, decision: Decision, hits: Vec<GateHit>) -> JobResult {
         let now = self.clock.now();
         draft.incident.gates = hits;
+        draft.incident.look_by = if let Decision::Wait { until, .. } = &decision { *until } else { None };
         let before = draft.incident.phase;
         // What is told of the diagnosis depends on what comes next.
         match &decision {

@@ -33,10 +33,10 @@ pub fn next_pass(incident: &Incident, now: Timestamp) -> Timestamp {
         _ => SignedDuration::from_mins(8),
     };
     let due = add(now, backoff(incident.quiet_passes, longest));
-    // Two moments must not be slept through: the warning before the window ends, and its end.
+    // These moments must not be slept through: the warning before the window ends, its end, and what is waited for.
     let warning = add(incident.restore_before(), -DEADLINE_WARNING);
-    let moments = [warning, incident.restore_before()];
-    moments.into_iter().filter(|moment| *moment > now).fold(due, Timestamp::min)
+    let moments = [warning, incident.restore_before()].into_iter().chain(incident.look_by);
+    moments.filter(|moment| *moment > now).fold(due, Timestamp::min)
 }
 
 /// When people hear from us next at the latest, if nothing happens before: the warning, the end of the window, or in
@@ -71,5 +71,8 @@ mod tests {
         assert_eq!(next_pass(&incident, at(18)), at(20));
         assert_eq!(next_pass(&incident, at(25)), at(30));
         assert_eq!(next_pass(&incident, at(31)), at(39));
+        incident.look_by = Some(at(34));
+        assert_eq!(next_pass(&incident, at(31)), at(34), "a decision to wait says how long");
+        assert_eq!(next_pass(&incident, at(34)), at(42));
     }
 }
