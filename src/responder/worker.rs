@@ -15,6 +15,8 @@ use crate::store::{LeasedJob, NewJob, StoreError, Work};
 const SIDE_BY_SIDE: usize = 8;
 /// How long a job is held; after a crash it is taken up again when this is over.
 const LEASE: SignedDuration = SignedDuration::from_mins(2);
+/// How often old signals and facts are removed.
+const TIDY_EVERY: SignedDuration = SignedDuration::from_hours(24);
 /// Other processes (`keymend incidents approve`) store jobs too: look at least this often, in real time.
 const LOOK_AT_LEAST: Duration = Duration::from_secs(2);
 
@@ -24,13 +26,28 @@ impl Responder {
         let mut running: JoinSet<()> = JoinSet::new();
         let mut held: Vec<Busy> = vec![self.clock.busy()];
         let opening = Arc::new(Mutex::new(()));
+        let mut tidied = None;
         loop {
+            self.tidy(&mut tidied).await;
             if let Err(error) = self.take_up(&mut running, &opening).await {
                 tracing::error!(%error, "the store cannot be read; trying again");
                 self.clock.pause(SignedDuration::from_secs(5)).await;
             }
             held.clear();
             held.extend(self.rest(&mut running).await);
+        }
+    }
+
+    /// Once a day, lets the store forget what is too old to matter.
+    async fn tidy(&self, tidied: &mut Option<Timestamp>) {
+        let now = self.clock.now();
+        if tidied.is_some_and(|last| now < add(last, TIDY_EVERY)) {
+            return;
+        }
+        *tidied = Some(now);
+        match self.store.prune(now).await {
+            Ok(pruned) => tracing::debug!(signals = pruned.signals, facts = pruned.facts, "the store was tidied"),
+            Err(error) => tracing::warn!(%error, "the store could not be tidied; trying again in a day"),
         }
     }
 

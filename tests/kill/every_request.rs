@@ -12,7 +12,10 @@ use crate::verdict::Ended;
 /// How often a step is tried where the machine did not let it happen.
 const TRIES: usize = 3;
 /// Undisturbed runs: what they have in common is what a run that is to be killed will have, too.
-const UNDISTURBED: usize = 3;
+const UNDISTURBED: usize = 6;
+/// How many reads out of so many may not come in a run that is to be killed: how often the databases are looked at until
+/// they are back depends on the machine by a little.
+const ONE_READ_IN: usize = 5;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deleted_vault_ends_the_same_wherever_serve_is_killed() {
@@ -48,25 +51,48 @@ async fn kill_at_every_request(story: &Story) {
         story.name,
         baselines.iter().map(Ended::length).collect::<Vec<_>>()
     ));
-    let faults: Vec<String> = futures::stream::iter(steps.into_iter().enumerate())
+    let results: Vec<Step> = futures::stream::iter(steps.into_iter().enumerate())
         .map(|(at, (request, moment))| async move {
             let label = format!("{} step {}/{all} {} {request}", story.name, at + 1, word(moment));
-            match step(baseline, &request, moment).await {
-                Ok(()) => {
-                    progress(&format!("{label}: ok"));
-                    None
+            let step = step(baseline, &request, moment).await;
+            progress(&format!("{label}: {}", step.in_words()));
+            match step {
+                Step::NotReached if request.is_essential() => {
+                    Step::Failed(format!("{label}: the request did not come"))
                 }
-                Err(why) => {
-                    progress(&format!("{label}: FAILED: {why}"));
-                    Some(format!("{label}: {why}"))
-                }
+                Step::Failed(why) => Step::Failed(format!("{label}: {why}")),
+                other => other,
             }
         })
         .buffer_unordered(all)
-        .filter_map(std::future::ready)
         .collect()
         .await;
+    let faults: Vec<&str> = results.iter().filter_map(Step::fault).collect();
     assert!(faults.is_empty(), "{} of {all} steps failed\n{}", faults.len(), faults.join("\n"));
+    let not_reached = results.iter().filter(|step| matches!(step, Step::NotReached)).count();
+    assert!(not_reached <= all / ONE_READ_IN, "{not_reached} of {all} requests did not come");
+}
+
+/// What came of a step.
+enum Step {
+    Ok,
+    /// The request that was to be killed at did not come, although it was tried several times.
+    NotReached,
+    Failed(String),
+}
+
+impl Step {
+    const fn in_words(&self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::NotReached => "did not come",
+            Self::Failed(_) => "FAILED",
+        }
+    }
+
+    fn fault(&self) -> Option<&str> {
+        if let Self::Failed(why) = self { Some(why) } else { None }
+    }
 }
 
 const fn word(moment: Moment) -> &'static str {
@@ -78,37 +104,39 @@ const fn word(moment: Moment) -> &'static str {
 
 /// One kill. It is tried again where the request did not come at all, or the machine took so long to start `serve` again
 /// that Azure gave up: then there was nothing to see.
-async fn step(baseline: &Ended, request: &Request, moment: Moment) -> Result<(), String> {
-    let mut why = String::new();
+async fn step(baseline: &Ended, request: &Request, moment: Moment) -> Step {
+    let mut last = Step::NotReached;
     for _ in 0..TRIES {
         let mut stage = Stage::open(&baseline.story).await;
         let trap = Trap::set(&stage.cloud, request, moment);
         stage.break_it();
         let Some(number) = stage.until_sprung(trap).await else {
-            why = "the story was over before the request came".to_owned();
+            last = Step::NotReached;
             continue;
         };
         if moment == Moment::After {
             stage.carried_out.push(number);
         }
         let before = stage.cloud.requests();
-        let stalled = before.iter().find(|one| one.number == number).ok_or("the request is not in the recording")?;
-        if stalled.answered_at.is_some() {
-            return Err("the request was answered, so the kill came too late".to_owned());
+        let unanswered = before.iter().any(|one| one.number == number && one.answered_at.is_none());
+        if !unanswered {
+            return Step::Failed("the request was answered, so the kill came too late".to_owned());
         }
         stage.kill_and_restart().await;
         stage.until_over().await;
         let ended = stage.conclude().await;
         if ended.away > ACTION_GROUP_TRIES_FOR {
-            why = format!("the new start took {:?} of the story: Azure may have given up alerts", ended.away);
+            // Azure itself gave the alert up: nothing can be seen of Keymend there.
+            progress(&format!("  the new start took {:?} of the story", ended.away));
+            last = Step::NotReached;
             continue;
         }
         return judge(&ended, baseline, before.len());
     }
-    Err(format!("{TRIES} times: {why}"))
+    last
 }
 
-fn judge(ended: &Ended, baseline: &Ended, requests_before: usize) -> Result<(), String> {
+fn judge(ended: &Ended, baseline: &Ended, requests_before: usize) -> Step {
     let mut faults = ended.faults(Some(baseline));
     if !ended.took_up() {
         faults.push("the second process found nothing to take up".to_owned());
@@ -117,10 +145,10 @@ fn judge(ended: &Ended, baseline: &Ended, requests_before: usize) -> Result<(), 
         faults.push("the second process sent no request".to_owned());
     }
     if faults.is_empty() {
-        return Ok(());
+        return Step::Ok;
     }
     let timeline = ended.incidents.iter().flat_map(|incident| &incident.timeline);
     let timeline: Vec<String> =
         timeline.map(|entry| format!("  {} {:?} {}", entry.at, entry.kind, entry.text)).collect();
-    Err(format!("{}\n{}\n{}", faults.join("\n"), timeline.join("\n"), ended.logs.join("\n-- killed --\n")))
+    Step::Failed(format!("{}\n{}\n{}", faults.join("\n"), timeline.join("\n"), ended.logs.join("\n-- killed --\n")))
 }

@@ -46,6 +46,13 @@ impl fmt::Display for Kind {
     }
 }
 
+impl Request {
+    /// A write, or a message to the team: these come in every run.
+    pub fn is_essential(&self) -> bool {
+        self.write || self.kind.0.contains("/sink/")
+    }
+}
+
 impl fmt::Display for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({}.)", self.kind, self.nth)

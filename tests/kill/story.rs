@@ -27,7 +27,7 @@ impl Story {
     /// A vault is deleted, and with it the role on it: two repairs, one after the other.
     pub fn vault_deleted() -> Self {
         // Each of three databases: lost; on its way back; back.
-        Self::quick("vault-deleted", Preset::Auto, 100.0, 30, 0.2, 9)
+        Self::quick("vault-deleted", Preset::Auto, 75.0, 30, 0.2, 9)
     }
 
     /// The same, where a person is asked first.
@@ -38,7 +38,7 @@ impl Story {
     /// The alert comes when the window is over: a repair, then a re-validation.
     pub fn late_alert() -> Self {
         // Each of three databases: lost; lost for good; on its way back; back.
-        Self::quick("late-alert", Preset::Auto, 180.0, 2, 2.5, 12)
+        Self::quick("late-alert", Preset::Auto, 150.0, 2, 2.5, 12)
     }
 
     fn quick(name: &'static str, preset: Preset, speed: f64, window: u32, alerted_after: f64, alerts: usize) -> Self {
