@@ -1,5 +1,7 @@
 //! From accepted signals to the incident they belong to, or to the finding that none is needed.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -23,6 +25,11 @@ pub const SERVER_KEY: &str = "server_key";
 const SEEN_WHOLE: &str = "seen_whole";
 /// How long that counts.
 const STILL_WHOLE: SignedDuration = SignedDuration::from_secs(30);
+
+/// The kind of fact that keeps a protector as it was read when an incident opened.
+const PROTECTOR: &str = "protector";
+/// How long it is taken for what the first look at the incident would read.
+const JUST_READ: SignedDuration = SignedDuration::from_secs(30);
 
 /// How long a key that was read counts as read.
 const FRESH: SignedDuration = SignedDuration::from_mins(60);
@@ -128,9 +135,9 @@ impl Responder {
         }
         let protector = probe::protector(&self.azure, &server).await;
         let key = match protector {
-            Fact::Known(Protector { uri: Some(uri), customer_managed: true, .. }) => {
-                self.remember(&server, &uri).await?;
-                Some(uri)
+            Fact::Known(protector @ Protector { uri: Some(_), customer_managed: true, .. }) => {
+                self.keep_protector(&server, &protector).await?;
+                protector.uri
             }
             Fact::Known(_) if !loss => return Ok(Vec::new()),
             Fact::Known(_) => None,
@@ -190,6 +197,29 @@ impl Responder {
         Ok(self.store.keep_fact(SERVER_KEY, server.key(), &value, self.clock.now()).await?)
     }
 
+    /// Keeps a protector that was just read for the look that follows, and its key for longer.
+    async fn keep_protector(&self, server: &ResourceId, protector: &Protector) -> JobResult {
+        let Some(uri) = &protector.uri else { return Ok(()) };
+        self.remember(server, uri).await?;
+        let value = serde_json::to_value(protector).unwrap_or_default();
+        Ok(self.store.keep_fact(PROTECTOR, server.key(), &value, self.clock.now()).await?)
+    }
+
+    /// The protectors of these servers that were read moments ago.
+    pub(super) async fn just_read(&self, servers: &[ResourceId]) -> JobResult<BTreeMap<ResourceId, Protector>> {
+        let since = add(self.clock.now(), -JUST_READ);
+        let mut read = BTreeMap::new();
+        for server in servers {
+            if let Some((value, kept)) = self.store.fact(PROTECTOR, server.key()).await?
+                && kept >= since
+                && let Ok(protector) = serde_json::from_value(value)
+            {
+                read.insert(server.clone(), protector);
+            }
+        }
+        Ok(read)
+    }
+
     async fn known_servers(&self) -> JobResult<Vec<ServerKey>> {
         let facts = self.store.facts(SERVER_KEY).await?;
         Ok(facts.into_iter().filter_map(|(_, value, _)| serde_json::from_value(value).ok()).collect())
@@ -245,8 +275,8 @@ impl Responder {
         }
         let asked: Vec<ResourceId> = unknown.into_iter().take(DISCOVER).collect();
         for (server, protector) in probe::protectors(&self.azure, &asked).await {
-            if let Fact::Known(Protector { uri: Some(uri), customer_managed: true, .. }) = protector {
-                self.remember(&server, &uri).await?;
+            if let Fact::Known(protector @ Protector { customer_managed: true, .. }) = protector {
+                self.keep_protector(&server, &protector).await?;
             }
         }
         let known = if asked.is_empty() { known } else { self.known_servers().await? };
