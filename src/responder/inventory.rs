@@ -1,5 +1,7 @@
 //! Which server depends on which key: remembered from every look, and completed when an incident opens.
 
+use std::collections::BTreeMap;
+
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
@@ -32,7 +34,35 @@ pub struct ServerKey {
     pub identities: Vec<ResourceId>,
 }
 
+/// The kind of fact that keeps a protector as it was read when an incident opened.
+const PROTECTOR: &str = "protector";
+/// How long it is taken for what the first look at the incident would read.
+const JUST_READ: SignedDuration = SignedDuration::from_secs(30);
+
 impl Responder {
+    /// Keeps a protector that was just read for the look that follows, and its key for longer.
+    pub(super) async fn keep_protector(&self, server: &ResourceId, protector: &Protector) -> JobResult {
+        let Some(uri) = &protector.uri else { return Ok(()) };
+        self.remember(server, uri).await?;
+        let value = serde_json::to_value(protector).unwrap_or_default();
+        Ok(self.store.keep_fact(PROTECTOR, server.key(), &value, self.clock.now()).await?)
+    }
+
+    /// The protectors of these servers that were read moments ago.
+    pub(super) async fn just_read(&self, servers: &[ResourceId]) -> JobResult<BTreeMap<ResourceId, Protector>> {
+        let since = add(self.clock.now(), -JUST_READ);
+        let mut read = BTreeMap::new();
+        for server in servers {
+            if let Some((value, kept)) = self.store.fact(PROTECTOR, server.key()).await?
+                && kept >= since
+                && let Ok(protector) = serde_json::from_value(value)
+            {
+                read.insert(server.clone(), protector);
+            }
+        }
+        Ok(read)
+    }
+
     /// Servers that Azure's inventory knows to use the vault. It is not complete, and being without it is no error.
     pub(super) async fn add_from_resource_graph(&self, vault: &ResourceId, concerned: &mut Vec<Concerned>) {
         let Some(host) = self.azure.endpoints().vault_host(vault.name()) else { return };
@@ -91,8 +121,8 @@ impl Responder {
         }
         let asked: Vec<ResourceId> = unknown.into_iter().take(DISCOVER).collect();
         for (server, protector) in probe::protectors(&self.azure, &asked).await {
-            if let Fact::Known(Protector { uri: Some(uri), customer_managed: true, .. }) = protector {
-                self.remember(&server, &uri).await?;
+            if let Fact::Known(protector @ Protector { customer_managed: true, .. }) = protector {
+                self.keep_protector(&server, &protector).await?;
             }
         }
         let known = if asked.is_empty() { known } else { self.known_servers().await? };

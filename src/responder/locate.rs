@@ -82,9 +82,9 @@ impl Responder {
         }
         let protector = probe::protector(&self.azure, &server).await;
         let key = match protector {
-            Fact::Known(Protector { uri: Some(uri), customer_managed: true, .. }) => {
-                self.remember(&server, &uri).await?;
-                Some(uri)
+            Fact::Known(protector @ Protector { uri: Some(_), customer_managed: true, .. }) => {
+                self.keep_protector(&server, &protector).await?;
+                protector.uri
             }
             Fact::Known(_) if !loss => return Ok(Vec::new()),
             Fact::Known(_) => None,

@@ -1,5 +1,7 @@
 //! What a pass reads, and what that does to the incident.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::databases::Changes;
@@ -64,7 +66,9 @@ impl Responder {
     pub(super) async fn look_at_all(&self, draft: &mut Draft) -> JobResult<Evidence> {
         let incident = &mut draft.incident;
         let servers = to_read(incident);
+        let protectors = if incident.passes <= 1 { self.just_read(&servers).await? } else { BTreeMap::new() };
         let question = Question {
+            protectors,
             vault: incident.vault.clone(),
             vault_id: incident.vault_id.clone(),
             keys: incident.members.values().filter_map(|member| member.protector.clone()).collect(),

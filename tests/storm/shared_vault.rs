@@ -1,0 +1,154 @@
+//! Forty servers with four hundred databases lose one vault, and every alert comes twice and in any order.
+
+use std::collections::BTreeSet;
+
+use jiff::SignedDuration;
+use keymend::domain::incident::{Incident, Phase};
+use keymend::domain::policy::Preset;
+use keymend::drill::cloud::world::PermissionModel;
+use keymend::drill::cloud::{Break, Exchange, What, World};
+use serde_json::Value;
+
+use crate::accounts::{Accounts, assert_one_card_each};
+use crate::kit::{Rain, Storm, all_rights_removed, pipeline, policy, subject};
+
+const SERVERS: usize = 40;
+const DATABASES: usize = 10;
+/// Databases of a server where they do not matter.
+const FEW: usize = 2;
+
+fn world(databases: usize, model: PermissionModel) -> World {
+    World::shared_vault(SERVERS, databases).model(model).activity_log_minutes(3.0)
+}
+
+/// Every database that an alert named while the incident was open is known to it.
+fn assert_knows_all(incident: &Incident, posted: &[Value]) {
+    let known: BTreeSet<(String, String)> = incident
+        .members
+        .iter()
+        .flat_map(|(server, member)| member.databases.iter().map(|name| (server.clone(), name.to_lowercase())))
+        .collect();
+    let named: BTreeSet<(String, String)> =
+        posted.iter().map(subject).filter_map(|(server, database)| Some((server, database?))).collect();
+    let missing: Vec<_> = named.difference(&known).collect();
+    assert!(missing.is_empty(), "{} databases that alerts named are not in the incident: {missing:?}", missing.len());
+}
+
+/// The whole story; what arrives after the end, again or for the first time, opens nothing and writes nothing.
+async fn weather_the_storm(rain: Rain, seed: u64) {
+    let world = world(DATABASES, PermissionModel::Policy);
+    let policy = policy(Preset::Guarded, &world);
+    let mut storm = Storm::new(world, &policy, seed).await;
+    storm.pass(SignedDuration::from_mins(2)).await;
+    storm.cloud.break_it(&all_rights_removed());
+    let late = storm.weather(rain, 20).await;
+    let incident = storm.only_incident().await;
+    assert_eq!(incident.phase, Phase::Healed, "{:?}", incident.end);
+    assert_eq!(incident.members.len(), SERVERS);
+    storm.assert_online();
+    assert_knows_all(&incident, &storm.posted);
+    let accounts = Accounts::of(&storm.cloud);
+    accounts.assert_frugal(SERVERS, 6, 5);
+    assert_one_write(&accounts);
+    assert_one_card_each(&storm.cloud, &incident, 1);
+
+    let before = storm.cloud.requests().len();
+    let repeats = storm.posted.clone();
+    let repeats = storm.doubled(&repeats);
+    storm.post(&repeats).await;
+    storm.pass(SignedDuration::from_mins(20)).await;
+    assert_eq!(storm.cloud.requests().len(), before, "known alerts cost no request");
+
+    let before = accounts.all();
+    let first_time = storm.doubled(&late);
+    storm.posted.extend(late);
+    storm.post(&first_time).await;
+    storm.pass(SignedDuration::from_mins(20)).await;
+    let after = storm.only_incident().await;
+    assert_eq!(after.ended_at, incident.ended_at, "what is over stays over");
+    // By now it is long since the servers' keys were read: each is read again, and whether a database is down.
+    let accounts = Accounts::of(&storm.cloud);
+    assert!(accounts.all() - before <= 2 * SERVERS, "{} requests for late alerts", accounts.all() - before);
+    assert_one_write(&accounts);
+    assert_one_card_each(&storm.cloud, &after, 1);
+    storm.assert_all_taken().await;
+    storm.stop().await;
+}
+
+fn assert_one_write(accounts: &Accounts) {
+    let [write] = accounts.writes.as_slice() else { panic!("one write repairs all: {:?}", accounts.writes_in_words()) };
+    assert!(write.url.contains("/accessPolicies/add"), "{}", write.url);
+    let entries = write.request_body.as_ref().and_then(|body| body.pointer("/properties/accessPolicies")?.as_array());
+    assert_eq!(entries.map(Vec::len), Some(SERVERS), "each server's identity has its entry");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_alerts_in_one_burst_are_one_incident_and_one_write() {
+    for seed in [1, 2] {
+        weather_the_storm(Rain::Burst(300), seed).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn alerts_that_dribble_in_are_one_incident_and_one_write() {
+    for seed in [3, 4] {
+        weather_the_storm(Rain::Dribble, seed).await;
+    }
+}
+
+/// Plays until all is over, every alert twice and in one burst, and answers what it took.
+async fn healed(world: World, preset: Preset, what: &Break, rain: Rain, seed: u64) -> (Storm, Incident, Accounts) {
+    let policy = policy(preset, &world);
+    let mut storm = Storm::new(world, &policy, seed).await;
+    storm.pass(SignedDuration::from_mins(2)).await;
+    storm.cloud.break_it(what);
+    storm.weather(rain, 0).await;
+    let incident = storm.only_incident().await;
+    assert_eq!(incident.phase, Phase::Healed, "{:?}", incident.end);
+    storm.assert_online();
+    assert_knows_all(&incident, &storm.posted);
+    storm.assert_all_taken().await;
+    let accounts = Accounts::of(&storm.cloud);
+    (storm, incident, accounts)
+}
+
+/// Role assignments are made one by one: forty writes, and still one look before them and one card for them.
+#[tokio::test(flavor = "multi_thread")]
+async fn forty_role_assignments_are_one_repair() {
+    let world = world(FEW, PermissionModel::Rbac);
+    let (storm, incident, accounts) = healed(world, Preset::Guarded, &all_rights_removed(), Rain::Burst(60), 7).await;
+    assert_grants(&accounts.writes);
+    accounts.assert_frugal(SERVERS, 6, 5);
+    assert_one_card_each(&storm.cloud, &incident, 1);
+    storm.stop().await;
+}
+
+/// The vault is recovered once; its role assignments went with it, so all forty are made anew.
+///
+/// Two looks at everything are unavoidable: a deleted vault cannot be asked for its role assignments, and so the grants
+/// can be planned only when it is back. That is 3 + 3 reads, a write and its check for each server, and the fixed reads
+/// twice: 12 + 9 a server, where one look is allowed 6 + 5.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_vault_is_recovered_once_and_granted_to_all() {
+    let world = world(FEW, PermissionModel::Rbac);
+    let deleted = Break::new(What::DeleteVault { vault: None }).by(pipeline());
+    let (storm, incident, accounts) = healed(world, Preset::Auto, &deleted, Rain::Dribble, 8).await;
+    let (recovered, grants) = accounts.writes.split_first().expect("the vault is recovered first");
+    assert_eq!(recovered.method, "PUT");
+    assert!(recovered.url.contains("/vaults/contoso-kv?"), "{}", recovered.url);
+    assert_grants(grants);
+    accounts.assert_frugal(SERVERS, 12, 9);
+    assert_one_card_each(&storm.cloud, &incident, 2);
+    storm.stop().await;
+}
+
+/// Each server's identity gets its role assignment, once.
+fn assert_grants(writes: &[Exchange]) {
+    let strange: Vec<&str> =
+        writes.iter().map(|one| one.url.as_str()).filter(|url| !url.contains("/roleAssignments/")).collect();
+    assert!(strange.is_empty(), "other writes: {strange:?}");
+    let principal =
+        |one: &Exchange| one.request_body.as_ref()?.pointer("/properties/principalId")?.as_str().map(str::to_owned);
+    let granted: BTreeSet<String> = writes.iter().filter_map(principal).collect();
+    assert_eq!((writes.len(), granted.len()), (SERVERS, SERVERS), "one role assignment for each server");
+}
