@@ -69,7 +69,7 @@ async fn kill_at_every_request(story: &Story) {
         .await;
     let faults: Vec<&str> = results.iter().filter_map(Step::fault).collect();
     assert!(faults.is_empty(), "{} of {all} steps failed\n{}", faults.len(), faults.join("\n"));
-    let not_reached = results.iter().filter(|step| matches!(step, Step::NotReached)).count();
+    let not_reached = results.iter().filter(|step| matches!(step, Step::NotReached | Step::TooSlow)).count();
     assert!(not_reached <= all / ONE_READ_IN, "{not_reached} of {all} requests did not come");
 }
 
@@ -78,6 +78,8 @@ enum Step {
     Ok,
     /// The request that was to be killed at did not come, although it was tried several times.
     NotReached,
+    /// The machine took so long to start `serve` again that Azure gave its alerts up.
+    TooSlow,
     Failed(String),
 }
 
@@ -86,6 +88,7 @@ impl Step {
         match self {
             Self::Ok => "ok",
             Self::NotReached => "did not come",
+            Self::TooSlow => "the machine is too slow",
             Self::Failed(_) => "FAILED",
         }
     }
@@ -128,7 +131,7 @@ async fn step(baseline: &Ended, request: &Request, moment: Moment) -> Step {
         if ended.away > ACTION_GROUP_TRIES_FOR {
             // Azure itself gave the alert up: nothing can be seen of Keymend there.
             progress(&format!("  the new start took {:?} of the story", ended.away));
-            last = Step::NotReached;
+            last = Step::TooSlow;
             continue;
         }
         return judge(&ended, baseline, before.len());
