@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::clock::add;
+use crate::domain::decide::patience::{a_right_is_missing, patience_is_over};
 use crate::domain::decide::{advice, permit};
 use crate::domain::diagnosis::{Cause, Finding};
 use crate::domain::evidence::{Database, Fact};
@@ -31,10 +32,6 @@ const REVALIDATIONS: usize = 3;
 const NETWORK_BUFFER: SignedDuration = SignedDuration::from_hours(24);
 /// How long an unclear case without any loss is watched.
 const WATCH: SignedDuration = SignedDuration::from_mins(60);
-/// Passes in a row that saw nothing new, after which an unread link is not waited for any more.
-const PATIENCE: u32 = 3;
-/// This shortly before the window ends a person is called, if nothing could be told.
-const LAST_MINUTES: SignedDuration = SignedDuration::from_mins(10);
 
 /// Everything is right. Where access was lost, it must stay right for as long as SQL takes to notice.
 pub(super) fn healthy(situation: &Situation<'_>) -> Decision {
@@ -196,17 +193,4 @@ pub(super) fn nothing_is_lost(finding: &Finding, situation: &Situation<'_>) -> O
             why: format!("no database went down within an hour, though not everything could be seen: {said}"),
         }
     })
-}
-
-/// Whether a right is missing without which the chain cannot be read. Without the log only the culprit is unknown.
-pub(super) fn a_right_is_missing(situation: &Situation<'_>) -> bool {
-    let of_the_log = |right| matches!(&situation.evidence.changes_read, Fact::Denied(log) if log == right);
-    situation.diagnosis.missing_rights.iter().any(|right| !of_the_log(right))
-}
-
-/// Whether what could not be read was waited for long enough.
-pub(super) fn patience_is_over(situation: &Situation<'_>) -> bool {
-    let incident = situation.incident;
-    let last_minutes = add(incident.restore_before(), -LAST_MINUTES);
-    incident.quiet_passes >= PATIENCE || (incident.passes >= 2 && situation.now >= last_minutes)
 }

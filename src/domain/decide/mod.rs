@@ -8,6 +8,7 @@ mod advice;
 mod attempts;
 mod by_hand;
 mod healing;
+mod patience;
 mod permit;
 mod rights;
 mod split;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::decide::{advice, attempts, healing, split};
+use crate::domain::decide::{advice, attempts, patience, split};
 use crate::domain::gates::{Situation, approved_plan_has_run, hits};
 use crate::domain::incident::Approval;
 use crate::domain::plan::{Decision, Gate, GateHit, NeedsPerson, Plan};
@@ -52,10 +52,10 @@ fn at_the_gate(plan: &Plan, hard: &[&GateHit], situation: &Situation<'_>) -> Dec
         return escalate(NeedsPerson::Failed);
     }
     if only(Gate::CannotTell) {
-        if healing::a_right_is_missing(situation) {
+        if patience::a_right_is_missing(situation) {
             return escalate(NeedsPerson::MissingRight);
         }
-        if !healing::patience_is_over(situation) {
+        if !patience::patience_is_over(situation) {
             let why = hard.iter().map(|hit| hit.why.as_str()).collect::<Vec<_>>().join("; ");
             return Decision::Wait {
                 why: format!("not all that a repair depends on could be read: {why}"),

@@ -1,10 +1,9 @@
 //! Fourth link: the key version that each protector uses.
 
-use jiff::Timestamp;
-
 use crate::domain::diagnose::case::{Case, ServerCase};
 use crate::domain::diagnose::draft::{Draft, why};
 use crate::domain::diagnose::identity::proof;
+use crate::domain::diagnose::key_problem::{Problem, in_words};
 use crate::domain::diagnose::key_version;
 use crate::domain::diagnosis::{Cause, Finding, Link};
 use crate::domain::evidence::{DeletedKey, Fact, KeyEvidence, LinkedKey, MissingRight};
@@ -12,18 +11,6 @@ use crate::domain::key_uri::KeyUri;
 use crate::domain::remedy::Change;
 use crate::domain::resource_id::ResourceId;
 use crate::domain::words::utc;
-
-/// Something wrong with one key or key version.
-#[derive(Debug)]
-pub(super) struct Problem {
-    pub(super) cause: Cause,
-    pub(super) said: String,
-    pub(super) probe: &'static str,
-    pub(super) resource: String,
-    pub(super) change: Option<Change>,
-    pub(super) since: Option<Timestamp>,
-    pub(super) purge_at: Option<Timestamp>,
-}
 
 /// How one key is.
 #[derive(Debug)]
@@ -230,12 +217,4 @@ fn replaced(seen: &KeyEvidence, uri: &KeyUri, link: Option<&LinkedKey>) -> KeySt
         since: oldest,
         purge_at: None,
     }])
-}
-
-/// `key tde-key`, with the first digits of its version.
-pub(super) fn in_words(uri: &KeyUri) -> String {
-    match &uri.version {
-        Some(version) => format!("key {} version {}", uri.key, version.get(..8).unwrap_or(version)),
-        None => format!("key {}", uri.key),
-    }
 }

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::clock::add;
 use crate::domain::diagnose::case::Case;
-use crate::domain::diagnose::key::{Problem, in_words};
+use crate::domain::diagnose::key_problem::{Problem, in_words};
 use crate::domain::diagnosis::Cause;
 use crate::domain::evidence::KeyVersion;
 use crate::domain::key_uri::KeyUri;

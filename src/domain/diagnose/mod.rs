@@ -14,6 +14,7 @@ mod database;
 mod draft;
 mod identity;
 mod key;
+mod key_problem;
 mod key_version;
 mod latent;
 mod merge;

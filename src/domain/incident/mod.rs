@@ -1,8 +1,14 @@
 //! The incident document: what cannot be observed in Azure (who was told what, who approved what, what was tried,
 //! when it began), and how far we are.
 
+mod approval;
+mod attempt;
+mod identity;
+mod member;
+mod phase;
+mod timeline;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -10,221 +16,18 @@ use serde::{Deserialize, Serialize};
 use crate::clock::add;
 use crate::domain::diagnosis::{Cause, DatabaseRef, Diagnosis, Finding};
 use crate::domain::key_uri::{KeyUri, VaultHost};
-use crate::domain::notice::{LostSetting, Told};
-use crate::domain::plan::{GateHit, NeedsPerson, Plan};
+use crate::domain::notice::Told;
+use crate::domain::plan::{GateHit, NeedsPerson};
 use crate::domain::remedy::{Change, Remedy};
 use crate::domain::resource_id::ResourceId;
 use crate::domain::signal::{Signal, SignalKind};
 
-/// `km-` with the date, the time and four letters or digits, all lower case: safe in a ServiceNow query.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct IncidentId(pub String);
-
-impl fmt::Display for IncidentId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// What makes two losses one incident: the vault's host, or the server's id where the vault can't be told yet.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct IncidentKey(pub String);
-
-impl IncidentKey {
-    /// The key of everything that is lost through one vault.
-    #[must_use]
-    pub fn vault(host: &VaultHost) -> Self {
-        Self(format!("vault:{host}"))
-    }
-
-    /// The key of a server whose vault can't be told yet.
-    #[must_use]
-    pub fn server(server: &ResourceId) -> Self {
-        Self(format!("server:{}", server.key()))
-    }
-}
-
-/// Where an incident stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Phase {
-    /// Access is lost or about to be, and no database is down yet.
-    AtRisk,
-    /// Told, not looked at yet.
-    Opened,
-    /// The cause is known.
-    Diagnosed,
-    /// A person was asked.
-    AwaitingApproval,
-    /// A change is being made.
-    Mending,
-    /// The change is made; Azure takes minutes to let it work.
-    Propagating,
-    /// Re-validation is running.
-    Revalidating,
-    /// The chain is whole; waiting for the databases.
-    Verifying,
-    /// A person is needed. Still watched, and still heals.
-    Escalated,
-    /// Ended: every database is in service.
-    Healed,
-    /// Ended: nothing was wrong, or the resource is gone, or a person closed it.
-    Closed,
-}
-
-impl Phase {
-    /// Whether nothing more will be done.
-    #[must_use]
-    pub const fn is_end(self) -> bool {
-        matches!(self, Self::Healed | Self::Closed)
-    }
-}
-
-/// A server whose protector lives in the incident's vault.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Member {
-    /// Which.
-    pub server: ResourceId,
-    /// Its protector's key, once known.
-    pub protector: Option<KeyUri>,
-    /// Databases that signals named or that were seen inaccessible.
-    pub databases: BTreeSet<String>,
-    /// Those that were inaccessible when last looked at.
-    pub inaccessible: BTreeSet<String>,
-    /// Whether a database of it was seen inaccessible at any time of this incident.
-    pub was_down: bool,
-    /// When it was last read in full.
-    pub observed_at: Option<Timestamp>,
-    /// Settings per database as first seen: what Azure drops after the window.
-    pub settings: BTreeMap<String, BTreeMap<String, String>>,
-    /// Settings that were other than that when last looked at.
-    pub lost_settings: Vec<LostSetting>,
-}
-
-/// One change that was made, or at least begun.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Attempt {
-    /// Unique within the incident, in order.
-    pub number: u32,
-    /// What.
-    pub change: Change,
-    /// The hash of the plan it belongs to.
-    pub plan_hash: String,
-    /// The intent was written before the change was sent.
-    pub intended_at: Timestamp,
-    /// How it went; `None` while unknown (also after a crash between sending and recording).
-    pub outcome: Option<AttemptOutcome>,
-    /// The long-running operation to be followed, as a validated URL.
-    pub operation: Option<String>,
-    /// The correlation or request id by which Azure's logs know the write.
-    pub correlation_id: Option<String>,
-    /// What was there before and after, in words, as `(property, before, after)`.
-    pub before_after: Vec<(String, String, String)>,
-}
-
-impl Attempt {
-    /// The last change that was made, or if none was, the last one begun.
-    #[must_use]
-    pub fn last_made(attempts: &[Self]) -> Option<&Self> {
-        let made = attempts.iter().rev().find(|it| matches!(it.outcome, Some(AttemptOutcome::Made { .. })));
-        made.or(attempts.last())
-    }
-}
-
-/// How a change went.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
-pub enum AttemptOutcome {
-    /// It was made and read back.
-    Made {
-        /// When.
-        at: Timestamp,
-    },
-    /// It was there already: nothing was sent.
-    AlreadyThere {
-        /// When that was seen.
-        at: Timestamp,
-    },
-    /// The situation was another than planned for: nothing was sent.
-    NotApplicable {
-        /// When.
-        at: Timestamp,
-        /// What was different.
-        why: String,
-    },
-    /// Azure refused it, or it failed later.
-    Failed {
-        /// When.
-        at: Timestamp,
-        /// Azure's error code.
-        code: String,
-        /// Azure's words or ours.
-        why: String,
-    },
-}
-
-/// A question put to people.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Approval {
-    /// The plan.
-    pub plan: Plan,
-    /// Its hash: the decision counts for this plan alone.
-    pub plan_hash: String,
-    /// Why we ask.
-    pub why: String,
-    /// When it was asked.
-    pub asked_at: Timestamp,
-    /// When it becomes too late to matter for the window; asked again afterwards.
-    pub answer_by: Timestamp,
-    /// The answer.
-    pub decision: Option<ApprovalDecision>,
-}
-
-/// A person's answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ApprovalDecision {
-    /// Approved or rejected.
-    pub approved: bool,
-    /// Who.
-    pub by: String,
-    /// When.
-    pub at: Timestamp,
-}
-
-/// What an entry of the timeline is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EntryKind {
-    /// Azure or a person told us.
-    Noticed,
-    /// We looked.
-    Checked,
-    /// We decided.
-    Decided,
-    /// We asked, or were answered.
-    Approval,
-    /// We changed something.
-    Changed,
-    /// We saw that a change works, or a database is back.
-    Verified,
-    /// The team was told, or could not be.
-    Told,
-    /// It ended.
-    Ended,
-}
-
-/// One line of the incident's story.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
-    /// When.
-    pub at: Timestamp,
-    /// What it is about.
-    pub kind: EntryKind,
-    /// What happened.
-    pub text: String,
-}
+pub use approval::{Approval, ApprovalDecision};
+pub use attempt::{Attempt, AttemptOutcome};
+pub use identity::{IncidentId, IncidentKey};
+pub use member::Member;
+pub use phase::Phase;
+pub use timeline::{Entry, EntryKind};
 
 /// A decision that stands is not repeated while one of so many last lines says it.
 const STILL_SAID: usize = 12;
