@@ -21,6 +21,9 @@ const SEEN_WHOLE: &str = "seen_whole";
 /// How long that counts.
 const STILL_WHOLE: SignedDuration = SignedDuration::from_secs(30);
 
+/// By how much Azure's clocks and ours may differ.
+const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_mins(1);
+
 impl Responder {
     /// Adds servers and signals to the vault's open incident, or opens one.
     pub(super) async fn join(
@@ -144,13 +147,29 @@ fn welcome(
         let restored = signal.kind == SignalKind::RestoreSucceeded && incident.members.len() <= look::FEW_SERVERS;
         news |= restored
             || signal.kind == SignalKind::RestoreFailed
-            || is_cause(signal.kind)
+            || is_cause(signal.kind) && !is_our_own(incident, signal) && !was_seen(incident, signal)
             || incident.window_said_over && !over;
     }
     if let Some(line) = heard(signals, incident.members.len() > look::FEW_SERVERS) {
         incident.note(now, EntryKind::Noticed, line);
     }
     news
+}
+
+/// Whether a signal tells of a change that this incident made: Azure's logs carry the correlation id that answered it.
+/// Such an echo is no news, while a change by anybody else always is.
+fn is_our_own(incident: &Incident, signal: &Signal) -> bool {
+    signal.correlation_id.as_ref().is_some_and(|told| {
+        let ours = incident.attempts.iter().filter_map(|attempt| attempt.correlation_id.as_ref());
+        ours.into_iter().any(|id| id.eq_ignore_ascii_case(told))
+    })
+}
+
+/// Whether a change that a signal tells of was there to be seen when every server was last looked at: the logs are late.
+fn was_seen(incident: &Incident, signal: &Signal) -> bool {
+    let looked = incident.members.values().map(|member| member.observed_at).min().flatten();
+    // The log's clock and ours need not agree to the second.
+    looked.zip(signal.occurred_at).is_some_and(|(looked, made)| add(made, CLOCKS_DIFFER) < looked)
 }
 
 /// One line for a batch of signals; with many servers, the same one for all of a kind.

@@ -1,15 +1,23 @@
 //! From accepted signals to the incident they belong to, or to the finding that none is needed.
 
+use jiff::SignedDuration;
+use serde_json::Value;
 use tokio::sync::Mutex;
 
 use super::inventory::{SERVER_KEY, ServerKey};
 use super::{JobError, JobResult, Responder};
+use crate::clock::add;
 use crate::domain::evidence::{Fact, Protector};
 use crate::domain::incident::IncidentKey;
 use crate::domain::key_uri::KeyUri;
 use crate::domain::resource_id::ResourceId;
 use crate::domain::signal::{Signal, SignalKind};
 use crate::probe;
+
+/// The kind of fact that remembers that Azure knows no such server.
+const GONE: &str = "gone";
+/// How long that counts: a flood of forged names must not become a flood of reads.
+const STILL_GONE: SignedDuration = SignedDuration::from_mins(2);
 
 /// A server that signals concern, with its key if that could be told.
 pub(super) struct Concerned {
@@ -71,6 +79,10 @@ impl Responder {
     }
 
     async fn one_server(&self, server: ResourceId, signals: &[Signal]) -> JobResult<Vec<Concerned>> {
+        let gone = self.store.fact(GONE, server.key()).await?;
+        if gone.is_some_and(|(_, seen)| self.clock.now() < add(seen, STILL_GONE)) {
+            return Ok(Vec::new());
+        }
         let remembered = self.store.fact(SERVER_KEY, server.key()).await?;
         let remembered: Option<ServerKey> = remembered.and_then(|(value, _)| serde_json::from_value(value).ok());
         let loss = signals.iter().any(|signal| tells_loss(signal.kind));
@@ -90,6 +102,7 @@ impl Responder {
             Fact::Known(_) => None,
             Fact::Absent => {
                 tracing::info!(%server, "the server is gone; nothing to do");
+                self.store.keep_fact(GONE, server.key(), &Value::Null, self.clock.now()).await?;
                 return Ok(Vec::new());
             }
             Fact::Denied(_) | Fact::Unknown(_) if remembered.is_some() => remembered.map(|known| known.key),

@@ -9,7 +9,7 @@ const NARROWEST: usize = 50;
 /// Wider than this lines are hard to read.
 const WIDEST: usize = 110;
 /// How far labels reach.
-const LABEL: usize = 18;
+const LABEL: usize = 20;
 
 /// A page that grows line by line. All text put into it is cleaned first.
 #[derive(Debug)]
@@ -105,8 +105,8 @@ mod tests {
         layout.item("vault", "it was deleted by somebody whose name is not told at all");
         let page = layout.finish();
         let lines: Vec<&str> = page.lines().collect();
-        assert_eq!(lines[0], "  vault             it was deleted by somebody");
-        assert!(lines[1].starts_with("                    whose name"), "{page}");
+        assert_eq!(lines[0], "  vault               it was deleted by somebody");
+        assert!(lines[1].starts_with("                      whose name"), "{page}");
         assert!(lines.iter().all(|line| line.len() <= 50), "{page}");
     }
 }

@@ -62,6 +62,7 @@ impl Incoming {
                 host,
                 token,
                 client_request_id,
+                correlation: String::new(),
                 body,
             },
         }
@@ -160,14 +161,15 @@ pub(super) fn carry_out(inner: &Inner, incoming: &Incoming, at: usize) -> Answer
     let mut state = lock(&inner.state);
     state.advance(now);
     let before = state.changed;
+    let id = state.guid(&format!("request|{at}"));
+    let request = Request { correlation: id.clone(), ..incoming.request.clone() };
     let mut answer = match incoming.plane {
-        Plane::Arm => arm::answer(&mut state, &incoming.request),
-        Plane::KeyVault => data_plane::answer(&mut state, &incoming.request),
-        Plane::Token => control::token(&state, &incoming.request),
+        Plane::Arm => arm::answer(&mut state, &request),
+        Plane::KeyVault => data_plane::answer(&mut state, &request),
+        Plane::Token => control::token(&state, &request),
         Plane::Other => control::sink(inner, incoming, now),
     };
     let effect = state.changed != before;
-    let id = state.guid(&format!("request|{at}"));
     drop(state);
     lock(&inner.exchanges)[at].effect = effect;
     inner.wake();

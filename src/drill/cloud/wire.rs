@@ -18,6 +18,8 @@ pub(crate) struct Request {
     pub(crate) host: String,
     pub(crate) token: Option<String>,
     pub(crate) client_request_id: Option<String>,
+    /// What the answer's headers and the Activity Log know this request by.
+    pub(crate) correlation: String,
     /// `None` for no body, an error for one that is no JSON.
     pub(crate) body: Option<Result<Value, String>>,
 }

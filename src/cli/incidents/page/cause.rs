@@ -5,7 +5,8 @@ use console::Style;
 use super::{bad, good};
 use crate::cli::incidents::layout::Layout;
 use crate::domain::diagnosis::{Check, Diagnosis, LinkState};
-use crate::notify::texts::causes::{finding_sentence, resource_words};
+use crate::domain::words::deed;
+use crate::notify::texts::causes::finding_sentence;
 use crate::notify::texts::clocks::date_and_clock;
 
 /// The findings with their proof, and who did it. The head of an open incident has said the first finding already.
@@ -23,13 +24,10 @@ pub(super) fn cause(page: &mut Layout, diagnosis: &Diagnosis, first_was_said: bo
         }
     }
     if let Some(culprit) = &diagnosis.culprit {
-        let who = culprit.who.clone().unwrap_or_else(|| "somebody whom the log does not name".to_owned());
-        let did = format!("{who} at {}: {}", date_and_clock(culprit.at), culprit.operation);
-        page.item("changed by", &format!("{did} on {}", resource_words(&culprit.target)));
+        page.item("who", &format!("{} ({})", deed(culprit), culprit.operation));
     }
     for change in diagnosis.protective_changes.iter().skip(1) {
-        let who = change.who.clone().unwrap_or_else(|| "unnamed".to_owned());
-        page.item("and", &format!("{who} at {}: {}", date_and_clock(change.at), change.operation));
+        page.item("and", &format!("{} ({})", deed(change), change.operation));
     }
     for unknown in &diagnosis.unknowns {
         page.item("not known", unknown);

@@ -267,7 +267,7 @@ impl<'a> Call<'a> {
             resource,
             method: &self.request.method,
             client_request_id: self.request.client_request_id.as_deref(),
-            correlation: None,
+            correlation: Some(&self.request.correlation),
         }
     }
 }
