@@ -10,12 +10,12 @@ use crate::story::{ACTION_GROUP_TRIES_FOR, Story};
 use crate::verdict::Ended;
 
 /// How often a step is tried where the machine did not let it happen.
-const TRIES: usize = 3;
+const TRIES: usize = 4;
 /// Undisturbed runs: what they have in common is what a run that is to be killed will have, too.
 const UNDISTURBED: usize = 6;
 /// How many reads out of so many may not come in a run that is to be killed: how often the databases are looked at until
 /// they are back depends on the machine by a little.
-const ONE_READ_IN: usize = 5;
+const ONE_READ_IN: usize = 10;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deleted_vault_ends_the_same_wherever_serve_is_killed() {
@@ -69,7 +69,7 @@ async fn kill_at_every_request(story: &Story) {
         .await;
     let faults: Vec<&str> = results.iter().filter_map(Step::fault).collect();
     assert!(faults.is_empty(), "{} of {all} steps failed\n{}", faults.len(), faults.join("\n"));
-    let not_reached = results.iter().filter(|step| matches!(step, Step::NotReached | Step::TooSlow)).count();
+    let not_reached = results.iter().filter(|step| matches!(step, Step::NotReached)).count();
     assert!(not_reached <= all / ONE_READ_IN, "{not_reached} of {all} requests did not come");
 }
 
@@ -78,8 +78,6 @@ enum Step {
     Ok,
     /// The request that was to be killed at did not come, although it was tried several times.
     NotReached,
-    /// The machine took so long to start `serve` again that Azure gave its alerts up.
-    TooSlow,
     Failed(String),
 }
 
@@ -88,7 +86,6 @@ impl Step {
         match self {
             Self::Ok => "ok",
             Self::NotReached => "did not come",
-            Self::TooSlow => "the machine is too slow",
             Self::Failed(_) => "FAILED",
         }
     }
@@ -109,8 +106,9 @@ const fn word(moment: Moment) -> &'static str {
 /// that Azure gave up: then there was nothing to see.
 async fn step(baseline: &Ended, request: &Request, moment: Moment) -> Step {
     let mut last = Step::NotReached;
+    let mut story = baseline.story.clone();
     for _ in 0..TRIES {
-        let mut stage = Stage::open(&baseline.story).await;
+        let mut stage = Stage::open(&story).await;
         let trap = Trap::set(&stage.cloud, request, moment);
         stage.break_it();
         let Some(number) = stage.until_sprung(trap).await else {
@@ -129,9 +127,8 @@ async fn step(baseline: &Ended, request: &Request, moment: Moment) -> Step {
         stage.until_over().await;
         let ended = stage.conclude().await;
         if ended.away > ACTION_GROUP_TRIES_FOR {
-            // Azure itself gave the alert up: nothing can be seen of Keymend there.
-            progress(&format!("  the new start took {:?} of the story", ended.away));
-            last = Step::TooSlow;
+            last = Step::Failed(format!("the new start took {:?} of the story, {TRIES} times", ended.away));
+            story = story.slower();
             continue;
         }
         return judge(&ended, baseline, before.len());

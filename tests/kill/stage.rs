@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use keymend::clock::Clock;
-use keymend::drill::cloud::{Cloud, Running};
+use keymend::drill::cloud::{Cloud, Delivery, Running};
 use keymend::drill::story::statuses;
 use keymend::store::{SqliteStore, Store};
 use tempfile::TempDir;
@@ -145,9 +145,8 @@ impl Stage {
     /// Alerts that were taken, or that Azure gave up.
     fn settled_alerts(&self) -> usize {
         let deliveries = self.cloud.deliveries();
-        let gave_up = |answer: &str| answer.starts_with("not posted");
-        let settled =
-            deliveries.iter().filter(|one| one.status == Some(202) || one.attempt == 6 || gave_up(&one.answer));
+        let given_up = |one: &Delivery| one.attempt == 6 || one.answer.starts_with("not posted");
+        let settled = deliveries.iter().filter(|one| one.status == Some(202) || given_up(one));
         settled.map(|one| &one.event).collect::<std::collections::BTreeSet<_>>().len()
     }
 
