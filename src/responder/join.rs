@@ -14,7 +14,7 @@ use crate::domain::resource_id::ResourceId;
 use crate::domain::signal::{Signal, SignalKind};
 use crate::notify::texts;
 use crate::probe;
-use crate::store::{NewJob, Version, Work};
+use crate::store::{NewJob, SignalRef, Version, Work};
 
 /// The kind of fact that remembers when a server was seen, after an incident, with no database down.
 const SEEN_WHOLE: &str = "seen_whole";
@@ -30,7 +30,7 @@ impl Responder {
         &self,
         group: &[Concerned],
         signals: &[Signal],
-        taken: &[i64],
+        taken: &[SignalRef],
         opening: &Mutex<()>,
     ) -> JobResult {
         let Some(first) = group.first() else { return Ok(()) };
@@ -67,7 +67,7 @@ impl Responder {
         incident: &Incident,
         version: Option<Version>,
         news: bool,
-        taken: &[i64],
+        taken: &[SignalRef],
         now: Timestamp,
     ) -> JobResult {
         let pass = NewJob { work: Work::Pass { incident: incident.id.clone() }, due: add(now, schedule::GATHER) };

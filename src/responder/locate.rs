@@ -13,6 +13,7 @@ use crate::domain::key_uri::KeyUri;
 use crate::domain::resource_id::ResourceId;
 use crate::domain::signal::{Signal, SignalKind};
 use crate::probe;
+use crate::store::SignalRef;
 
 /// The kind of fact that remembers that Azure knows no such server.
 const GONE: &str = "gone";
@@ -34,7 +35,7 @@ impl Responder {
         if waiting.is_empty() {
             return Ok(());
         }
-        let (ids, signals): (Vec<i64>, Vec<Signal>) = waiting.into_iter().unzip();
+        let (ids, signals): (Vec<SignalRef>, Vec<Signal>) = waiting.into_iter().unzip();
         if let Some(instance) = target.managed_instance().filter(|instance| self.policy.scope.covers(instance)) {
             return self.managed_instance(&instance, &signals, &ids).await;
         }

@@ -8,10 +8,16 @@ use crate::domain::notice::Situation;
 use crate::domain::plan::NeedsPerson;
 use crate::domain::resource_id::ResourceId;
 use crate::domain::signal::{Signal, SignalKind};
+use crate::store::SignalRef;
 
 impl Responder {
     /// A managed instance has lost its key, or has it back.
-    pub(super) async fn managed_instance(&self, instance: &ResourceId, signals: &[Signal], taken: &[i64]) -> JobResult {
+    pub(super) async fn managed_instance(
+        &self,
+        instance: &ResourceId,
+        signals: &[Signal],
+        taken: &[SignalRef],
+    ) -> JobResult {
         let now = self.clock.now();
         let tells = |kind: SignalKind| signals.iter().any(|signal| signal.kind == kind);
         let lost =

@@ -100,19 +100,44 @@ pub struct NewJob {
     pub due: Timestamp,
 }
 
+/// The store's own name of a stored signal.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct SignalRef(pub String);
+
 /// A job that this process holds until `leased_until`; whoever crashes loses it to the next one from then on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeasedJob {
-    /// The store's id of the job.
-    pub id: i64,
     /// What to do.
     pub work: Work,
     /// How many times it has been leased before without completing, since it was last asked for.
     pub attempts: u32,
     /// When the lease ends.
     pub leased_until: Timestamp,
-    /// Which lease this is: a lease that ran out and was taken by another cannot complete the job.
-    pub lease: i64,
+    /// Which lease this is, in the store's own words, never used twice: a lease that ran out and was taken by another
+    /// cannot complete the job.
+    pub lease: String,
+}
+
+/// What [`Store::lease_by_key`] answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Handout {
+    /// It is yours.
+    Yours(LeasedJob),
+    /// It waits, or somebody holds it: not before this time.
+    NotBefore(Timestamp),
+    /// It was set aside as poison; nobody gets it until it is retried or asked for anew.
+    SetAside,
+    /// There is no such job: it was done.
+    Gone,
+}
+
+/// What [`Store::sweep`] found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Swept {
+    /// Saves that a crash had left half done, completed now.
+    pub completed: usize,
+    /// Jobs that were due and that nobody had been called for, called for now.
+    pub called: usize,
 }
 
 /// What became of signals that were offered.
@@ -149,7 +174,7 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 
     /// The stored signals whose subject is `subject` (as a [`Work::Locate`] names it) that have not been taken by an
     /// incident yet, in the order in which they were accepted.
-    async fn untaken_signals(&self, subject: &ResourceId) -> Result<Vec<(i64, Signal)>>;
+    async fn untaken_signals(&self, subject: &ResourceId) -> Result<Vec<(SignalRef, Signal)>>;
 
     /// The incident of that id.
     async fn incident(&self, id: &IncidentId) -> Result<Option<(Incident, Version)>>;
@@ -170,12 +195,12 @@ pub trait Store: Send + Sync + std::fmt::Debug {
         incident: &Incident,
         expected: Option<Version>,
         jobs: &[NewJob],
-        taken: &[i64],
+        taken: &[SignalRef],
         now: Timestamp,
     ) -> Result<Version>;
 
     /// Marks signals as taken without an incident (they turned out to be nobody's concern).
-    async fn dismiss(&self, taken: &[i64], now: Timestamp) -> Result<()>;
+    async fn dismiss(&self, taken: &[SignalRef], now: Timestamp) -> Result<()>;
 
     /// Stores a job, or moves the waiting one of the same key to the earlier of both times. A job that is leased when
     /// its key is enqueued is run once more after it completes.
@@ -188,6 +213,10 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// so no two holders ever work on the same thing. A job that was leased [`POISON_AFTER`] times without completing
     /// is set aside as poison and not handed out.
     async fn lease(&self, now: Timestamp, length: SignedDuration) -> Result<Option<LeasedJob>>;
+
+    /// Takes the job of that key ([`Work::key`]) for `length`, if it is due and nobody holds it: for those who are called
+    /// for one job, as by a queue message. Sets a worn-out job aside as [`Self::lease`] does.
+    async fn lease_by_key(&self, key: &str, now: Timestamp, length: SignedDuration) -> Result<Handout>;
 
     /// The job is done.
     ///
@@ -208,6 +237,10 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// Jobs that were set aside: key and last error.
     async fn poison(&self) -> Result<Vec<(String, String)>>;
 
+    /// Sets the job of that key aside as poison, whoever holds it, because of `error`; `false` if there is none or it was
+    /// set aside before.
+    async fn set_aside(&self, key: &str, error: &str, now: Timestamp) -> Result<bool>;
+
     /// Puts a job that was set aside back, due at `now`; `false` if there is none of that key.
     async fn poison_retry(&self, key: &str, now: Timestamp) -> Result<bool>;
 
@@ -223,4 +256,9 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// Removes signals that were taken longer ago than [`TAKEN_KEPT_FOR`] and facts not renewed for
     /// [`FACT_KEPT_FOR`]. Incidents, jobs and untaken signals stay, however old.
     async fn prune(&self, now: Timestamp) -> Result<Pruned>;
+
+    /// Completes what a crash left half done, and calls anew for jobs that are due and were forgotten. To be called every
+    /// minute or so, by anybody. A store whose calls are single transactions and whose workers look by themselves has
+    /// nothing to do here.
+    async fn sweep(&self, now: Timestamp) -> Result<Swept>;
 }

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use keymend::domain::incident::{Incident, IncidentId, IncidentKey};
 use keymend::domain::resource_id::ResourceId;
 use keymend::domain::signal::Signal;
-use keymend::store::{Accepted, LeasedJob, NewJob, Pruned, Result, Store, Version};
+use keymend::store::{Accepted, Handout, LeasedJob, NewJob, Pruned, Result, SignalRef, Store, Swept, Version};
 use serde_json::Value;
 use tokio::sync::Notify;
 
@@ -36,7 +36,7 @@ impl Store for Breaking {
     async fn accept(&self, _: &[Signal], _: Timestamp) -> Result<Accepted> {
         self.fail().await
     }
-    async fn untaken_signals(&self, _: &ResourceId) -> Result<Vec<(i64, Signal)>> {
+    async fn untaken_signals(&self, _: &ResourceId) -> Result<Vec<(SignalRef, Signal)>> {
         self.fail().await
     }
     async fn incident(&self, _: &IncidentId) -> Result<Option<(Incident, Version)>> {
@@ -48,16 +48,26 @@ impl Store for Breaking {
     async fn incidents(&self, _: bool, _: usize) -> Result<Vec<Incident>> {
         self.fail().await
     }
-    async fn save(&self, _: &Incident, _: Option<Version>, _: &[NewJob], _: &[i64], _: Timestamp) -> Result<Version> {
+    async fn save(
+        &self,
+        _: &Incident,
+        _: Option<Version>,
+        _: &[NewJob],
+        _: &[SignalRef],
+        _: Timestamp,
+    ) -> Result<Version> {
         self.fail().await
     }
-    async fn dismiss(&self, _: &[i64], _: Timestamp) -> Result<()> {
+    async fn dismiss(&self, _: &[SignalRef], _: Timestamp) -> Result<()> {
         self.fail().await
     }
     async fn enqueue(&self, _: &NewJob, _: Timestamp) -> Result<()> {
         self.fail().await
     }
     async fn lease(&self, _: Timestamp, _: SignedDuration) -> Result<Option<LeasedJob>> {
+        self.fail().await
+    }
+    async fn lease_by_key(&self, _: &str, _: Timestamp, _: SignedDuration) -> Result<Handout> {
         self.fail().await
     }
     async fn complete(&self, _: &LeasedJob, _: Timestamp) -> Result<()> {
@@ -70,6 +80,9 @@ impl Store for Breaking {
         self.fail().await
     }
     async fn poison(&self) -> Result<Vec<(String, String)>> {
+        self.fail().await
+    }
+    async fn set_aside(&self, _: &str, _: &str, _: Timestamp) -> Result<bool> {
         self.fail().await
     }
     async fn poison_retry(&self, _: &str, _: Timestamp) -> Result<bool> {
@@ -85,6 +98,9 @@ impl Store for Breaking {
         self.fail().await
     }
     async fn prune(&self, _: Timestamp) -> Result<Pruned> {
+        self.fail().await
+    }
+    async fn sweep(&self, _: Timestamp) -> Result<Swept> {
         self.fail().await
     }
 }

@@ -1,6 +1,6 @@
 //! Saving, finding and listing incidents.
 
-use keymend::store::{StoreError, Version};
+use keymend::store::{SignalRef, StoreError, Version};
 
 use crate::kit::{Place, at, drain, ended, incident, incident_id, key, loss, pass, server};
 
@@ -87,7 +87,7 @@ pub async fn a_refused_save_stores_nothing_of_itself(place: &dyn Place) {
     let untaken = store.untaken_signals(&server("sql")).await.unwrap();
     store.save(&incident("a", "kv", 0), None, &[], &[], at(0)).await.unwrap();
 
-    let refused = store.save(&incident("b", "kv", 1), None, &[pass("b", 1)], &[untaken[0].0], at(1)).await;
+    let refused = store.save(&incident("b", "kv", 1), None, &[pass("b", 1)], &[untaken[0].0.clone()], at(1)).await;
     assert_eq!(refused, Err(StoreError::Conflict));
     assert_eq!(store.next_due().await.unwrap(), None, "its job was not stored");
     assert_eq!(store.untaken_signals(&server("sql")).await.unwrap(), untaken, "its signal was not taken");
@@ -99,7 +99,7 @@ pub async fn a_save_stores_its_jobs_and_takes_its_signals(place: &dyn Place) {
     drain(&*store, 0).await;
     let untaken = store.untaken_signals(&server("sql")).await.unwrap();
     let open = incident("a", "kv", 0);
-    store.save(&open, None, &[pass("a", 5), pass("b", 6), pass("a", 7)], &[untaken[0].0], at(1)).await.unwrap();
+    store.save(&open, None, &[pass("a", 5), pass("b", 6), pass("a", 7)], &[untaken[0].0.clone()], at(1)).await.unwrap();
     assert_eq!(store.untaken_signals(&server("sql")).await.unwrap(), [untaken[1].clone()]);
     assert_eq!(store.next_due().await.unwrap(), Some(at(5)));
     assert_eq!(drain(&*store, 6).await, [pass("a", 0).work.key(), pass("b", 0).work.key()]);
@@ -108,9 +108,12 @@ pub async fn a_save_stores_its_jobs_and_takes_its_signals(place: &dyn Place) {
 pub async fn a_taken_signal_stays_where_it_is(place: &dyn Place) {
     let store = place.open().await;
     store.accept(&[loss("sql", "orders", "e1")], at(0)).await.unwrap();
-    let id = store.untaken_signals(&server("sql")).await.unwrap()[0].0;
-    store.save(&incident("a", "kv", 0), None, &[], &[id], at(1)).await.unwrap();
-    store.save(&incident("b", "kv2", 0), None, &[], &[id, id + 1000], at(2)).await.unwrap();
+    let id = store.untaken_signals(&server("sql")).await.unwrap()[0].0.clone();
+    store.save(&incident("a", "kv", 0), None, &[], std::slice::from_ref(&id), at(1)).await.unwrap();
+    store
+        .save(&incident("b", "kv2", 0), None, &[], &[id.clone(), SignalRef("unheard-of".to_owned())], at(2))
+        .await
+        .unwrap();
     store.dismiss(&[id], at(3)).await.unwrap();
     assert_eq!(store.untaken_signals(&server("sql")).await.unwrap(), []);
 }

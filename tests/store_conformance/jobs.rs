@@ -1,9 +1,9 @@
 //! The queue, one rule a check. [`crate::model`] tries them in all orders.
 
 use jiff::SignedDuration;
-use keymend::store::{NewJob, POISON_AFTER, Store, StoreError, Work};
+use keymend::store::{Handout, NewJob, POISON_AFTER, Store, StoreError, Swept, Work};
 
-use crate::kit::{LEASE, Place, at, drain, incident_id, lease, nothing_due, pass};
+use crate::kit::{LEASE, Place, at, drain, incident_id, lease, loss, nothing_due, pass};
 
 /// When a lease taken at `now` ends, in seconds.
 fn lease_end(now: i64) -> i64 {
@@ -241,4 +241,55 @@ pub async fn next_due_is_the_next_time_to_look(place: &dyn Place) {
     assert_eq!(store.next_due().await.unwrap(), Some(at(40)), "a held one: when its lease ends");
     store.complete(&job, at(11)).await.unwrap();
     assert_eq!(store.next_due().await.unwrap(), Some(at(1000)));
+}
+
+pub async fn a_job_is_handed_out_by_its_key_when_it_is_due(place: &dyn Place) {
+    let (store, beside) = (place.open().await, place.open().await);
+    let key = pass("a", 0).work.key();
+    assert_eq!(store.lease_by_key(&key, at(0), LEASE).await.unwrap(), Handout::Gone);
+    store.enqueue(&pass("a", 10), at(0)).await.unwrap();
+    store.enqueue(&pass("b", 0), at(0)).await.unwrap();
+    assert_eq!(store.lease_by_key(&key, at(9), LEASE).await.unwrap(), Handout::NotBefore(at(10)));
+    let Handout::Yours(job) = store.lease_by_key(&key, at(10), LEASE).await.unwrap() else { panic!("it is due") };
+    assert_eq!((&job.work, job.attempts, job.leased_until), (&pass("a", 0).work, 0, at(10) + LEASE));
+    assert_eq!(beside.lease_by_key(&key, at(11), LEASE).await.unwrap(), Handout::NotBefore(at(10) + LEASE));
+    store.complete(&job, at(12)).await.unwrap();
+    assert_eq!(beside.lease_by_key(&key, at(12), LEASE).await.unwrap(), Handout::Gone);
+    assert_eq!(lease(&*store, 12).await.work, pass("b", 0).work, "others were left alone");
+}
+
+pub async fn a_worn_out_job_is_not_handed_out_by_its_key(place: &dyn Place) {
+    let store = place.open().await;
+    let key = pass("a", 0).work.key();
+    store.enqueue(&pass("a", 0), at(0)).await.unwrap();
+    for begun in 0..i64::from(POISON_AFTER) {
+        let handout = store.lease_by_key(&key, at(begun), SignedDuration::from_secs(1)).await.unwrap();
+        assert!(matches!(handout, Handout::Yours(_)), "{begun}: {handout:?}");
+    }
+    let handout = store.lease_by_key(&key, at(100), LEASE).await.unwrap();
+    assert_eq!(handout, Handout::SetAside);
+    assert_eq!(store.poison().await.unwrap().len(), 1);
+}
+
+pub async fn a_job_can_be_set_aside_by_key(place: &dyn Place) {
+    let store = place.open().await;
+    let key = pass("a", 0).work.key();
+    assert!(!store.set_aside(&key, "lost its message", at(0)).await.unwrap(), "there is none");
+    store.enqueue(&pass("a", 0), at(0)).await.unwrap();
+    assert!(store.set_aside(&key, "lost its message", at(0)).await.unwrap());
+    assert!(!store.set_aside(&key, "again", at(0)).await.unwrap(), "once");
+    nothing_due(&*store, 1000).await;
+    assert_eq!(store.poison().await.unwrap(), [(key.clone(), "lost its message".to_owned())]);
+    assert!(store.poison_retry(&key, at(5)).await.unwrap());
+    assert_eq!(lease(&*store, 5).await.attempts, 0);
+}
+
+pub async fn a_sweep_of_a_whole_store_changes_nothing(place: &dyn Place) {
+    let store = place.open().await;
+    store.accept(&[loss("sql", "orders", "e1")], at(0)).await.unwrap();
+    store.enqueue(&pass("a", 10), at(0)).await.unwrap();
+    let swept = store.sweep(at(1)).await.unwrap();
+    assert_eq!(swept.completed, 0);
+    assert_eq!(drain(&*store, 10).await.len(), 2);
+    assert_eq!(store.sweep(at(11)).await.unwrap(), Swept::default());
 }

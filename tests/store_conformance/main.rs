@@ -66,6 +66,10 @@ macro_rules! conformance {
                     asking_again_revives_what_was_set_aside
                     poison_can_be_retried_by_key
                     next_due_is_the_next_time_to_look
+                    a_job_is_handed_out_by_its_key_when_it_is_due
+                    a_worn_out_job_is_not_handed_out_by_its_key
+                    a_job_can_be_set_aside_by_key
+                    a_sweep_of_a_whole_store_changes_nothing
                 }
                 facts {
                     a_fact_is_kept_and_replaced

@@ -105,8 +105,8 @@ pub async fn untaken_signals_come_in_order_until_they_are_taken(place: &dyn Plac
         assert_eq!(names, ["c", "a", "b"], "asked for {subject}");
     }
     let signals = store.untaken_signals(&server("sql")).await.unwrap();
-    store.save(&incident("a", "kv", 0), None, &[], &[signals[0].0], at(9)).await.unwrap();
-    store.dismiss(&[signals[2].0], at(9)).await.unwrap();
+    store.save(&incident("a", "kv", 0), None, &[], &[signals[0].0.clone()], at(9)).await.unwrap();
+    store.dismiss(&[signals[2].0.clone()], at(9)).await.unwrap();
     assert_eq!(store.untaken_signals(&server("sql")).await.unwrap(), [signals[1].clone()]);
     assert_eq!(store.untaken_signals(&server("nobody")).await.unwrap(), []);
 }
@@ -116,7 +116,7 @@ pub async fn a_dismissed_signal_is_still_known(place: &dyn Place) {
     let signal = [loss("sql", "orders", "e1")];
     store.accept(&signal, at(0)).await.unwrap();
     let untaken = store.untaken_signals(&server("sql")).await.unwrap();
-    store.dismiss(&[untaken[0].0], at(1)).await.unwrap();
+    store.dismiss(&[untaken[0].0.clone()], at(1)).await.unwrap();
     assert_eq!(store.accept(&signal, at(2)).await.unwrap(), accepted(0, 1));
     assert_eq!(store.untaken_signals(&server("sql")).await.unwrap(), []);
 }
@@ -133,7 +133,7 @@ pub async fn prune_removes_only_what_was_taken_long_ago(place: &dyn Place) {
     let store = place.open().await;
     let signals: Vec<_> = (0..5000).map(|n| loss("sql", "orders", &format!("e{n}"))).collect();
     store.accept(&signals, at(0)).await.unwrap();
-    let ids: Vec<i64> = store.untaken_signals(&server("sql")).await.unwrap().into_iter().map(|(id, _)| id).collect();
+    let ids: Vec<_> = store.untaken_signals(&server("sql")).await.unwrap().into_iter().map(|(id, _)| id).collect();
     store.dismiss(&ids[..4500], at(0)).await.unwrap();
     store.dismiss(&ids[4500..4990], at(60)).await.unwrap();
     assert_eq!(store.prune(at(0) + days(30)).await.unwrap(), Pruned { signals: 0, facts: 0 });

@@ -64,7 +64,7 @@ async fn an_unreadable_signal_or_fact_blocks_no_other() {
     beside.execute("UPDATE fact SET value = '' WHERE key = 'a'", []).unwrap();
 
     let untaken = store.untaken_signals(&server("sql")).await.unwrap();
-    assert_eq!(untaken.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [2]);
+    assert_eq!(untaken.iter().map(|(id, _)| id.0.as_str()).collect::<Vec<_>>(), ["2"]);
     assert_eq!(store.accept(&[loss("sql", "e1")], at(1)).await.unwrap().repeated, 1, "it is still known");
     is_unreadable(store.fact("servers", "a").await, "fact servers a");
     assert_eq!(store.facts("servers").await.unwrap(), [("b".to_owned(), json!(2), at(0))]);

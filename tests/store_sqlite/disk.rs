@@ -96,7 +96,8 @@ async fn the_file_does_not_grow_for_ever() {
         let now = at(month * 40 * 86_400);
         let signals: Vec<_> = (0..1500).map(|n| loss("sql", &format!("{month}-{n}"))).collect();
         store.accept(&signals, now).await.unwrap();
-        let ids: Vec<i64> = store.untaken_signals(&server("sql")).await.unwrap().iter().map(|(id, _)| *id).collect();
+        let untaken = store.untaken_signals(&server("sql")).await.unwrap();
+        let ids: Vec<_> = untaken.into_iter().map(|(id, _)| id).collect();
         store.dismiss(&ids, now).await.unwrap();
         store.prune(now).await.unwrap();
         let size = |name: &str| std::fs::metadata(folder.path().join(name)).map_or(0, |data| data.len());

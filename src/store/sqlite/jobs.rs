@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::document::{self, micros};
 use super::fault::Outcome;
 use crate::clock;
-use crate::store::{LeasedJob, NewJob, POISON_AFTER, StoreError, Work};
+use crate::store::{Handout, LeasedJob, NewJob, POISON_AFTER, StoreError, Work};
 
 pub(super) fn enqueue(connection: &Connection, job: &NewJob) -> Outcome<()> {
     connection
@@ -44,14 +44,49 @@ pub(super) fn lease(connection: &Connection, now: Timestamp, length: SignedDurat
         let Some((id, key, work)) = due else { return Ok(None) };
         match document::read(|| format!("job {key}"), &work) {
             Ok(work) => return hold(connection, id, work, clock::add(now, length)).map(Some),
-            Err(error) => {
-                tracing::error!(%error, "set aside a job");
-                connection
-                    .prepare_cached("UPDATE job SET set_aside = 'unreadable', error = ?2 WHERE id = ?1")?
-                    .execute(params![id, error.to_string()])?;
-            }
+            Err(error) => set_aside_unreadable(connection, id, &error)?,
         }
     }
+}
+
+pub(super) fn lease_by_key(
+    connection: &Connection,
+    key: &str,
+    now: Timestamp,
+    length: SignedDuration,
+) -> Outcome<Handout> {
+    set_aside_worn_out(connection, now)?;
+    let found: Option<(i64, String, i64, bool)> = connection
+        .prepare_cached("SELECT id, work, ready_at, set_aside IS NOT NULL FROM job WHERE key = ?1")?
+        .query_row([key], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
+        .optional()?;
+    match found {
+        None => Ok(Handout::Gone),
+        Some((_, _, _, true)) => Ok(Handout::SetAside),
+        Some((_, _, ready_at, _)) if ready_at > micros(now) => Ok(Handout::NotBefore(document::time(ready_at))),
+        Some((id, work, _, _)) => match document::read(|| format!("job {key}"), &work) {
+            Ok(work) => hold(connection, id, work, clock::add(now, length)).map(Handout::Yours),
+            Err(error) => {
+                set_aside_unreadable(connection, id, &error)?;
+                Ok(Handout::SetAside)
+            }
+        },
+    }
+}
+
+fn set_aside_unreadable(connection: &Connection, id: i64, error: &StoreError) -> Outcome<()> {
+    tracing::error!(%error, "set aside a job");
+    connection
+        .prepare_cached("UPDATE job SET set_aside = 'unreadable', error = ?2 WHERE id = ?1")?
+        .execute(params![id, error.to_string()])?;
+    Ok(())
+}
+
+pub(super) fn set_aside(connection: &Connection, key: &str, error: &str) -> Outcome<bool> {
+    let found = connection
+        .prepare_cached("UPDATE job SET set_aside = 'poison', error = ?2 WHERE key = ?1 AND set_aside IS NULL")?
+        .execute(params![key, error])?;
+    Ok(found == 1)
 }
 
 /// A job whose last lease ran out like all before it has ended its process, or hung, each time.
@@ -68,39 +103,46 @@ fn set_aside_worn_out(connection: &Connection, now: Timestamp) -> Outcome<()> {
 }
 
 fn hold(connection: &Connection, id: i64, work: Work, until: Timestamp) -> Outcome<LeasedJob> {
-    let (attempts, lease, ends) = connection
+    let (attempts, lease, ends): (u32, i64, i64) = connection
         .prepare_cached(
             "UPDATE job SET held = 1, lease = lease + 1, attempts = attempts + 1, ready_at = ?2
              WHERE id = ?1 RETURNING attempts - 1, lease, ready_at",
         )?
         .query_row(params![id, micros(until)], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-    Ok(LeasedJob { id, work, attempts, leased_until: document::time(ends), lease })
+    Ok(LeasedJob { work, attempts, leased_until: document::time(ends), lease: format!("{id}.{lease}") })
+}
+
+/// The row and the number of its lease. A lease that is none of ours is one that nobody holds.
+fn row_and_lease(job: &LeasedJob) -> Outcome<(i64, i64)> {
+    let parts = job.lease.split_once('.').and_then(|(id, lease)| Some((id.parse().ok()?, lease.parse().ok()?)));
+    parts.ok_or_else(|| StoreError::Conflict.into())
 }
 
 pub(super) fn complete(connection: &Connection, job: &LeasedJob) -> Outcome<()> {
+    let (id, lease) = row_and_lease(job)?;
     let again = connection
         .prepare_cached(
             "UPDATE job SET held = 0, set_aside = NULL, attempts = 0, error = NULL, ready_at = again_at, again_at = NULL
              WHERE id = ?1 AND lease = ?2 AND held AND again_at IS NOT NULL",
         )?
-        .execute([job.id, job.lease])?;
+        .execute([id, lease])?;
     if again == 1 {
         return Ok(());
     }
-    let done = connection
-        .prepare_cached("DELETE FROM job WHERE id = ?1 AND lease = ?2 AND held")?
-        .execute([job.id, job.lease])?;
+    let done =
+        connection.prepare_cached("DELETE FROM job WHERE id = ?1 AND lease = ?2 AND held")?.execute([id, lease])?;
     if done == 1 { Ok(()) } else { Err(StoreError::Conflict.into()) }
 }
 
 pub(super) fn retry(connection: &Connection, job: &LeasedJob, due: Timestamp, error: &str) -> Outcome<bool> {
+    let (id, lease) = row_and_lease(job)?;
     let poisoned = connection
         .prepare_cached(
             "UPDATE job SET held = 0, ready_at = ?3, error = ?4,
                 set_aside = CASE WHEN attempts >= ?5 THEN 'poison' END
              WHERE id = ?1 AND lease = ?2 AND held RETURNING set_aside IS NOT NULL",
         )?
-        .query_row(params![job.id, job.lease, micros(due), error, POISON_AFTER], |row| row.get(0))
+        .query_row(params![id, lease, micros(due), error, POISON_AFTER], |row| row.get(0))
         .optional()?;
     poisoned.ok_or_else(|| StoreError::Conflict.into())
 }

@@ -26,7 +26,7 @@ use serde_json::Value;
 use self::claim::Claim;
 use self::fault::Outcome;
 use self::writer::Writer;
-use super::{Accepted, LeasedJob, NewJob, Pruned, Result, Store, StoreError, Version};
+use super::{Accepted, Handout, LeasedJob, NewJob, Pruned, Result, SignalRef, Store, StoreError, Swept, Version};
 use crate::domain::incident::{Incident, IncidentId, IncidentKey};
 use crate::domain::resource_id::ResourceId;
 use crate::domain::signal::Signal;
@@ -115,7 +115,7 @@ impl Store for SqliteStore {
         self.writer.change(move |connection| signals::accept(connection, &rows, now)).await
     }
 
-    async fn untaken_signals(&self, subject: &ResourceId) -> Result<Vec<(i64, Signal)>> {
+    async fn untaken_signals(&self, subject: &ResourceId) -> Result<Vec<(SignalRef, Signal)>> {
         let subject = subject.clone();
         self.read(move |connection| signals::untaken(connection, &subject)).await
     }
@@ -139,7 +139,7 @@ impl Store for SqliteStore {
         incident: &Incident,
         expected: Option<Version>,
         jobs: &[NewJob],
-        taken: &[i64],
+        taken: &[SignalRef],
         now: Timestamp,
     ) -> Result<Version> {
         let document = document::write(incident).map_err(|fault| fault.about(&self.path))?;
@@ -155,7 +155,7 @@ impl Store for SqliteStore {
         self.writer.change(save).await
     }
 
-    async fn dismiss(&self, taken: &[i64], now: Timestamp) -> Result<()> {
+    async fn dismiss(&self, taken: &[SignalRef], now: Timestamp) -> Result<()> {
         let taken = taken.to_vec();
         self.writer.change(move |connection| signals::take(connection, &taken, None, now)).await
     }
@@ -167,6 +167,11 @@ impl Store for SqliteStore {
 
     async fn lease(&self, now: Timestamp, length: SignedDuration) -> Result<Option<LeasedJob>> {
         self.writer.change(move |connection| jobs::lease(connection, now, length)).await
+    }
+
+    async fn lease_by_key(&self, key: &str, now: Timestamp, length: SignedDuration) -> Result<Handout> {
+        let key = key.to_owned();
+        self.writer.change(move |connection| jobs::lease_by_key(connection, &key, now, length)).await
     }
 
     async fn complete(&self, job: &LeasedJob, _now: Timestamp) -> Result<()> {
@@ -185,6 +190,11 @@ impl Store for SqliteStore {
 
     async fn poison(&self) -> Result<Vec<(String, String)>> {
         self.read(jobs::poison).await
+    }
+
+    async fn set_aside(&self, key: &str, error: &str, _now: Timestamp) -> Result<bool> {
+        let (key, error) = (key.to_owned(), error.to_owned());
+        self.writer.change(move |connection| jobs::set_aside(connection, &key, &error)).await
     }
 
     async fn poison_retry(&self, key: &str, now: Timestamp) -> Result<bool> {
@@ -212,5 +222,9 @@ impl Store for SqliteStore {
         let signals = self.remove(now, signals::prune).await?;
         let facts = self.remove(now, facts::prune).await?;
         Ok(Pruned { signals, facts })
+    }
+
+    async fn sweep(&self, _now: Timestamp) -> Result<Swept> {
+        Ok(Swept::default())
     }
 }

@@ -10,7 +10,7 @@ use crate::clock;
 use crate::domain::incident::IncidentId;
 use crate::domain::resource_id::ResourceId;
 use crate::domain::signal::Signal;
-use crate::store::{Accepted, KNOWN_FOR, NewJob, TAKEN_KEPT_FOR, Work};
+use crate::store::{Accepted, KNOWN_FOR, NewJob, SignalRef, TAKEN_KEPT_FOR, Work};
 
 /// A signal made ready outside of the transaction.
 pub(super) struct Row {
@@ -50,7 +50,7 @@ pub(super) fn accept(connection: &Connection, rows: &[Row], now: Timestamp) -> O
     Ok(accepted)
 }
 
-pub(super) fn untaken(connection: &Connection, subject: &ResourceId) -> Outcome<Vec<(i64, Signal)>> {
+pub(super) fn untaken(connection: &Connection, subject: &ResourceId) -> Outcome<Vec<(SignalRef, Signal)>> {
     let mut select = connection
         .prepare_cached("SELECT id, document FROM signal WHERE subject = ?1 AND taken_at IS NULL ORDER BY id")?;
     let mut rows = select.query([subject.key()])?;
@@ -58,16 +58,22 @@ pub(super) fn untaken(connection: &Connection, subject: &ResourceId) -> Outcome<
     while let Some(row) = rows.next()? {
         let id: i64 = row.get(0)?;
         let signal = document::read(|| format!("signal {id}"), row.get_ref(1)?.as_str().unwrap_or_default());
-        signals.extend(document::readable(signal).map(|signal| (id, signal)));
+        signals.extend(document::readable(signal).map(|signal| (SignalRef(id.to_string()), signal)));
     }
     Ok(signals)
 }
 
 /// Marks signals as taken by `incident`, or by nobody. Those that were taken before stay where they were.
-pub(super) fn take(connection: &Connection, ids: &[i64], incident: Option<&IncidentId>, now: Timestamp) -> Outcome<()> {
+pub(super) fn take(
+    connection: &Connection,
+    ids: &[SignalRef],
+    incident: Option<&IncidentId>,
+    now: Timestamp,
+) -> Outcome<()> {
     let mut update = connection
         .prepare_cached("UPDATE signal SET taken_at = ?2, incident_id = ?3 WHERE id = ?1 AND taken_at IS NULL")?;
     for id in ids {
+        let id: i64 = id.0.parse().unwrap_or(-1);
         update.execute(params![id, micros(now), incident.map(|incident| &incident.0)])?;
     }
     Ok(())
