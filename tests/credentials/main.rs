@@ -7,7 +7,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(clippy::disallowed_methods, reason = "tokens end by the machine's clock")]
 
-#[allow(dead_code, reason = "shared with other tests")]
 #[path = "../doors/mod.rs"]
 mod doors;
 mod stage;
