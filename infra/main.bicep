@@ -59,6 +59,9 @@ param maximumInstanceCount int = 40
 @maxValue(20)
 param alwaysReadyHttp int = 1
 
+@description('Spread instances over availability zones, where the region offers that for Flex Consumption.')
+param zoneRedundant bool = false
+
 @description('A subnet for the app\'s outgoing traffic, delegated to Microsoft.App/environments: needed to recover or enable keys in vaults behind a firewall. Empty: none.')
 param subnetId string = ''
 
@@ -227,6 +230,7 @@ module app 'modules/function-app.bicep' = {
     instanceMemoryMB: instanceMemoryMB
     maximumInstanceCount: maximumInstanceCount
     alwaysReadyHttp: alwaysReadyHttp
+    zoneRedundant: zoneRedundant
     subnetId: subnetId
     tags: allTags
   }

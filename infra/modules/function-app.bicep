@@ -70,6 +70,9 @@ param maximumInstanceCount int
 @description('Instances that are always warm for HTTP.')
 param alwaysReadyHttp int
 
+@description('Spread instances over availability zones.')
+param zoneRedundant bool
+
 @description('Subnet for outgoing traffic, or empty.')
 param subnetId string
 
@@ -131,6 +134,7 @@ resource plan 'Microsoft.Web/serverfarms@2024-11-01' = {
   }
   properties: {
     reserved: true
+    zoneRedundant: zoneRedundant
   }
 }
 
