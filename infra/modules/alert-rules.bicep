@@ -17,8 +17,9 @@ param tags object
 var operations = loadJsonContent('../operations.json')
 
 // Purges, and roles given on the whole subscription, are not below any resource group: these rules hear the subscription.
+var subscriptionId = subscription().id
 var wholeSubscription = [
-  subscription().id
+  subscriptionId
 ]
 
 var rules = [
