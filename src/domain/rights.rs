@@ -98,6 +98,17 @@ impl CustomRole {
         definition["Name"].as_str().unwrap_or_default().to_owned()
     }
 
+    /// The condition (version 2.0) that it must be assigned with.
+    #[must_use]
+    pub fn condition(self) -> Option<String> {
+        let text = match self {
+            Self::Grant => include_str!("../../infra/roles/07-condition.txt"),
+            _ => return None,
+        };
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        Some(lines.collect::<Vec<_>>().join("\n"))
+    }
+
     /// Whether it is meant for whole subscriptions; the others are for the resource groups that need them.
     #[must_use]
     pub const fn on_subscriptions(self) -> bool {
@@ -249,7 +260,8 @@ mod tests {
             let writes = held(role, "Actions").into_iter().chain(held(role, "DataActions"));
             for write in writes.filter(|action| !action.ends_with("/read")) {
                 // Managed instances and keys of single databases are re-validated by people so far.
-                let later = write.contains("managedInstances/") || write.contains("servers/databases/encryptionProtector");
+                let later =
+                    write.contains("managedInstances/") || write.contains("servers/databases/encryptionProtector");
                 assert!(later || needed.contains(write.as_str()), "{}: {write}", role.file());
             }
         }
