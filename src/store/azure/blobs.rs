@@ -15,7 +15,7 @@ use azure_storage_blob::{BlobContainerClient, BlobContainerClientOptions};
 use futures::future::BoxFuture;
 use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _};
 
-use super::account::{StorageAccess, StorageAccount};
+use super::account::StorageAccount;
 use super::fault::{Place, code};
 use super::wire;
 use crate::ids::Ids;
@@ -85,35 +85,39 @@ impl fmt::Debug for Blobs {
 }
 
 impl Blobs {
-    /// Makes the container if there is none. An identity that may not make one is fine where it exists.
-    pub(super) async fn open(
+    /// The container of that name, which may not be there yet.
+    pub(super) fn connect(
         account: &StorageAccount,
         name: &str,
         credential: Option<Arc<dyn TokenCredential>>,
         ids: Ids,
     ) -> Result<Self> {
         let place = Place::container(account, name);
-        let mut url = account.blob.clone();
-        if let Ok(mut path) = url.path_segments_mut() {
-            path.pop_if_empty().push(name);
-        }
-        if let StorageAccess::Sas(signature) = &account.access {
-            url.set_query(Some(signature.expose()));
-        }
         let options = BlobContainerClientOptions {
             client_options: wire::client_options(account)?,
             version: SERVICE_VERSION.to_owned(),
         };
-        let container = BlobContainerClient::new(url, credential, Some(options)).map_err(|_| {
-            StoreError::Unavailable(format!("the address of the storage account {} cannot be used", account.name()))
-        })?;
-        match container.create(None).await {
-            Ok(_) => {}
-            Err(error) if code(&error).1 == "ContainerAlreadyExists" => {}
-            Err(error) if code(&error).0 == 403 && container.get_properties(None).await.is_ok() => {}
-            Err(error) => return Err(place.explain(&error)),
-        }
+        let address = wire::address(account, &account.blob, name);
+        let container = BlobContainerClient::new(address, credential, Some(options)).map_err(|_| place.no_address())?;
         Ok(Self { container, place, ids })
+    }
+
+    /// Makes the container if there is none. An identity that may not make one is fine where it exists.
+    pub(super) async fn make(&self) -> Result<()> {
+        match self.container.create(None).await {
+            Ok(_) => Ok(()),
+            Err(error) if code(&error).1 == "ContainerAlreadyExists" => Ok(()),
+            Err(error) if code(&error).0 == 403 && self.container.get_properties(None).await.is_ok() => Ok(()),
+            Err(error) => Err(self.explain(&error)),
+        }
+    }
+
+    pub(super) async fn exists(&self) -> Result<bool> {
+        match self.container.get_properties(None).await {
+            Ok(_) => Ok(true),
+            Err(error) if code(&error).0 == 404 => Ok(false),
+            Err(error) => Err(self.explain(&error)),
+        }
     }
 
     fn explain(&self, error: &azure_core::Error) -> StoreError {

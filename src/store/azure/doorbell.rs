@@ -13,13 +13,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
-use super::account::{AzureStorageSettings, StorageAccess, StorageAccount};
+use super::account::{AzureStorageSettings, StorageAccount};
 use super::blobs::SERVICE_VERSION;
 use super::document::micros;
 use super::fault::{Place, code};
 use super::wire;
 use crate::clock::Clock;
-use crate::store::{Result, StoreError};
+use crate::store::Result;
 
 /// The longest that a message may be invisible, in seconds (Microsoft, "Put Message"); whoever comes too early is told so.
 const LONGEST_DELAY: i32 = 7 * 24 * 3600;
@@ -42,8 +42,29 @@ impl Doorbell {
         credential: Option<Arc<dyn TokenCredential>>,
         clock: Clock,
     ) -> Result<Self> {
-        let jobs = Queue::open(&settings.account, &settings.queue, credential.clone()).await?;
-        let poison = Queue::open(&settings.account, &settings.poison_queue(), credential).await?;
+        let doorbell = Self::connect(settings, credential, clock)?;
+        doorbell.jobs.make().await?;
+        doorbell.poison.make().await?;
+        Ok(doorbell)
+    }
+
+    /// `None` if there is no such queue: nobody listens.
+    pub async fn open_existing(
+        settings: &AzureStorageSettings,
+        credential: Option<Arc<dyn TokenCredential>>,
+        clock: Clock,
+    ) -> Result<Option<Self>> {
+        let doorbell = Self::connect(settings, credential, clock)?;
+        Ok(if doorbell.jobs.exists().await? { Some(doorbell) } else { None })
+    }
+
+    fn connect(
+        settings: &AzureStorageSettings,
+        credential: Option<Arc<dyn TokenCredential>>,
+        clock: Clock,
+    ) -> Result<Self> {
+        let jobs = Queue::connect(&settings.account, &settings.queue, credential.clone())?;
+        let poison = Queue::connect(&settings.account, &settings.poison_queue(), credential)?;
         Ok(Self { jobs, poison, clock })
     }
 
@@ -78,28 +99,31 @@ impl fmt::Debug for Queue {
 }
 
 impl Queue {
-    async fn open(account: &StorageAccount, name: &str, credential: Option<Arc<dyn TokenCredential>>) -> Result<Self> {
+    fn connect(account: &StorageAccount, name: &str, credential: Option<Arc<dyn TokenCredential>>) -> Result<Self> {
         let place = Place::queue(account, name);
-        let mut url = account.queue.clone();
-        if let Ok(mut path) = url.path_segments_mut() {
-            path.pop_if_empty().push(name);
-        }
-        if let StorageAccess::Sas(signature) = &account.access {
-            url.set_query(Some(signature.expose()));
-        }
         let options =
             QueueClientOptions { client_options: wire::client_options(account)?, version: SERVICE_VERSION.to_owned() };
-        let client = QueueClient::new(url, credential, Some(options)).map_err(|_| {
-            StoreError::Unavailable(format!("the address of the storage account {} cannot be used", account.name()))
-        })?;
-        // 204 where it is there already, which the SDK takes for success as well.
-        match client.create(None).await {
-            Ok(_) => {}
-            Err(error) if matches!(code(&error), (_, "QueueAlreadyExists") | (204, _)) => {}
-            Err(error) if code(&error).0 == 403 && client.get_properties(None).await.is_ok() => {}
-            Err(error) => return Err(place.explain(&error)),
-        }
+        let address = wire::address(account, &account.queue, name);
+        let client = QueueClient::new(address, credential, Some(options)).map_err(|_| place.no_address())?;
         Ok(Self { client, place })
+    }
+
+    async fn make(&self) -> Result<()> {
+        match self.client.create(None).await {
+            Ok(_) => Ok(()),
+            // 204: it is there already.
+            Err(error) if matches!(code(&error), (204, _) | (_, "QueueAlreadyExists")) => Ok(()),
+            Err(error) if code(&error).0 == 403 && self.client.get_properties(None).await.is_ok() => Ok(()),
+            Err(error) => Err(self.place.explain(&error)),
+        }
+    }
+
+    async fn exists(&self) -> Result<bool> {
+        match self.client.get_properties(None).await {
+            Ok(_) => Ok(true),
+            Err(error) if code(&error).0 == 404 => Ok(false),
+            Err(error) => Err(self.place.explain(&error)),
+        }
     }
 
     /// Base64, as `messageEncoding` in host.json says.

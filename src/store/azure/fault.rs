@@ -56,6 +56,12 @@ impl Place {
         StoreError::Unavailable(format!("{what} of the storage account {account} did not answer in time; try again"))
     }
 
+    /// The error when a client can't even be made.
+    pub(super) fn no_address(&self) -> StoreError {
+        let Self { account, what, .. } = self;
+        StoreError::Unavailable(format!("{what} of the storage account {account} has an address that cannot be used"))
+    }
+
     /// The error when others are always faster.
     pub(super) fn contended(&self, record: &str) -> StoreError {
         let Self { account, what, .. } = self;

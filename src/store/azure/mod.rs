@@ -22,7 +22,6 @@ mod document;
 mod doorbell;
 mod facts;
 mod fault;
-mod identity;
 mod incidents;
 mod job_record;
 mod jobs;
@@ -41,7 +40,6 @@ use serde_json::Value;
 
 pub use account::{AzureStorageSettings, StorageAccess, StorageAccount};
 pub use connection_string::{InvalidConnectionString, endpoint, is_account_name, parse as parse_connection_string};
-pub use identity::token_credential;
 
 use self::blobs::Blobs;
 use self::claims::Claims;
@@ -84,8 +82,9 @@ impl AzureStore {
         ids: Ids,
     ) -> Result<Self> {
         let credential = needed(settings, credential)?;
-        let blobs = Blobs::open(&settings.account, &settings.container, credential, ids.clone()).await?;
-        Ok(Self { blobs, doorbell: None, cache: Cache::default(), unreadable: Unreadable::default(), ids })
+        let blobs = Blobs::connect(&settings.account, &settings.container, credential, ids.clone())?;
+        blobs.make().await?;
+        Ok(Self::around(blobs, ids))
     }
 
     /// The same with the queues, for a house whose jobs are called for by queue messages. `clock` is the one by which
@@ -101,6 +100,30 @@ impl AzureStore {
     ) -> Result<Self> {
         let doorbell = Doorbell::open(settings, needed(settings, credential.clone())?, clock).await?;
         Ok(Self { doorbell: Some(doorbell), ..Self::open(settings, credential, ids).await? })
+    }
+
+    /// Opens the container as it is used by others at this time, with its doorbell if it has one; `None` if there is no
+    /// such container. Nothing is made.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_beside(
+        settings: &AzureStorageSettings,
+        credential: Option<Arc<dyn TokenCredential>>,
+        clock: Clock,
+        ids: Ids,
+    ) -> Result<Option<Self>> {
+        let credential = needed(settings, credential)?;
+        let blobs = Blobs::connect(&settings.account, &settings.container, credential.clone(), ids.clone())?;
+        if !blobs.exists().await? {
+            return Ok(None);
+        }
+        let doorbell = Doorbell::open_existing(settings, credential, clock).await?;
+        Ok(Some(Self { doorbell, ..Self::around(blobs, ids) }))
+    }
+
+    fn around(blobs: Blobs, ids: Ids) -> Self {
+        Self { blobs, doorbell: None, cache: Cache::default(), unreadable: Unreadable::default(), ids }
     }
 
     fn jobs(&self) -> Jobs<'_> {
@@ -189,6 +212,11 @@ impl Store for AzureStore {
 
     async fn lease_by_key(&self, key: &str, now: Timestamp, length: SignedDuration) -> Result<Handout> {
         self.within(DEADLINE, self.jobs().lease_by_key(key, now, length)).await
+    }
+
+    async fn call_again(&self, key: &str, at: Timestamp, _now: Timestamp) -> Result<()> {
+        let Some(doorbell) = &self.doorbell else { return Ok(()) };
+        self.within(DEADLINE, doorbell.ring(key, document::micros(at))).await
     }
 
     async fn complete(&self, job: &LeasedJob, _now: Timestamp) -> Result<()> {

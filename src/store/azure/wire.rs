@@ -61,6 +61,18 @@ pub(super) fn client_options(account: &StorageAccount) -> Result<ClientOptions> 
     Ok(options)
 }
 
+/// The address of a container or queue, with the signature if that is how we sign in.
+pub(super) fn address(account: &StorageAccount, service: &Url, name: &str) -> Url {
+    let mut address = service.clone();
+    if let Ok(mut path) = address.path_segments_mut() {
+        path.pop_if_empty().push(name);
+    }
+    if let StorageAccess::Sas(signature) = &account.access {
+        address.set_query(Some(signature.expose()));
+    }
+    address
+}
+
 /// An emulator, which no proxy is asked for.
 fn is_address(url: &Url) -> bool {
     !matches!(url.host(), Some(Host::Domain(name)) if name != "localhost")
