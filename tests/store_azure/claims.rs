@@ -64,7 +64,7 @@ async fn stands_still_at(azurite: &Azurite, proxy: &Proxy, slow: Slow, nth: usiz
     assert_eq!(seen_meanwhile.as_ref(), Some(&winner.id), "{way}");
     let open_ones: Vec<_> =
         store.incidents(true, 9).await.unwrap().into_iter().filter(|incident| incident.key == theirs.key).collect();
-    assert_eq!(open_ones, [winner.clone()], "{way}");
+    assert_eq!(open_ones, std::slice::from_ref(winner), "{way}");
     let (found, version) = store.open_incident(&theirs.key).await.unwrap().unwrap();
     assert_eq!(found, *winner, "{way}");
     store.save(&found, Some(version), &[], &[], at(4)).await.unwrap();

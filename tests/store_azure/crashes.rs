@@ -67,7 +67,7 @@ async fn with_signals(azurite: &Azurite) -> (AzureStorageSettings, Vec<SignalRef
 /// There is one open incident of the vault, wherever one looks, and it is `expected`.
 async fn is_the_only_one(store: &dyn Store, expected: &Incident, way: &str) {
     let listed = store.incidents(true, 10).await.unwrap();
-    assert_eq!(listed, [expected.clone()], "{way}");
+    assert_eq!(listed, std::slice::from_ref(expected), "{way}");
     let (found, _) = store.open_incident(&expected.key).await.unwrap().unwrap_or_else(|| panic!("lost: {way}"));
     assert_eq!(found, *expected, "{way}");
 }
