@@ -72,6 +72,44 @@ async fn is_the_only_one(store: &dyn Store, expected: &Incident, way: &str) {
     assert_eq!(found, *expected, "{way}");
 }
 
+/// Whoever reads beside a save that is still at its work leaves it that work: jobs are not stored twice.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_save_that_others_see_at_its_work_does_it_once() {
+    let Some(azurite) = Azurite::shared() else { return };
+    let proxy = Proxy::start(azurite).await;
+    for nth in 1..MOST_REQUESTS {
+        let (place, taken) = with_signals(azurite).await;
+        let saver = open(&through(&place, &proxy.connection_string())).await;
+        let opened = incident("first", "kv");
+        proxy.stop_at(nth, Stop::Before);
+        let mut saving = {
+            let opened = opened.clone();
+            tokio::spawn(async move { saver.save(&opened, None, &[pass(&opened)], &taken, at(0)).await })
+        };
+        let ended = tokio::select! {
+            () = proxy.reached() => false,
+            _ = &mut saving => true,
+        };
+        if ended {
+            assert!(nth > 15, "{nth}");
+            return;
+        }
+        let store = open(&place).await;
+        store.open_incident(&opened.key).await.unwrap();
+        let listed = store.incidents(true, 9).await.unwrap().len();
+        let is_there = store.incident(&opened.id).await.unwrap().is_some();
+        assert_eq!(listed, usize::from(is_there), "at {nth}");
+        assert_eq!(untaken(&store, "a").await.len(), if is_there { 0 } else { 2 }, "at {nth}");
+        let mut ran = drain(&store, 5).await;
+        proxy.let_go();
+        saving.await.unwrap().unwrap();
+        ran.extend(drain(&store, 9).await);
+        assert_eq!(ran, [pass(&opened).work.key()], "at {nth}");
+        assert_eq!(store.sweep(at(9000)).await.unwrap().completed, 0, "at {nth}");
+    }
+    panic!("the save never came to its end");
+}
+
 /// What the next process does about those signals: takes the incident that is there, or opens one.
 async fn locate_again(store: &dyn Store) -> Incident {
     let left = store.untaken_signals(&server("a")).await.unwrap();
@@ -110,6 +148,7 @@ async fn an_incident_that_was_being_opened_is_there_once() {
             let only = locate_again(&store).await;
             is_the_only_one(&store, &only, &way).await;
             assert_eq!(untaken(&store, "a").await, <[&str; 0]>::default(), "{way}");
+            store.sweep(at(150)).await.unwrap();
             assert_eq!(drain(&store, 200).await, [pass(&only).work.key()], "{way}");
             let second = incident("second", "kv");
             assert_eq!(store.save(&second, None, &[], &[], at(210)).await, Err(StoreError::Conflict), "{way}");
