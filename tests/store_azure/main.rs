@@ -9,6 +9,7 @@ mod crashes;
 mod doorbell;
 mod hammer;
 mod kit;
+mod lost_answers;
 mod proxy;
 mod refusals;
 mod signature;

@@ -1,5 +1,5 @@
-//! A road to Azurite on which requests are counted, and one of them can be stopped: for ever, as when the process that sent
-//! it is killed, or until it is let go.
+//! A road to Azurite on which requests are counted, and one of them can be stopped (for ever, as when the process that sent
+//! it is killed, or until it is let go), or its answer lost.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -31,6 +31,8 @@ struct Road {
     /// Which request is stopped; 0 for none.
     nth: AtomicUsize,
     after: AtomicBool,
+    /// Of which request the answer is lost; 0 for none.
+    lost: AtomicUsize,
     reached: Notify,
     release: Notify,
     released: AtomicBool,
@@ -52,6 +54,7 @@ impl Proxy {
             seen: AtomicUsize::new(0),
             nth: AtomicUsize::new(0),
             after: AtomicBool::new(false),
+            lost: AtomicUsize::new(0),
             reached: Notify::new(),
             release: Notify::new(),
             released: AtomicBool::new(false),
@@ -73,6 +76,18 @@ impl Proxy {
         self.road.after.store(stop == Stop::After, Ordering::SeqCst);
         self.road.seen.store(0, Ordering::SeqCst);
         self.road.nth.store(nth, Ordering::SeqCst);
+    }
+
+    /// Lets Azurite do the `nth` request from now on, and answers it with an error that makes the sender try again.
+    pub fn lose_answer_of(&self, nth: usize) {
+        self.road.nth.store(0, Ordering::SeqCst);
+        self.road.seen.store(0, Ordering::SeqCst);
+        self.road.lost.store(nth, Ordering::SeqCst);
+    }
+
+    /// How many requests were sent since the last order.
+    pub fn seen(&self) -> usize {
+        self.road.seen.load(Ordering::SeqCst)
     }
 
     /// Waits until a request is stopped.
@@ -120,6 +135,9 @@ async fn pass(State((road, origin)): State<(Arc<Road>, Arc<str>)>, request: Requ
     let answer = forward(&road, &origin, request).await;
     if stopped && after {
         stand_still(&road).await;
+    }
+    if number == road.lost.load(Ordering::SeqCst) {
+        return Response::builder().status(500).body(Body::empty()).unwrap();
     }
     answer
 }
