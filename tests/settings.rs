@@ -284,6 +284,23 @@ fn credentials_say_what_they_lack() {
 }
 
 #[test]
+fn under_the_host_the_identity_of_its_storage_is_ours_unless_another_is_named() {
+    let identity = |text: &str, env: &[(&str, &str)]| match good(&format!("{SCOPE}{text}"), env).azure.credential {
+        CredentialConfig::ManagedIdentity { client_id } => client_id.unwrap_or_default(),
+        other => panic!("{other:?}"),
+    };
+    let hosted = ("FUNCTIONS_CUSTOMHANDLER_PORT", "4711");
+    let (storage, any) = (("AzureWebJobsStorage__clientId", "storage"), ("AZURE_CLIENT_ID", "any"));
+    assert_eq!(identity("", &[hosted]), "");
+    assert_eq!(identity("", &[hosted, any]), "any");
+    assert_eq!(identity("", &[hosted, storage, any]), "storage");
+    assert_eq!(identity("[azure]\nclient_id = \"file\"\n", &[hosted, storage, any]), "file");
+    assert_eq!(identity("", &[hosted, storage, any, ("KEYMEND_CLIENT_ID", "ours")]), "ours");
+    assert_eq!(identity("", &[storage, any]), "any", "by itself there is no host's storage");
+    assert_eq!(identity("", &[hosted, storage, any, ("KEYMEND_CLIENT_ID", "system")]), "", "the system-assigned one");
+}
+
+#[test]
 fn no_secret_is_ever_shown() {
     let text = format!("{SCOPE}[teams]\nurl = \"https://flow.example/?sig=topsecret\"\n");
     let env = [

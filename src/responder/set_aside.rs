@@ -25,6 +25,8 @@ const TOLD_OF: &str = "told_of_set_aside";
 const GIVEN_UP: &str = "given_up_message";
 /// Facts: messages that nobody could read, by digest.
 const UNREADABLE: &str = "unreadable_message";
+/// The incident to which everything belongs that belongs to no other.
+const QUEUE: &str = "queue";
 /// How long a message that was given up once is remembered.
 const SECOND_CHANCE: SignedDuration = SignedDuration::from_hours(24);
 /// The most characters of a foreign text that are kept or shown.
@@ -105,13 +107,14 @@ impl Responder {
         if self.store.fact(UNREADABLE, &digest).await?.is_some() {
             return Ok(());
         }
-        let said = format!(
+        let words = format!(
             "A message in Keymend's queue cannot be read, and was taken out of it: {why}. Keymend writes no such messages; \
              somebody else, or another version of it, writes to this queue. No work of Keymend's own is lost by it. The \
              message, cut: \u{201c}{cleaned}\u{201d}"
         );
-        let key = IncidentKey("queue:unreadable".to_owned());
-        self.say(&name, || self.incident_of(&key, None), said, None).await?;
+        let said = Said { words, retry: None };
+        let key = IncidentKey(QUEUE.to_owned());
+        self.say(&name, || self.incident_of(&key, None), &said, None).await?;
         Ok(self.store.keep_fact(UNREADABLE, &digest, &json!({ "text": cleaned, "why": why }), now).await?)
     }
 
@@ -119,19 +122,16 @@ impl Responder {
     async fn tell_of_one(&self, key: &str, error: &str) -> JobResult<bool> {
         let job = Job::of(key);
         let (error, now) = (shown(error), self.clock.now());
-        let retry = format!("keymend incidents jobs --retry {}", quoted(key));
         let means = match &job {
             Job::Pass(_) => "The incident is not looked at any more, and nothing of it is repaired.",
             Job::Tell { .. } => "Whoever reads that channel was not told.",
             Job::Locate(_) => "What Azure reported about this resource was not looked into.",
             Job::Other => "",
         };
-        let said = format!(
-            "{} failed too often and was set aside. {means} The last error: {error}. Try again with: {retry}",
-            job.words()
-        );
+        let words = format!("{} failed too often and was set aside. {means} The last error: {error}", job.words());
+        let said = Said { words: words.clone(), retry: Some(key.to_owned()) };
         let incident = match &job {
-            Job::Pass(incident) => self.say(key, || self.known(incident), said, None).await?,
+            Job::Pass(incident) => self.say(key, || self.known(incident), &said, None).await?,
             Job::Tell { incident, notice, channel } if self.calls_for_itself(notice).await? => {
                 // Two channels that are both down would call for each other for ever.
                 tracing::error!(
@@ -139,15 +139,14 @@ impl Responder {
                     channel,
                     "nobody could be told through this channel that work was set aside"
                 );
-                let line = format!("{}: {error}. Try again with: {retry}", job.words());
-                self.record(incident, |it| it.note(now, EntryKind::Told, line.clone())).await?;
+                self.record(incident, |it| it.note(now, EntryKind::Told, words.clone())).await?;
                 Some(incident.clone())
             }
-            Job::Tell { incident, channel, .. } => self.say(key, || self.known(incident), said, Some(channel)).await?,
-            Job::Locate(target) => self.say(key, || self.incident_about(target), said, None).await?,
+            Job::Tell { incident, channel, .. } => self.say(key, || self.known(incident), &said, Some(channel)).await?,
+            Job::Locate(target) => self.say(key, || self.incident_about(target), &said, None).await?,
             Job::Other => {
-                let of = IncidentKey("queue:unreadable".to_owned());
-                self.say(key, || self.incident_of(&of, None), said, None).await?
+                let of = IncidentKey(QUEUE.to_owned());
+                self.say(key, || self.incident_of(&of, None), &said, None).await?
             }
         };
         self.store.keep_fact(TOLD_OF, key, &json!({ "incident": incident }), now).await?;
@@ -167,7 +166,7 @@ impl Responder {
         &self,
         name: &str,
         find: impl Fn() -> F,
-        said: String,
+        said: &Said,
         but: Option<&str>,
     ) -> JobResult<Option<IncidentId>>
     where
@@ -177,7 +176,7 @@ impl Responder {
             let Some((incident, version)) = find().await? else {
                 tracing::error!(
                     job = shown(name),
-                    said,
+                    said = said.words,
                     "work was set aside, and there is no incident that it belongs to"
                 );
                 return Ok(None);
@@ -191,9 +190,14 @@ impl Responder {
             draft.incident.set_aside.insert(name.to_owned());
             if draft.incident.ended_at.is_none() {
                 draft.incident.phase = Phase::Escalated;
-                draft.incident.needs_person = Some((NeedsPerson::SetAside, said.clone()));
+                draft.incident.needs_person = Some((NeedsPerson::SetAside, said.words.clone()));
             }
-            let say = Say { reason: Some(said.clone()), needs_person: Some(NeedsPerson::SetAside), plan: None };
+            let say = Say {
+                reason: Some(said.words.clone()),
+                needs_person: Some(NeedsPerson::SetAside),
+                retry: said.retry.clone(),
+                ..Say::default()
+            };
             self.tell_anew(&mut draft, Situation::Escalated, say, but, now);
             match self.save(&draft, now).await {
                 Ok(()) => {
@@ -258,6 +262,12 @@ impl Responder {
     }
 }
 
+/// What a person is told.
+struct Said {
+    words: String,
+    retry: Option<String>,
+}
+
 /// A job by its key, as [`crate::store::Work::key`] writes it.
 #[derive(Debug)]
 enum Job {
@@ -299,9 +309,4 @@ fn shown(text: &str) -> String {
     let cleaned = crate::domain::signal::words(text, LONGEST_TEXT).unwrap_or_default();
     let cut = cleaned.chars().count() >= LONGEST_TEXT;
     if cut { format!("{cleaned}\u{2026}") } else { cleaned }
-}
-
-/// In single quotes for a shell.
-fn quoted(key: &str) -> String {
-    format!("'{}'", shown(key).replace('\'', "'\\''"))
 }

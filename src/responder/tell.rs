@@ -28,6 +28,8 @@ pub struct Say {
     pub needs_person: Option<NeedsPerson>,
     /// The plan in question.
     pub plan: Option<Plan>,
+    /// The key of a job that was set aside.
+    pub retry: Option<String>,
 }
 
 impl Responder {
@@ -63,6 +65,10 @@ impl Responder {
             compose::compose(incident, situation, say.reason, say.needs_person, lost, known, next_message_at, now);
         if say.plan.is_some() {
             notice.plan = say.plan;
+        }
+        notice.retry = say.retry;
+        if notice.needs_person == Some(NeedsPerson::SetAside) {
+            notice.next_message_at = None;
         }
         incident.note(now, EntryKind::Told, format!("Told the team: {}", texts::headline(&notice)));
         let told = Told::of(&notice);

@@ -93,11 +93,6 @@ pub(super) fn escalated(notice: &Notice) -> (Vec<Section>, Line) {
     sections.push(Section::titled("Do this", todo));
     sections.push(Section::titled("Tried", attempts(&tried, notice)));
     sections.retain(|section| !section.parts.is_empty());
-    if notice.needs_person == Some(NeedsPerson::SetAside) {
-        let next = "Keymend does nothing more about this by itself until somebody lets it try again, or Azure reports something new. ";
-        let close = Line::of(next).say("To end this incident instead: ");
-        return (sections, close.code(format!("keymend incidents close {}", notice.incident)).say("."));
-    }
     let next = Line::of(
         "Keymend keeps watching. When the cause is gone it goes on by itself and reports. To end this incident instead: ",
     );
