@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use keymend::azure::{Cloud, CredentialConfig};
 use keymend::domain::policy::{Gates, Mode, Policy, Preset};
 use keymend::domain::remedy::Remedy;
-use keymend::settings::{Problems, Settings, StoreLocation};
+use keymend::settings::{Problems, Settings, StoreChoice, StoreLocation};
 use proptest::prelude::*;
 
 const SCOPE: &str = "[scope]\nsubscriptions = [\"11111111-2222-3333-4444-555555555555\"]\n";
@@ -201,10 +201,13 @@ fn the_environment_wins_and_is_checked_as_well() {
 
 #[test]
 fn a_relative_store_is_beside_the_file() {
-    let StoreLocation::Sqlite(path) = good(&format!("{SCOPE}[store]\nlocation = \"sqlite:data/k.db\"\n"), &[]).store;
+    let StoreLocation::Sqlite(path) = good(&format!("{SCOPE}[store]\nlocation = \"sqlite:data/k.db\"\n"), &[]).store
+    else {
+        panic!("a file was named")
+    };
     assert!(path.is_absolute() && path.ends_with("data/k.db"), "{path:?}");
     for bad in ["sqlite:", "sqlite::memory:", "keymend.db", "azure:x"] {
-        assert!(bad.parse::<StoreLocation>().is_err(), "{bad}");
+        assert!(bad.parse::<StoreChoice>().is_err(), "{bad}");
     }
 }
 

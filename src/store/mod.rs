@@ -1,8 +1,10 @@
 //! What must outlive the process: accepted signals, incidents, jobs, and facts worth keeping (vault → servers,
 //! settings snapshots). Every implementation passes one conformance suite, `tests/store_conformance`.
 
+pub mod azure;
 mod sqlite;
 
+pub use azure::{AzureStorageSettings, AzureStore};
 pub use sqlite::SqliteStore;
 
 use async_trait::async_trait;

@@ -85,7 +85,8 @@ pub(super) async fn proxied(ConnectInfo(Peer(peer)): ConnectInfo<Peer>, mut requ
     match marks::proxied(peer, request.headers()) {
         Ok(id) => {
             request.extensions_mut().insert(ThroughTheHost);
-            let function = if request.uri().path() == super::http::ALERTS { "alerts" } else { "pages" };
+            let function =
+                if super::http::called(request.uri().path()) == super::http::ALERTS { "alerts" } else { "pages" };
             let span = tracing::info_span!("invocation", function, invocation = %id);
             next.run(request).instrument(span).await
         }

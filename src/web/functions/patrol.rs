@@ -9,6 +9,9 @@ use super::invocation::Invoked;
 use super::{Hosted, PATIENCE};
 use crate::web::answer;
 
+/// The binding's name in `patrol/function.json`. What it holds is not needed: the store knows what is due.
+pub(super) const BINDING: &str = "timer";
+
 /// Does what nobody rings for.
 pub(super) async fn patrol(State(hosted): State<Hosted>, Invoked(_timer): Invoked) -> Response {
     let rooms = match hosted.house.rooms(PATIENCE).await {
