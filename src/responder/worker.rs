@@ -6,10 +6,13 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tracing::{Instrument, Span, field};
 
 use super::{JobError, Responder};
 use crate::clock::{Busy, add};
 use crate::store::{LeasedJob, NewJob, StoreError, Work};
+use crate::telemetry::count;
 
 /// Jobs done side by side.
 const SIDE_BY_SIDE: usize = 8;
@@ -90,36 +93,46 @@ impl Responder {
 
     /// Does one job and settles it.
     async fn work(&self, job: &LeasedJob, opening: &Mutex<()>) {
+        let (span, started) = (span(job), Instant::now());
+        let result = self.work_on(job, opening).instrument(span).await;
+        count::job(job.work.kind(), result, started.elapsed());
+    }
+
+    /// The same. Answers how it ended, in a word for whoever counts.
+    async fn work_on(&self, job: &LeasedJob, opening: &Mutex<()>) -> &'static str {
         let result = match &job.work {
             Work::Locate { target } => self.locate(target, opening).await,
             Work::Pass { incident } => self.pass(incident).await,
             Work::Tell { incident, notice, channel } => self.deliver(incident, notice, channel).await,
         };
         let settled = match result {
-            Ok(()) => self.store.complete(job, self.clock.now()).await,
+            Ok(()) => self.store.complete(job, self.clock.now()).await.map(|()| "done"),
             Err(error) => self.put_back(job, &error).await,
         };
-        if let Err(error) = settled {
+        settled.unwrap_or_else(|error| {
             // The lease runs out by itself and the job is done again: every job can be.
             tracing::warn!(job = job.work.key(), %error, "the job could not be settled");
-        }
+            "unsettled"
+        })
     }
 
-    async fn put_back(&self, job: &LeasedJob, error: &JobError) -> Result<(), StoreError> {
+    async fn put_back(&self, job: &LeasedJob, error: &JobError) -> Result<&'static str, StoreError> {
         let key = job.work.key();
         if matches!(error, JobError::Store(StoreError::Conflict)) {
             // No failure of the job's: it must not wear out and be set aside because others saved.
             tracing::debug!(job = key, "the incident was saved by somebody else; doing it again");
             let now = self.clock.now();
             self.store.enqueue(&NewJob { work: job.work.clone(), due: now }, now).await?;
-            return self.store.complete(job, now).await;
+            return self.store.complete(job, now).await.map(|()| "again");
         }
+        Span::current().record("otel.status_code", "ERROR");
         tracing::warn!(job = key, attempts = job.attempts, %error, "the job failed; trying again later");
         let due = self.due_again(job.attempts, error);
         if self.store.retry(job, due, &error.to_string()).await? {
             tracing::error!(job = key, %error, "the job failed too often and was set aside");
+            return Ok("set_aside");
         }
-        Ok(())
+        Ok("failed")
     }
 
     /// 1, 2, 4 … 64 s, never more than 5 min, plus up to a fifth by chance.
@@ -132,5 +145,27 @@ impl Responder {
         let spread = wait.as_secs_f64() * 0.2 * self.ids.fraction();
         let jitter = SignedDuration::try_from_secs_f64(spread).unwrap_or_default();
         add(now, wait.min(SignedDuration::from_mins(5)) + jitter)
+    }
+}
+
+/// The span of a job. What belongs to one incident is found by its id: a job may run in another process than the one that
+/// asked for it, and long after.
+fn span(job: &LeasedJob) -> Span {
+    let (key, attempts) = (job.work.key(), job.attempts);
+    match &job.work {
+        Work::Locate { .. } => tracing::info_span!("locate", key, attempts, otel.status_code = field::Empty),
+        Work::Pass { incident } => tracing::info_span!(
+            "pass",
+            %incident,
+            key,
+            attempts,
+            phase = field::Empty,
+            servers = field::Empty,
+            vault = field::Empty,
+            otel.status_code = field::Empty
+        ),
+        Work::Tell { incident, channel, .. } => {
+            tracing::info_span!("tell", %incident, channel, key, attempts, otel.status_code = field::Empty)
+        }
     }
 }

@@ -38,7 +38,12 @@ impl Complaints {
         let more = std::mem::take(&mut said.kept_back);
         said.last = Some(now);
         drop(said);
-        tracing::warn!(what, why, not_told_before = more, "telemetry could not be delivered to the collector; work goes on");
+        tracing::warn!(
+            what,
+            why,
+            not_told_before = more,
+            "telemetry could not be delivered to the collector; work goes on"
+        );
         true
     }
 }

@@ -104,7 +104,8 @@ fn asked_for(what: &str, env: Env<'_>) -> Result<Option<bool>, String> {
         return Err(format!("{name} asks for a compression, and none is built in; remove it"));
     }
     // The value is not repeated: it may hold a key.
-    let url = Url::parse(&endpoint).map_err(|_| format!("{name} is no URL; write one such as http://localhost:4318"))?;
+    let url =
+        Url::parse(&endpoint).map_err(|_| format!("{name} is no URL; write one such as http://localhost:4318"))?;
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
         return Err(format!("{name} must begin with http:// or https://"));
     }

@@ -143,7 +143,16 @@ mod tests {
         let signed = GOOD.replace("0af7", "+af7");
         let spaced = format!(" {GOOD}");
         for bad in [
-            "", "00", "-", "00---", &longer, &upper, &later, &ended, &signed, &spaced,
+            "",
+            "00",
+            "-",
+            "00---",
+            &longer,
+            &upper,
+            &later,
+            &ended,
+            &signed,
+            &spaced,
             "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
             "00-00000000000000000000000000000000-b7ad6b7169203331-01",
             "00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01",

@@ -52,9 +52,9 @@ pub fn start(wanted: &Wanted, env: &dyn Fn(&str) -> Option<String>) -> Telemetry
     let exporters = otlp::exporters(env, &Handle::current());
     let mut faults = exporters.faults;
     let resource = resource::resource(&wanted.instance, env);
-    let spans = exporters.spans.map(|spans| {
-        SdkTracerProvider::builder().with_span_processor(spans).with_resource(resource.clone()).build()
-    });
+    let spans = exporters
+        .spans
+        .map(|spans| SdkTracerProvider::builder().with_span_processor(spans).with_resource(resource.clone()).build());
     let page = if wanted.page { exporter().map_err(|why| faults.push(why)).ok() } else { None };
     let sends_metrics = exporters.metrics.is_some();
     let (reader, page) = page.unzip();

@@ -19,7 +19,7 @@ use crate::notify::webhook::{Webhook, WebhookOptions};
 use crate::notify::{Channel, post::InvalidChannel};
 use crate::responder::{Responder, Wake};
 use crate::settings::{Settings, StoreLocation, TeamsSettings, WebhookSettings};
-use crate::store::{SqliteStore, Store};
+use crate::store::{Measured, SqliteStore, Store};
 
 /// How long a process before this one, which was asked to stop, may take to end.
 const PREDECESSOR_ENDS: Duration = Duration::from_secs(7);
@@ -44,7 +44,7 @@ pub struct House {
 /// In words for the person who started it.
 pub async fn build(settings: &Settings) -> anyhow::Result<House> {
     let clock = follow_clock::clock(settings).await?;
-    let store = open_store(&settings.store, &clock)?;
+    let store = Measured::over(open_store(&settings.store, &clock)?);
     follow_clock::remember(&*store, &clock, settings.azure.follow_clock)
         .await
         .context("the store cannot be written")?;

@@ -2,8 +2,10 @@
 
 use std::io::{self, Write};
 
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, Registry};
 
 /// What is logged when nobody says otherwise.
 const USUAL: &str = "warn,keymend=info";
@@ -17,17 +19,22 @@ pub enum LogFormat {
     Json,
 }
 
-/// Starts the log.
-pub(super) fn start(format: LogFormat) -> Result<(), String> {
+/// Starts the log, and with it `spans`, which takes spans for a collector.
+pub(super) fn start<L>(format: LogFormat, spans: Option<L>) -> Result<(), String>
+where
+    L: Layer<Registry> + Send + Sync + 'static,
+{
     let wanted = std::env::var("KEYMEND_LOG").ok().filter(|wanted| !wanted.trim().is_empty());
     let filter = EnvFilter::try_new(wanted.as_deref().unwrap_or(USUAL)).map_err(|error| {
         format!("KEYMEND_LOG: {error}. Write a level (error, warn, info, debug), or module=level, divided by commas")
     })?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(OneLine).with_ansi(false);
-    let started = match format {
-        LogFormat::Text => log.with_target(false).try_init(),
-        LogFormat::Json => log.json().flatten_event(true).try_init(),
+    let log = tracing_subscriber::fmt::layer().with_writer(OneLine).with_ansi(false);
+    let log = match format {
+        LogFormat::Text => log.with_target(false).with_filter(filter).boxed(),
+        LogFormat::Json => log.json().flatten_event(true).with_filter(filter).boxed(),
     };
+    // The filter is the log's alone: what a collector is sent does not depend on how much is logged.
+    let started = tracing_subscriber::registry().with(spans).with(log).try_init();
     started.map_err(|error| format!("the log could not be started: {error}"))
 }
 
