@@ -257,6 +257,9 @@ impl Azure {
         let answer = self.builder(&request, url, id).send().instrument(span.clone()).await;
         let status = answer.as_ref().ok().map(|answer| answer.status().as_u16());
         span.in_scope(|| tell(&request, started.elapsed(), status));
+        if status == Some(429) {
+            count::throttled(request.service());
+        }
         tracing::debug!(what = request.what(), status = answer.as_ref().map_or(0, |a| a.status().as_u16()), "azure");
         match answer {
             Ok(answer) if answer.status().is_server_error() => Ok(None),
