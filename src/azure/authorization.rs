@@ -12,6 +12,7 @@ use crate::azure::transport::Azure;
 use crate::azure::write::PreparedWrite;
 use crate::domain::evidence::{Denial, KeyRights};
 use crate::domain::resource_id::ResourceId;
+use crate::domain::rights::matches;
 
 const API: &str = "2022-04-01";
 
@@ -214,21 +215,6 @@ fn key_rights(permission: &WirePermission) -> KeyRights {
         wrap: gives("microsoft.keyvault/vaults/keys/wrap/action"),
         unwrap: gives("microsoft.keyvault/vaults/keys/unwrap/action"),
     }
-}
-
-/// Whether a pattern with `*` (any text, slashes too) covers a lower-case action.
-fn matches(pattern: &str, action: &str) -> bool {
-    let pattern = pattern.trim().to_ascii_lowercase();
-    let mut pieces = pattern.split('*');
-    let first = pieces.next().unwrap_or_default();
-    let Some(mut rest) = action.strip_prefix(first) else { return false };
-    let mut pieces: Vec<&str> = pieces.collect();
-    let Some(last) = pieces.pop() else { return rest.is_empty() };
-    for piece in pieces {
-        let Some(at) = rest.find(piece) else { return false };
-        rest = &rest[at + piece.len()..];
-    }
-    rest.ends_with(last)
 }
 
 #[derive(Deserialize)]

@@ -12,6 +12,7 @@ pub mod plan;
 pub mod policy;
 pub mod remedy;
 pub mod resource_id;
+pub mod rights;
 pub mod signal;
 #[cfg(test)]
 pub(crate) mod test_support;

@@ -88,8 +88,8 @@ fn credential(section: &mut Section<'_>, tenant: Option<String>, simulated: bool
     }
     Some(match kind {
         Kind::ManagedIdentity => CredentialConfig::ManagedIdentity { client_id },
-        Kind::WorkloadIdentity => CredentialConfig::WorkloadIdentity,
-        Kind::DeveloperTools => CredentialConfig::DeveloperTools,
+        Kind::WorkloadIdentity => CredentialConfig::WorkloadIdentity { tenant_id: tenant, client_id },
+        Kind::DeveloperTools => CredentialConfig::DeveloperTools { tenant_id: tenant },
         Kind::StaticToken => {
             let token = token.map_or_else(|| SIMULATED_TOKEN.to_owned(), |Named { value, .. }| value);
             CredentialConfig::Static(Secret::new(token))

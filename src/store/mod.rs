@@ -230,6 +230,13 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// for one job, as by a queue message. Sets a worn-out job aside as [`Self::lease`] does.
     async fn lease_by_key(&self, key: &str, now: Timestamp, length: SignedDuration) -> Result<Handout>;
 
+    /// Calls for the job of that key once more at `at`, and changes nothing else: its record, its time and its attempts
+    /// stay as they are. For whoever was called too early ([`Handout::NotBefore`]) and gives the call back. A store whose
+    /// workers look by themselves has nothing to do here.
+    async fn call_again(&self, _key: &str, _at: Timestamp, _now: Timestamp) -> Result<()> {
+        Ok(())
+    }
+
     /// The job is done.
     ///
     /// # Errors

@@ -1,18 +1,11 @@
 //! Which right and which role a write or a read needs: the roles that Keymend's documentation offers, else Azure's own.
 
 use crate::domain::remedy::Change;
+use crate::domain::rights::needed;
 
 /// The action that a change needs.
-pub(super) const fn missing_for(change: &Change) -> &'static str {
-    match change {
-        Change::AssignIdentity { .. } => "Microsoft.Sql/servers/write",
-        Change::AddAccessPolicy { .. } => "Microsoft.KeyVault/vaults/accessPolicies/write",
-        Change::AssignRole { .. } => "Microsoft.Authorization/roleAssignments/write",
-        Change::RecoverVault { .. } | Change::TrustedServicesBypass { .. } => "Microsoft.KeyVault/vaults/write",
-        Change::RecoverKey { .. } => "Microsoft.KeyVault/vaults/keys/recover/action",
-        Change::EnableKey { .. } | Change::ExtendExpiry { .. } => "Microsoft.KeyVault/vaults/keys/update/action",
-        Change::Revalidate { .. } => "Microsoft.Sql/servers/encryptionProtector/revalidate/action",
-    }
+pub(super) fn missing_for(change: &Change) -> &'static str {
+    needed(change.remedy()).first().map_or("", |right| right.name)
 }
 
 /// The role that gives an action, in words.
