@@ -1,6 +1,7 @@
 //! `keymend incidents`: see incidents and answer what Keymend asks, on the store that `serve` uses, while it runs or not.
 
 mod answer;
+mod jobs;
 mod layout;
 mod list;
 mod page;
@@ -80,6 +81,12 @@ pub enum Command {
         #[arg(long, value_name = "TEXT")]
         why: Option<String>,
     },
+    /// List jobs that failed too often and were set aside, or let one be tried again
+    Jobs {
+        /// Let the job of this key be tried again
+        #[arg(long, value_name = "KEY")]
+        retry: Option<String>,
+    },
     /// End an incident: nothing more is watched or mended
     Close {
         /// Which
@@ -141,6 +148,16 @@ async fn run_on(location: &StoreLocation, args: &IncidentsArgs) -> Result<String
         Command::Reject { id, code, by, why } => {
             let answer = Answer::Reject { code: code.clone(), why: why.clone() };
             memory.answer(id, &answer, &who(by.as_deref())?).await.map(|said| words(&said, args.json))
+        }
+        Command::Jobs { retry: None } => {
+            let aside = memory.store.poison().await?;
+            Ok(if args.json { jobs::json(&aside).to_string() } else { jobs::table(&aside) })
+        }
+        Command::Jobs { retry: Some(key) } => {
+            if !memory.store.poison_retry(key, now).await? {
+                return Err(Failure::NoJob(plain(key)));
+            }
+            Ok(if args.json { json!({ "job": key, "due": now }).to_string() } else { jobs::put_back(key) })
         }
         Command::Close { id, why, by } => {
             let answer = Answer::Close { why: why.clone() };

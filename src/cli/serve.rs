@@ -1,8 +1,8 @@
 //! `keymend serve`: takes alerts, mends, and tells, until it is stopped.
 
 mod follow_clock;
-mod house;
-mod logs;
+pub(crate) mod house;
+pub(crate) mod logs;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -56,7 +56,11 @@ pub struct ServeArgs {
 /// Runs it.
 pub async fn run(args: ServeArgs) -> ExitCode {
     let telemetry = telemetry();
-    if let Err(why) = logs::start(args.log, telemetry.layer()) {
+    let layers = logs::layers(args.log, logs::Sink::Stderr).map(|mut layers| {
+        layers.extend(telemetry.layer());
+        layers
+    });
+    if let Err(why) = layers.and_then(logs::start) {
         return misused(&why);
     }
     for fault in &telemetry.faults {
@@ -125,7 +129,8 @@ fn callers(args: &ServeArgs, settings: &Settings) -> Result<Callers, String> {
 
 async fn live(settings: &Settings, callers: Callers, house: House, doorway: Doorway, telemetry: Telemetry) -> ExitCode {
     let limits = Limits { max_body_bytes: settings.server.max_body_bytes, ..Limits::default() };
-    let House { store, clock, wake, faults: off, worker } = house;
+    let House { responder, faults: off } = house;
+    let (store, clock, wake) = (responder.store.clone(), responder.clock.clone(), responder.wake.clone());
     let settings_faults = settings.faults.iter().map(|fault| format!("{}: {}", fault.setting, fault.why));
     let faults = settings_faults.chain(off).collect();
     let scope = settings.policy.scope.clone().into();
@@ -145,7 +150,7 @@ async fn live(settings: &Settings, callers: Callers, house: House, doorway: Door
         let _ = stopped.await;
     });
     let mut serving = tokio::spawn(serving.into_future());
-    let mut worker = tokio::spawn(worker);
+    let mut worker = tokio::spawn(async move { responder.run().await });
     say(&format!("listening on http://{address}"));
     tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "ready");
     tokio::select! {

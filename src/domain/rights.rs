@@ -249,7 +249,8 @@ mod tests {
             let writes = held(role, "Actions").into_iter().chain(held(role, "DataActions"));
             for write in writes.filter(|action| !action.ends_with("/read")) {
                 // Managed instances and keys of single databases are re-validated by people so far.
-                let later = write.contains("managedInstances/") || write.contains("servers/databases/encryptionProtector");
+                let later =
+                    write.contains("managedInstances/") || write.contains("servers/databases/encryptionProtector");
                 assert!(later || needed.contains(write.as_str()), "{}: {write}", role.file());
             }
         }

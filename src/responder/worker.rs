@@ -9,19 +9,55 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::{Instrument, Span, field};
 
-use super::{JobError, Responder};
+use super::{JobError, JobResult, Responder};
 use crate::clock::{Busy, add};
-use crate::store::{LeasedJob, NewJob, StoreError, Work};
+use crate::store::{Handout, LeasedJob, NewJob, StoreError, Work};
 use crate::telemetry::count;
 
 /// Jobs done side by side.
 const SIDE_BY_SIDE: usize = 8;
 /// How long a job is held; after a crash it is taken up again when this is over.
 const LEASE: SignedDuration = SignedDuration::from_mins(2);
-/// How often old signals and facts are removed.
-const TIDY_EVERY: SignedDuration = SignedDuration::from_hours(24);
 /// Other processes (`keymend incidents approve`) store jobs too: look at least this often, in real time.
 const LOOK_AT_LEAST: Duration = Duration::from_secs(2);
+
+/// What became of a job that somebody was called for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Called {
+    /// It is done.
+    Done,
+    /// It failed, and waits to be tried again, or was set aside.
+    PutBack,
+    /// It is not due, or somebody else is at it: called for again then.
+    TooEarly,
+    /// It was set aside before.
+    SetAside,
+    /// There is no such job.
+    Gone,
+}
+
+/// How a job ended that was settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Done,
+    /// Somebody else saved the incident: it is done again.
+    Again,
+    /// It is tried again.
+    Failed,
+    SetAside,
+}
+
+impl End {
+    /// As a label.
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Again => "again",
+            Self::Failed => "failed",
+            Self::SetAside => "set_aside",
+        }
+    }
+}
 
 impl Responder {
     /// Works until the future is dropped. Dropping it at any point is safe.
@@ -29,9 +65,9 @@ impl Responder {
         let mut running: JoinSet<()> = JoinSet::new();
         let mut held: Vec<Busy> = vec![self.clock.busy()];
         let opening = Arc::new(Mutex::new(()));
-        let mut tidied = None;
+        let mut looked = None;
         loop {
-            self.tidy(&mut tidied).await;
+            self.look_around(&mut looked).await;
             if let Err(error) = self.take_up(&mut running, &opening).await {
                 tracing::error!(%error, "the store cannot be read; trying again");
                 self.clock.pause(SignedDuration::from_secs(5)).await;
@@ -41,17 +77,38 @@ impl Responder {
         }
     }
 
-    /// Once a day, lets the store forget what is too old to matter.
-    async fn tidy(&self, tidied: &mut Option<Timestamp>) {
+    /// Does the job of that key, if it is due and nobody is at it, and settles it: for whoever is called for one job. A job
+    /// that takes longer than its lease allows is given up and put back. Incidents are opened under `opening`, which all
+    /// callers in one process share.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the job could not be had or not be settled: call for it again.
+    pub async fn called_for(&self, key: &str, opening: &Mutex<()>) -> Result<Called, StoreError> {
         let now = self.clock.now();
-        if tidied.is_some_and(|last| now < add(last, TIDY_EVERY)) {
-            return;
+        match self.store.lease_by_key(key, now, self.lease_length()).await? {
+            Handout::Yours(job) => {
+                let _busy = self.clock.busy();
+                let attempt = async {
+                    let result = tokio::time::timeout(self.time_for_a_job(), self.attempt(&job, opening)).await;
+                    result.unwrap_or_else(|_| Err(JobError::TooLong(self.time_for_a_job())))
+                };
+                let end = self.carry_through(&job, attempt).await?;
+                Ok(if end == End::Done { Called::Done } else { Called::PutBack })
+            }
+            Handout::NotBefore(at) => self.store.call_again(key, at, now).await.map(|()| Called::TooEarly),
+            Handout::SetAside => {
+                self.tell_of_set_aside_or_log().await;
+                Ok(Called::SetAside)
+            }
+            Handout::Gone => Ok(Called::Gone),
         }
-        *tidied = Some(now);
-        match self.store.prune(now).await {
-            Ok(pruned) => tracing::debug!(signals = pruned.signals, facts = pruned.facts, "the store was tidied"),
-            Err(error) => tracing::warn!(%error, "the store could not be tidied; trying again in a day"),
-        }
+    }
+
+    /// How long a job may take, in real time: so much less than its lease that it can still be put back.
+    fn time_for_a_job(&self) -> Duration {
+        let factor = self.clock.factor().unwrap_or(1.0).max(1.0);
+        let lease = self.lease_length().as_secs_f64() / factor;
+        Duration::try_from_secs_f64(lease * 5.0 / 6.0).unwrap_or(Duration::from_secs(100))
     }
 
     /// Starts every due job that there is room for.
@@ -93,46 +150,64 @@ impl Responder {
 
     /// Does one job and settles it.
     async fn work(&self, job: &LeasedJob, opening: &Mutex<()>) {
-        let (span, started) = (span(job), Instant::now());
-        let result = self.work_on(job, opening).instrument(span).await;
-        count::job(job.work.kind(), result, started.elapsed());
+        if let Err(error) = self.carry_through(job, self.attempt(job, opening)).await {
+            // The lease runs out by itself and the job is done again: every job can be.
+            tracing::warn!(job = job.work.key(), %error, "the job could not be settled");
+        }
     }
 
-    /// The same. Answers how it ended, in a word for whoever counts.
-    async fn work_on(&self, job: &LeasedJob, opening: &Mutex<()>) -> &'static str {
-        let result = match &job.work {
+    /// Attempts a job and settles it, in a span of its own, and counts it.
+    async fn carry_through(
+        &self,
+        job: &LeasedJob,
+        attempt: impl Future<Output = JobResult>,
+    ) -> Result<End, StoreError> {
+        let started = Instant::now();
+        let through = async {
+            let result = attempt.await;
+            if result.as_ref().is_err_and(|error| !is_conflict(error)) {
+                Span::current().record("otel.status_code", "ERROR");
+            }
+            self.settle(job, result).await
+        };
+        let end = through.instrument(span(job)).await;
+        let word = end.as_ref().map_or("unsettled", |end| end.word());
+        count::job(job.work.kind(), word, started.elapsed());
+        end
+    }
+
+    async fn attempt(&self, job: &LeasedJob, opening: &Mutex<()>) -> JobResult {
+        match &job.work {
             Work::Locate { target } => self.locate(target, opening).await,
             Work::Pass { incident } => self.pass(incident).await,
             Work::Tell { incident, notice, channel } => self.deliver(incident, notice, channel).await,
-        };
-        let settled = match result {
-            Ok(()) => self.store.complete(job, self.clock.now()).await.map(|()| "done"),
-            Err(error) => self.put_back(job, &error).await,
-        };
-        settled.unwrap_or_else(|error| {
-            // The lease runs out by itself and the job is done again: every job can be.
-            tracing::warn!(job = job.work.key(), %error, "the job could not be settled");
-            "unsettled"
-        })
+        }
     }
 
-    async fn put_back(&self, job: &LeasedJob, error: &JobError) -> Result<&'static str, StoreError> {
+    async fn settle(&self, job: &LeasedJob, result: JobResult) -> Result<End, StoreError> {
+        match result {
+            Ok(()) => self.store.complete(job, self.clock.now()).await.map(|()| End::Done),
+            Err(error) => self.put_back(job, &error).await,
+        }
+    }
+
+    async fn put_back(&self, job: &LeasedJob, error: &JobError) -> Result<End, StoreError> {
         let key = job.work.key();
-        if matches!(error, JobError::Store(StoreError::Conflict)) {
+        if is_conflict(error) {
             // No failure of the job's: it must not wear out and be set aside because others saved.
             tracing::debug!(job = key, "the incident was saved by somebody else; doing it again");
             let now = self.clock.now();
             self.store.enqueue(&NewJob { work: job.work.clone(), due: now }, now).await?;
-            return self.store.complete(job, now).await.map(|()| "again");
+            return self.store.complete(job, now).await.map(|()| End::Again);
         }
-        Span::current().record("otel.status_code", "ERROR");
         tracing::warn!(job = key, attempts = job.attempts, %error, "the job failed; trying again later");
         let due = self.due_again(job.attempts, error);
         if self.store.retry(job, due, &error.to_string()).await? {
             tracing::error!(job = key, %error, "the job failed too often and was set aside");
-            return Ok("set_aside");
+            self.tell_of_set_aside_or_log().await;
+            return Ok(End::SetAside);
         }
-        Ok("failed")
+        Ok(End::Failed)
     }
 
     /// 1, 2, 4 … 64 s, never more than 5 min, plus up to a fifth by chance.
@@ -146,6 +221,10 @@ impl Responder {
         let jitter = SignedDuration::try_from_secs_f64(spread).unwrap_or_default();
         add(now, wait.min(SignedDuration::from_mins(5)) + jitter)
     }
+}
+
+const fn is_conflict(error: &JobError) -> bool {
+    matches!(error, JobError::Store(StoreError::Conflict))
 }
 
 /// The span of a job. What belongs to one incident is found by its id: a job may run in another process than the one that

@@ -97,7 +97,7 @@ impl Telemetry {
     /// The layer by which our spans reach the collector; `None` where there is none. Log lines are not sent: they go to
     /// the log, and may hold names of people.
     #[must_use]
-    pub fn layer<S>(&self) -> Option<impl Layer<S> + Send + Sync + 'static + use<S>>
+    pub fn layer<S>(&self) -> Option<Box<dyn Layer<S> + Send + Sync>>
     where
         S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
     {
@@ -109,13 +109,19 @@ impl Telemetry {
             .with_threads(false)
             .with_target(false)
             .with_tracked_inactivity(false);
-        Some(layer.with_filter(filter_fn(ours)).with_filter(LevelFilter::DEBUG))
+        Some(layer.with_filter(filter_fn(ours).with_max_level_hint(LevelFilter::DEBUG)).boxed())
     }
 
     /// The metrics as text, where they were wanted.
     #[must_use]
     pub fn page(&self) -> Option<Page> {
         self.page.clone()
+    }
+
+    /// Keeps what reads until the process ends, for one that is killed: nothing is flushed then.
+    pub fn keep(self) {
+        // Dropping the providers would stop them.
+        std::mem::forget(self);
     }
 
     /// Sends what is left, within two seconds, and stops.

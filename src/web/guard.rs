@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{Request, State};
 use axum::http::Method;
 use axum::middleware::Next;
 use axum::response::Response;
@@ -27,8 +27,15 @@ pub(super) struct Guard {
 /// Runs the request inside the limits. It works on even if the caller hangs up, so that what was told is kept.
 pub(super) async fn guard(State(guard): State<Guard>, request: Request, next: Next) -> Response {
     let about = About::of(&request);
-    let span = about.span(&guard.ids);
-    parent::adopt(&span, request.headers());
+    let span = match Span::current() {
+        none if none.is_none() => {
+            let span = about.span(&guard.ids);
+            parent::adopt(&span, request.headers());
+            span
+        }
+        // An invocation of the Functions host, which has its own name.
+        invocation => invocation,
+    };
     let started = Instant::now();
     let response = within(&guard, request, next).instrument(span.clone()).await;
     about.answered(&span, response.status().as_u16(), started.elapsed());
@@ -50,14 +57,12 @@ impl About {
             Method::HEAD => "HEAD",
             _ => "_OTHER",
         };
-        let matched = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
-        let route = match matched {
-            Some("/") => "/",
-            Some("/api/alerts") => "/api/alerts",
-            Some("/api/health") => "/api/health",
-            Some("/metrics") => "/metrics",
-            Some(_) => "other",
-            None => "none",
+        let route = match request.uri().path() {
+            "/" => "/",
+            "/api/alerts" => "/api/alerts",
+            "/api/health" => "/api/health",
+            "/metrics" => "/metrics",
+            _ => "other",
         };
         Self { method, route }
     }

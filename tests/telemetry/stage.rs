@@ -1,12 +1,13 @@
 //! One cloud, one `serve`, one story told to its end.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use keymend::clock::Clock;
 use keymend::domain::incident::Incident;
-use keymend::drill::cloud::{Cloud, Exchange, Plane, Running};
+use keymend::drill::cloud::{Cloud, Delivery, Exchange, Plane, Running};
 use keymend::drill::story::statuses;
 use keymend::store::{SqliteStore, Store};
 use serde_json::Value;
@@ -64,14 +65,19 @@ impl Stage {
         }
     }
 
-    /// Waits until the databases are back, everybody was told so, and nothing is left to do.
+    /// Waits until the databases are back, everybody was told so, every alert was taken or given up by
+    /// Azure, and nothing is left to do.
     pub async fn until_over(&self) {
         self.until("the databases are back and the team knows", |stage| {
             let online = statuses(&stage.cloud.world()).values().all(|status| status == "Online");
             let told = ["teams", "webhook"].iter().all(|sink| {
                 stage.cloud.inbox().iter().any(|one| one.sink == **sink && one.body.to_string().contains("RESOLVED"))
             });
-            online && told
+            let given_up = |one: &Delivery| one.attempt == 6 || one.answer.starts_with("not posted");
+            let settled = |one: &Delivery| one.status == Some(202) || given_up(one);
+            let settled = stage.cloud.deliveries().into_iter().filter(settled);
+            let events: BTreeSet<String> = settled.map(|one| one.event).collect();
+            online && told && events.len() >= stage.story.alerts
         })
         .await;
         self.until_idle().await;

@@ -36,6 +36,8 @@ pub(super) enum Failure {
     Refused(#[from] Refusal),
     #[error("the incident is being saved too often by the responder; try again")]
     Busy,
+    #[error("no job {0} was set aside. See those that were with: keymend incidents jobs")]
+    NoJob(String),
     #[error("nobody knows who you are; say it with --by NAME")]
     Nobody,
 }

@@ -1,7 +1,6 @@
 //! Puts the rooms together.
 
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,16 +25,10 @@ const PREDECESSOR_ENDS: Duration = Duration::from_secs(7);
 
 /// What runs.
 pub struct House {
-    /// The memory.
-    pub store: Arc<dyn Store>,
-    /// The time.
-    pub clock: Clock,
-    /// The bell between the doors and the worker.
-    pub wake: Wake,
+    /// The responder, with its memory, its clock and its bell.
+    pub responder: Responder,
     /// Channels that are set up and cannot be used, for the health page.
     pub faults: Vec<String>,
-    /// The responder's worker: runs until it is dropped.
-    pub worker: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
 /// Builds everything that the settings ask for.
@@ -51,15 +44,15 @@ pub async fn build(settings: &Settings) -> anyhow::Result<House> {
     let (ids, wake) = (Ids::random(), Wake::default());
     let (channels, faults) = channels(settings, &clock);
     let responder = Responder {
-        store: store.clone(),
+        store,
         azure: azure(settings, clock.clone(), ids.clone())?,
         channels: channels.into(),
         policy: Arc::new(settings.policy.clone()),
-        clock: clock.clone(),
+        clock,
         ids,
-        wake: wake.clone(),
+        wake,
     };
-    Ok(House { store, clock, wake, faults, worker: Box::pin(async move { responder.run().await }) })
+    Ok(House { responder, faults })
 }
 
 fn open_store(location: &StoreLocation, clock: &Clock) -> anyhow::Result<Arc<dyn Store>> {

@@ -22,6 +22,7 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::resource_id::ResourceId;
 
+pub use clean::words;
 pub use event_grid::validation_code;
 pub use operation::watched_operations;
 pub use read::read;
