@@ -14,7 +14,7 @@ use crate::domain::evidence::{Denial, KeyRights};
 use crate::domain::resource_id::ResourceId;
 use crate::domain::rights::matches;
 
-const API: &str = "2022-04-01";
+pub(super) const API: &str = "2022-04-01";
 
 /// A role assignment as listed: what it gives is told by its role.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub struct RoleAssignment {
     pub role_definition_id: String,
     /// It has a condition.
     pub conditional: bool,
+    /// Its condition, as written.
+    pub condition: Option<String>,
 }
 
 impl RoleAssignment {
@@ -177,6 +179,7 @@ pub(super) fn parse_assignment(item: &Value) -> Result<RoleAssignment, String> {
         principal_type: wire.properties.principal_type.unwrap_or_default(),
         role_definition_id: wire.properties.role_definition_id,
         conditional: wire.properties.condition.is_some(),
+        condition: wire.properties.condition,
     })
 }
 

@@ -11,10 +11,13 @@
 //! | [`error`] | what went wrong, in Azure's codes and a person's words |
 //! | [`mod@write`] | a prepared change, and the receipt of a sent one |
 //! | [`operation`] | following a long-running operation |
-//! | `sql`, `sql_databases`, `key_vault`, `key_attributes`, `key_vault_keys`, `authorization`, `locks`, `activity_log`, `resource_graph`, `managed_identity` | one service each: reads, writes and their parsers |
+//! | [`caller`] | who we are by our own tokens, and the time there |
+//! | `sql`, `sql_databases`, `key_vault`, `key_attributes`, `key_vault_keys`, `authorization`, `own_rights`, `locks`, `activity_log`, `alert_rules`, `resource_graph`, `managed_identity` | one service each: reads, writes and their parsers |
 
 mod activity_log;
+pub mod alert_rules;
 pub mod authorization;
+pub mod caller;
 pub mod clouds;
 pub mod credential;
 pub mod error;
@@ -25,6 +28,7 @@ mod key_vault_keys;
 mod locks;
 mod managed_identity;
 pub mod operation;
+pub mod own_rights;
 mod pages;
 mod request;
 pub mod resource_graph;
@@ -34,7 +38,7 @@ mod sql_databases;
 pub mod transport;
 pub mod write;
 
-pub use clouds::{Cloud, CloudConfig, ConfigError, Endpoints};
+pub use clouds::{Cloud, CloudConfig, ConfigError, Endpoints, STORAGE_SCOPE};
 pub use credential::{Credential, CredentialConfig, Secret};
 pub use error::AzureError;
 pub use operation::{OperationUrl, Progress};
@@ -45,6 +49,8 @@ pub use write::{PreparedWrite, WriteReceipt};
 mod conformance;
 #[cfg(test)]
 mod garbled;
+#[cfg(test)]
+mod hostile;
 #[cfg(test)]
 pub(crate) mod stand_in;
 #[cfg(test)]

@@ -146,6 +146,8 @@ pub(crate) struct AnswerHeaders {
     pub async_operation: Option<String>,
     pub request_id: Option<String>,
     pub correlation_id: Option<String>,
+    /// When the answer was made, by the clock there.
+    pub date: Option<Timestamp>,
 }
 
 impl AnswerHeaders {
@@ -157,6 +159,7 @@ impl AnswerHeaders {
             async_operation: text("azure-asyncoperation"),
             request_id: text("x-ms-request-id"),
             correlation_id: text("x-ms-correlation-request-id"),
+            date: text("date").and_then(|value| http_date(&value)),
         }
     }
 }
@@ -167,6 +170,9 @@ fn retry_after(value: &str, now: Timestamp) -> Option<SignedDuration> {
     if let Ok(seconds) = value.parse::<u32>() {
         return Some(SignedDuration::from_secs(i64::from(seconds)));
     }
-    let date = jiff::fmt::rfc2822::parse(value).ok()?;
-    Some(date.timestamp().duration_since(now).max(SignedDuration::ZERO))
+    Some(http_date(value)?.duration_since(now).max(SignedDuration::ZERO))
+}
+
+fn http_date(value: &str) -> Option<Timestamp> {
+    Some(jiff::fmt::rfc2822::parse(value.trim()).ok()?.timestamp())
 }

@@ -40,6 +40,16 @@ impl Azure {
         Ok(self.parsed_list(request, parse_server).await?.into_iter().collect())
     }
 
+    /// All servers of a subscription or a resource group, by its id: one request a page.
+    ///
+    /// # Errors
+    /// [`AzureError`]; a list is whole or an error.
+    pub async fn servers_below(&self, scope: &ResourceId) -> Result<BTreeMap<ResourceId, Server>, AzureError> {
+        let request =
+            Request::get(&format!("{scope}/providers/Microsoft.Sql/servers"), API, "Microsoft.Sql/servers/read");
+        Ok(self.parsed_list(request, parse_server).await?.into_iter().collect())
+    }
+
     /// A server's TDE protector.
     ///
     /// # Errors

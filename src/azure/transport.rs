@@ -97,6 +97,14 @@ impl Azure {
         &self.0.clock
     }
 
+    pub(super) fn credential(&self) -> &Credential {
+        &self.0.credential
+    }
+
+    pub(super) fn ids(&self) -> &Ids {
+        &self.0.ids
+    }
+
     /// Sends a request and tries again where that is safe.
     pub(crate) async fn perform(&self, request: &Request) -> Result<Answer, AzureError> {
         let mut waited = SignedDuration::ZERO;
@@ -147,7 +155,7 @@ impl Azure {
     }
 
     /// One try: the answer whatever its status, or why there is none.
-    async fn once(&self, request: &Request, id: Uuid) -> Result<Answer, Lost> {
+    pub(super) async fn once(&self, request: &Request, id: Uuid) -> Result<Answer, Lost> {
         let url = self.url(request).map_err(Lost::Final)?;
         let scope = match &request.plane {
             Plane::Arm => &self.0.endpoints.arm_scope,

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::cli::environment;
 use crate::cli::output::{complain, plain, say};
-use crate::settings::{Settings, StoreLocation};
+use crate::settings::{Settings, StoreChoice, StoreLocation};
 use answer::Answer;
 use remembered::{Failure, Remembered};
 
@@ -28,9 +28,9 @@ pub struct IncidentsArgs {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
-    /// Where `serve` remembers, over the settings, such as sqlite:keymend.db
-    #[arg(long, global = true, value_name = "sqlite:PATH")]
-    pub store: Option<StoreLocation>,
+    /// Where Keymend remembers, over the settings: such as sqlite:keymend.db, or azure (the account that AzureWebJobsStorage names)
+    #[arg(long, global = true, value_name = "sqlite:PATH|azure")]
+    pub store: Option<StoreChoice>,
     /// The settings that name the store [default: keymend.toml in this folder]
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -124,7 +124,7 @@ pub async fn run(args: IncidentsArgs) -> ExitCode {
 
 fn location(args: &IncidentsArgs) -> Result<StoreLocation, String> {
     match &args.store {
-        Some(store) => Ok(store.clone()),
+        Some(store) => store.locate(&environment).map_err(|problems| problems.to_string()),
         None => Settings::store_location(args.config.as_deref(), &environment).map_err(|problems| problems.to_string()),
     }
 }

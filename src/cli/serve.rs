@@ -13,12 +13,12 @@ use crate::cli::environment;
 use crate::cli::output::{fail, misused, say};
 use crate::clock::Clock;
 use crate::ids::Ids;
-use crate::settings::{Settings, StoreLocation, listen_address};
+use crate::settings::{Settings, StoreChoice, listen_address};
 use crate::store::Store;
 use crate::telemetry::{self, Telemetry};
 use crate::web::{self, App, Callers, Doorway, Limits, Peer};
 pub(crate) use follow_clock::remembered;
-use house::House;
+use house::{Called, House};
 pub use logs::LogFormat;
 
 /// How long requests that are being answered may take when we are asked to stop.
@@ -42,9 +42,9 @@ pub struct ServeArgs {
     /// Where to listen, over the settings; port 0 takes a free one
     #[arg(long, value_name = "ADDR")]
     pub listen: Option<String>,
-    /// Where to remember, over the settings, such as sqlite:keymend.db
-    #[arg(long, value_name = "sqlite:PATH")]
-    pub store: Option<StoreLocation>,
+    /// Where to remember, over the settings: such as sqlite:keymend.db, or azure (the account that AzureWebJobsStorage names)
+    #[arg(long, value_name = "sqlite:PATH|azure")]
+    pub store: Option<StoreChoice>,
     /// Take alerts from anybody: only on a closed network, or to try things out
     #[arg(long)]
     pub insecure_no_secret: bool,
@@ -77,7 +77,7 @@ pub async fn run(args: ServeArgs) -> ExitCode {
         Ok(callers) => callers,
         Err(why) => return misused(&why),
     };
-    let house = match house::build(&settings).await {
+    let house = match house::build(&settings, Called::ByNobody).await {
         Ok(house) => house,
         Err(error) => return fail(&format!("{error:#}")),
     };
@@ -102,7 +102,7 @@ fn settings(args: &ServeArgs) -> Result<Settings, String> {
         settings.server.listen = listen_address(listen).map_err(|why| format!("--listen {listen:?}: {why}"))?;
     }
     if let Some(store) = &args.store {
-        settings.store = store.clone();
+        settings.store = store.locate(&environment).map_err(|problems| problems.to_string())?;
     }
     Ok(settings)
 }

@@ -16,6 +16,9 @@ pub struct SimArgs {
     /// A world to begin with, as TOML or JSON; without it, one server, three databases, one vault.
     #[arg(long, value_name = "FILE")]
     pub world: Option<PathBuf>,
+    /// A right that the responder lacks, by its exact name; may be given more than once.
+    #[arg(long, value_name = "ACTION")]
+    pub without_right: Vec<String>,
     /// How many times faster than real time the cloud's clock runs.
     #[arg(long, value_name = "N", default_value_t = 60.0)]
     pub speed: f64,
@@ -42,10 +45,17 @@ async fn serve(args: SimArgs) -> Result<(), String> {
     if !(args.speed.is_finite() && args.speed > 0.0) {
         return Err(format!("--speed {} is no positive number", args.speed));
     }
-    let world = match &args.world {
+    let mut world = match &args.world {
         Some(file) => read_world(file)?,
         None => World::standard(),
     };
+    for action in &args.without_right {
+        let without = world.clone().without_right(action);
+        if without == world {
+            return Err(format!("--without-right {action}: the responder of this world has no such right"));
+        }
+        world = without;
+    }
     let origin = world.origin.unwrap_or_else(|| Clock::system().now());
     let cloud = Cloud::new(world, Clock::scaled(origin, args.speed));
     if let Some(webhook) = args.webhook {

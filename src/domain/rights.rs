@@ -98,6 +98,17 @@ impl CustomRole {
         definition["Name"].as_str().unwrap_or_default().to_owned()
     }
 
+    /// The condition (version 2.0) that it must be assigned with.
+    #[must_use]
+    pub fn condition(self) -> Option<String> {
+        let text = match self {
+            Self::Grant => include_str!("../../infra/roles/07-condition.txt"),
+            _ => return None,
+        };
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        Some(lines.collect::<Vec<_>>().join("\n"))
+    }
+
     /// Whether it is meant for whole subscriptions; the others are for the resource groups that need them.
     #[must_use]
     pub const fn on_subscriptions(self) -> bool {

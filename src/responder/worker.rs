@@ -67,11 +67,12 @@ impl Responder {
         let opening = Arc::new(Mutex::new(()));
         let mut looked = None;
         loop {
-            self.look_around(&mut looked).await;
             if let Err(error) = self.take_up(&mut running, &opening).await {
                 tracing::error!(%error, "the store cannot be read; trying again");
                 self.clock.pause(SignedDuration::from_secs(5)).await;
             }
+            // After a look for jobs, which sets aside those that ended the process too often.
+            self.look_around(&mut looked).await;
             held.clear();
             held.extend(self.rest(&mut running).await);
         }

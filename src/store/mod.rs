@@ -1,9 +1,11 @@
 //! What must outlive the process: accepted signals, incidents, jobs, and facts worth keeping (vault → servers,
 //! settings snapshots). Every implementation passes one conformance suite, `tests/store_conformance`.
 
+pub mod azure;
 mod measured;
 mod sqlite;
 
+pub use azure::{AzureStorageSettings, AzureStore};
 pub use measured::{Measured, take_reading};
 pub use sqlite::SqliteStore;
 

@@ -134,6 +134,7 @@ impl Slot {
                 Ok(token)
             }
             Err(error) => {
+                let news = state.failure.as_ref() != Some(&error);
                 state.failure = Some(error.clone());
                 match state.held.as_mut().filter(|held| held.lives(now)) {
                     Some(held) => {
@@ -141,7 +142,13 @@ impl Slot {
                         held.rest = rest;
                         Ok(held.token.clone())
                     }
-                    None => Err(error),
+                    None => {
+                        // Every pass fails on it, and says so where it belongs; whoever runs Keymend is told once.
+                        if news {
+                            tracing::error!("{error}");
+                        }
+                        Err(error)
+                    }
                 }
             }
         }

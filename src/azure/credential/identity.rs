@@ -39,6 +39,8 @@ pub(super) struct Identity {
     http: Option<Arc<dyn HttpClient>>,
     made: Mutex<Option<Arc<dyn TokenCredential>>>,
     deadline: Duration,
+    /// The federated token's file; `None`: the one that the environment names.
+    token_file: Option<PathBuf>,
 }
 
 impl fmt::Debug for Identity {
@@ -49,13 +51,19 @@ impl fmt::Debug for Identity {
 
 impl Identity {
     pub(super) fn new(config: CredentialConfig, cloud: Cloud) -> Self {
-        Self { config, cloud, http: None, made: Mutex::new(None), deadline: DEADLINE }
+        Self { config, cloud, http: None, made: Mutex::new(None), deadline: DEADLINE, token_file: None }
     }
 
     /// The same, sending by `http` and waiting no longer than `deadline`.
     #[cfg(test)]
     pub(super) fn over(config: CredentialConfig, cloud: Cloud, http: Arc<dyn HttpClient>, deadline: Duration) -> Self {
         Self { http: Some(http), deadline, ..Self::new(config, cloud) }
+    }
+
+    /// The same, with another file for the federated token.
+    #[cfg(test)]
+    pub(super) fn reading(self, token_file: PathBuf) -> Self {
+        Self { token_file: Some(token_file), ..self }
     }
 
     fn credential(&self) -> azure_core::Result<Arc<dyn TokenCredential>> {
@@ -88,7 +96,7 @@ impl Identity {
                     credential_options,
                     client_id: client_id.clone(),
                     tenant_id: tenant_id.clone(),
-                    token_file_path: None,
+                    token_file_path: self.token_file.clone(),
                 }))?
             }
             CredentialConfig::ClientSecret { tenant_id, client_id, secret } => {
@@ -135,7 +143,8 @@ impl Identity {
 
     /// What must not be in an error, whatever wrote it.
     fn secrets(&self) -> Vec<Secret> {
-        let file = || std::env::var_os(TOKEN_FILE).and_then(|path| std::fs::read_to_string(PathBuf::from(path)).ok());
+        let path = || self.token_file.clone().or_else(|| std::env::var_os(TOKEN_FILE).map(PathBuf::from));
+        let file = || path().and_then(|path| std::fs::read_to_string(path).ok());
         let secret = match &self.config {
             CredentialConfig::Static(secret) | CredentialConfig::ClientSecret { secret, .. } => Some(secret.clone()),
             CredentialConfig::ManagedIdentity { .. } => std::env::var(ENDPOINT_SECRET).ok().map(Secret::new),

@@ -29,23 +29,30 @@ pub(super) fn explain(asked: &Asked<'_>, error: &Error, secrets: &[Secret]) -> S
     text
 }
 
-/// The innermost words that say anything, on one line.
+/// The outermost words, and the innermost if they say more; on one line.
 fn reason(error: &Error) -> String {
     let status = status(error).map(|status| format!("HTTP {status}: ")).unwrap_or_default();
-    let mut texts = vec![error.to_string()];
+    let outer = plain(&error.to_string());
+    let mut innermost = None;
     let mut source = error.source();
     while let Some(cause) = source {
-        texts.push(cause.to_string());
+        innermost = Some(plain(&cause.to_string()));
         source = cause.source();
     }
-    let innermost = texts.into_iter().rev().find(|text| !text.trim().is_empty()).unwrap_or_default();
-    let line: String = innermost.split_whitespace().collect::<Vec<_>>().join(" ");
-    // Entra adds trace ids and times, the crate a link; ours is the better advice.
-    let end = [" Trace ID:", " To troubleshoot, visit"].iter().filter_map(|mark| line.find(mark)).min();
-    let line = line[..end.unwrap_or(line.len())].trim_end_matches('.');
-    let shown: String = line.chars().take(LONGEST).collect();
-    let cut = if line.chars().count() > LONGEST { "…" } else { "" };
+    let inner = innermost.filter(|inner| !inner.is_empty() && !outer.contains(inner.as_str()));
+    let text = inner.map_or_else(|| outer.clone(), |inner| format!("{outer} ({inner})"));
+    let shown: String = text.chars().take(LONGEST).collect();
+    let cut = if text.chars().count() > LONGEST { "…" } else { "" };
     format!("{status}{shown}{cut}")
+}
+
+/// One line without what the crate and Entra put around it: whose credential it was, trace ids, a link. Ours is the better
+/// advice.
+fn plain(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let line = line.split_once(" authentication failed.").map_or(line.as_str(), |(_, rest)| rest);
+    let end = [" Trace ID:", " To troubleshoot, visit"].iter().filter_map(|mark| line.find(mark)).min();
+    line[..end.unwrap_or(line.len())].trim().trim_end_matches('.').to_owned()
 }
 
 /// The HTTP status somewhere in the chain.

@@ -38,10 +38,18 @@ impl HttpClient for Led {
     }
 }
 
-fn over(stand_in: &StandIn, config: CredentialConfig, cloud: Cloud) -> Credential {
+fn identity(stand_in: &StandIn, config: CredentialConfig, cloud: Cloud) -> Identity {
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let led = Led { address: stand_in.address.parse().unwrap(), http };
-    Credential::from_source(Arc::new(Identity::over(config, cloud, Arc::new(led), Duration::from_secs(20))))
+    Identity::over(config, cloud, Arc::new(led), Duration::from_secs(20))
+}
+
+fn over(stand_in: &StandIn, config: CredentialConfig, cloud: Cloud) -> Credential {
+    Credential::from_source(Arc::new(identity(stand_in, config, cloud)))
+}
+
+fn form(asked: &Asked) -> std::collections::HashMap<String, String> {
+    url::form_urlencoded::parse(&asked.raw).into_owned().collect()
 }
 
 fn client_secret() -> CredentialConfig {
@@ -93,12 +101,37 @@ async fn a_client_secret_is_shown_to_the_configured_cloud_s_entra_and_to_nobody_
         let asked = &stand_in.asked()[0];
         assert_eq!(header(asked, "x-meant-for"), authority);
         assert_eq!(asked.path, format!("/{TENANT}/oauth2/v2.0/token"));
-        let form: std::collections::HashMap<_, _> = url::form_urlencoded::parse(&asked.raw).into_owned().collect();
+        let form = form(asked);
         assert_eq!(form["client_id"], CLIENT);
         assert_eq!(form["client_secret"], PASSWORD);
         assert_eq!(form["grant_type"], "client_credentials");
         assert_eq!(form["scope"], scope);
     }
+}
+
+#[tokio::test]
+async fn a_workload_shows_its_federated_token() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    std::fs::write(&file, "eyJ.federated.token").unwrap();
+    let config =
+        CredentialConfig::WorkloadIdentity { tenant_id: Some(TENANT.to_owned()), client_id: Some(CLIENT.to_owned()) };
+    let stand_in = StandIn::start(|_, n| if n == 0 { entra(n) } else { refused("AADSTS700213", 700_213) }).await;
+    let source = identity(&stand_in, config.clone(), Cloud::UsGovernment).reading(file);
+    let credential = Credential::from_source(Arc::new(source));
+    assert_eq!(credential.bearer(ARM, now()).await.unwrap().expose(), "t0");
+    let asked = &stand_in.asked()[0];
+    assert_eq!(header(asked, "x-meant-for"), "https://login.microsoftonline.us");
+    assert_eq!(asked.path, format!("/{TENANT}/oauth2/v2.0/token"));
+    let form = form(asked);
+    assert_eq!((form["client_id"].as_str(), form["client_assertion"].as_str()), (CLIENT, "eyJ.federated.token"));
+    assert_eq!(form["client_assertion_type"], "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
+    let error = credential.bearer(STORAGE_SCOPE, now()).await.unwrap_err().to_string();
+    assert!(error.contains("AADSTS700213") && error.contains("subject"), "{error}");
+
+    let gone = identity(&stand_in, config, Cloud::Public).reading(folder.path().join("absent"));
+    let error = Credential::from_source(Arc::new(gone)).bearer(ARM, now()).await.unwrap_err().to_string();
+    assert!(error.contains("absent") && error.contains("AZURE_FEDERATED_TOKEN_FILE"), "{error}");
 }
 
 #[tokio::test]

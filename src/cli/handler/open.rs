@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cli::environment;
-use crate::cli::serve::house;
+use crate::cli::serve::house::{self, Called};
 use crate::settings::{Settings, StoreLocation};
 use crate::web::functions::{Keeper, Rooms, Standing};
 use crate::web::{App, Callers, Limits};
@@ -68,7 +68,7 @@ async fn open(config: Option<&Path>) -> Result<(Rooms, bool), Shut> {
     for fault in &settings.faults {
         tracing::error!(%fault, "a secret cannot be had; what needs it is off");
     }
-    let house = house::build(&settings).await.map_err(|error| Shut {
+    let house = house::build(&settings, Called::ByQueue).await.map_err(|error| Shut {
         public: "the store or the cloud's credential cannot be used; the log says why".to_owned(),
         full: format!("{error:#}"),
     })?;

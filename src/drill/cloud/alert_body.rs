@@ -5,7 +5,35 @@ use serde_json::{Map, Value, json};
 
 use super::activity_log::{Entry, sevenths};
 use super::state::{Event, State, after_minutes};
+use super::world::Alerting;
 use crate::clock::add;
+
+/// The operation behind which TDE events hide.
+pub(crate) const LOSS: &str = "Microsoft.Sql/servers/databases/write";
+
+/// Operations that may take a key away, and that rules for causes watch.
+pub(crate) const CAUSES: [&str; 13] = [
+    "Microsoft.KeyVault/vaults/delete",
+    "Microsoft.KeyVault/vaults/write",
+    "Microsoft.KeyVault/vaults/accessPolicies/write",
+    "Microsoft.KeyVault/locations/deletedVaults/purge/action",
+    "Microsoft.Authorization/roleAssignments/delete",
+    "Microsoft.Authorization/roleAssignments/write",
+    "Microsoft.Authorization/locks/write",
+    "Microsoft.Authorization/locks/delete",
+    "Microsoft.ManagedIdentity/userAssignedIdentities/delete",
+    "Microsoft.Sql/servers/write",
+    "Microsoft.Sql/servers/encryptionProtector/write",
+    "Microsoft.Sql/servers/keys/write",
+    "Microsoft.Sql/servers/keys/delete",
+];
+
+impl Alerting {
+    /// Whether a rule for this operation is not left out.
+    pub(crate) fn rings_for(&self, operation: &str) -> bool {
+        !self.without.iter().any(|left_out| left_out.eq_ignore_ascii_case(operation))
+    }
+}
 
 impl State {
     /// Whether a rule of this world fires on an entry.
@@ -14,24 +42,12 @@ impl State {
         if entry.category == "ResourceHealth" {
             return alerts.resource_health;
         }
-        let operation = entry.operation.to_ascii_lowercase();
-        if operation == "microsoft.sql/servers/databases/write" {
-            return true;
+        let operation = &entry.operation;
+        if !alerts.rings_for(operation) {
+            return false;
         }
-        let causes = [
-            "microsoft.keyvault/vaults/delete",
-            "microsoft.keyvault/vaults/write",
-            "microsoft.keyvault/vaults/accesspolicies/write",
-            "microsoft.keyvault/locations/deletedvaults/purge/action",
-            "microsoft.authorization/roleassignments/delete",
-            "microsoft.authorization/roleassignments/write",
-            "microsoft.authorization/locks/write",
-            "microsoft.authorization/locks/delete",
-            "microsoft.managedidentity/userassignedidentities/delete",
-            "microsoft.sql/servers/write",
-            "microsoft.sql/servers/encryptionprotector/write",
-        ];
-        alerts.cause_alerts && entry.status == "Succeeded" && causes.contains(&operation.as_str())
+        let is = |known: &str| known.eq_ignore_ascii_case(operation);
+        is(LOSS) || alerts.cause_alerts && entry.status == "Succeeded" && CAUSES.into_iter().any(is)
     }
 
     /// An entry has reached the alert rules: the Action Group posts it.

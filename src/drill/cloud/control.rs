@@ -48,6 +48,12 @@ pub(super) fn answer(inner: &Arc<Inner>, incoming: &Incoming) -> Answer {
         ("GET", "/sim/world") => Answer::json(200, cloud.world()),
         ("GET", "/sim/requests") => Answer::json(200, cloud.har()),
         ("GET", "/sim/clock") => Answer::json(200, json!({ "now": inner.clock.now(), "speed": inner.clock.factor() })),
+        ("GET", "/sim/responder") => {
+            let state = lock(&inner.state);
+            let responder = &state.world.responder;
+            let tenant = &state.world.tenant;
+            Answer::json(200, json!({ "object_id": responder.object_id, "app_id": responder.app_id, "tenant": tenant }))
+        }
         ("GET", "/sim/deliveries") => Answer::json(200, json!(cloud.deliveries())),
         ("GET", "/sim/inbox") => Answer::json(200, json!(cloud.inbox())),
         _ => Answer::error(404, "NoSuchRoute", "There is no such control route; docs/simulated-cloud.md lists them."),

@@ -103,6 +103,9 @@ impl State {
             let scope = grant.scope.clone().unwrap_or_else(|| format!("/subscriptions/{}", world.subscription));
             if let Ok(scope) = ResourceId::parse(&scope) {
                 self.assign(&scope, &id, &responder.object_id);
+                if let (Some(condition), Some(assignment)) = (&grant.condition, self.assignments.last_mut()) {
+                    assignment.condition = Some((condition.clone(), "2.0".to_owned()));
+                }
             }
         }
     }

@@ -23,6 +23,18 @@ impl State {
         !denied && self.grants(principal, scope).any(|role| allows(&role.actions, &role.not_actions, action))
     }
 
+    /// Whether a role assignment that gives `action` lets its holder give `role` to a principal of this kind: it has no
+    /// condition, or one that names both.
+    pub(crate) fn may_give(&self, principal: &str, action: &str, scope: &ResourceId, role: &str, kind: &str) -> bool {
+        self.assignments.iter().filter(|one| self.counts(one, principal, scope)).any(|assignment| {
+            let gives = self.role_of(assignment).is_some_and(|role| allows(&role.actions, &role.not_actions, action));
+            let admitted = assignment.condition.as_ref().is_none_or(|(condition, _)| {
+                listed(condition, "RoleDefinitionId]", role) && listed(condition, "PrincipalType]", kind)
+            });
+            gives && admitted
+        })
+    }
+
     /// Whether the principal has a role anywhere at, above or below the scope.
     pub(crate) fn has_any_role(&self, principal: &str, scope: &ResourceId) -> bool {
         self.assignments.iter().any(|assignment| {
@@ -65,12 +77,14 @@ impl State {
     fn grants<'a>(&'a self, principal: &'a str, scope: &'a ResourceId) -> impl Iterator<Item = &'a Role> {
         self.assignments
             .iter()
-            .filter(move |assignment| {
-                assignment.effective <= self.now
-                    && assignment.principal.eq_ignore_ascii_case(principal)
-                    && assignment.scope.contains(scope)
-            })
+            .filter(move |assignment| self.counts(assignment, principal, scope))
             .filter_map(|assignment| self.role_of(assignment))
+    }
+
+    fn counts(&self, assignment: &Assignment, principal: &str, scope: &ResourceId) -> bool {
+        assignment.effective <= self.now
+            && assignment.principal.eq_ignore_ascii_case(principal)
+            && assignment.scope.contains(scope)
     }
 
     fn role_of(&self, assignment: &Assignment) -> Option<&Role> {
@@ -96,6 +110,14 @@ pub(crate) fn data_action(permission: &str) -> String {
         other => format!("{other}/action"),
     };
     format!("Microsoft.KeyVault/vaults/keys/{verb}")
+}
+
+/// Whether a condition's clause about an attribute (`…RoleDefinitionId] ForAnyOfAnyValues:GuidEquals {…}`) lists a value.
+fn listed(condition: &str, attribute: &str, value: &str) -> bool {
+    let clause = condition.split_once(attribute).and_then(|(_, rest)| rest.split_once('{')?.1.split_once('}'));
+    clause.is_some_and(|(values, _)| {
+        values.split(',').any(|one| one.trim().trim_matches('\'').eq_ignore_ascii_case(value))
+    })
 }
 
 fn covers(held: &str, wanted: &str) -> bool {

@@ -72,11 +72,11 @@ pub(crate) const BUILT_IN: &[BuiltIn] = &[
 /// Every role that the responder may be given, one a kind of repair, each assigned at the subscription: those that
 /// operators are given to create.
 pub(crate) fn responder() -> Vec<RoleGrant> {
-    CustomRole::ALL.into_iter().map(|role| as_granted(role.definition())).collect()
+    CustomRole::ALL.into_iter().map(as_granted).collect()
 }
 
-fn as_granted(definition: &str) -> RoleGrant {
-    let definition: Value = serde_json::from_str(definition).unwrap_or_default();
+fn as_granted(role: CustomRole) -> RoleGrant {
+    let definition: Value = serde_json::from_str(role.definition()).unwrap_or_default();
     let list = |name: &str| {
         let entries = definition[name].as_array().into_iter().flatten();
         entries.filter_map(Value::as_str).map(str::to_owned).collect()
@@ -88,5 +88,6 @@ fn as_granted(definition: &str) -> RoleGrant {
         not_actions: list("NotActions"),
         data_actions: list("DataActions"),
         not_data_actions: list("NotDataActions"),
+        condition: role.condition(),
     }
 }

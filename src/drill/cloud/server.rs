@@ -135,6 +135,7 @@ async fn handle(
         return Ok(render(&control::answer(&inner, &incoming)));
     }
     let answer = exchange(&inner, &incoming, busy).await;
+    let answer = answer.with_header("date", inner.clock.now().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string());
     if answer.nobody_there {
         peer.cut.store(true, Ordering::Release);
     }

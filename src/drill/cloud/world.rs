@@ -293,6 +293,8 @@ pub struct RoleGrant {
     pub data_actions: Vec<String>,
     /// Taken out of them.
     pub not_data_actions: Vec<String>,
+    /// The condition of its assignment.
+    pub condition: Option<String>,
 }
 
 /// What the alert rules watch and how the Action Group says it.
@@ -309,6 +311,8 @@ pub struct Alerting {
     pub old_events: bool,
     /// Whether changes that may cause a loss (vaults, policies, role assignments, servers) are alerted on too.
     pub cause_alerts: bool,
+    /// Operations that the rules leave out.
+    pub without: Vec<String>,
     /// Whether Resource Health is alerted on.
     pub resource_health: bool,
     /// How often each alert is posted, within a minute: Azure promises no single delivery. 0 = never.

@@ -167,6 +167,7 @@ impl Default for RoleGrant {
             not_actions: Vec::new(),
             data_actions: Vec::new(),
             not_data_actions: Vec::new(),
+            condition: None,
         }
     }
 }
@@ -179,6 +180,7 @@ impl Default for Alerting {
             event_name_in: EventNameIn::Properties,
             old_events: false,
             cause_alerts: false,
+            without: Vec::new(),
             resource_health: false,
             copies: 1,
         }

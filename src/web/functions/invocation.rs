@@ -108,7 +108,8 @@ pub(super) async fn proxied(ConnectInfo(Peer(peer)): ConnectInfo<Peer>, mut requ
     match marks::proxied(peer, request.headers()) {
         Ok(id) => {
             request.extensions_mut().insert(ThroughTheHost);
-            let function = if request.uri().path() == super::http::ALERTS { "alerts" } else { "pages" };
+            let function =
+                if super::http::called(request.uri().path()) == super::http::ALERTS { "alerts" } else { "pages" };
             let span = span(function, id);
             parent::adopt(&span, request.headers());
             next.run(request).instrument(span).await

@@ -10,6 +10,9 @@ use super::{Hosted, PATIENCE};
 use crate::telemetry::count;
 use crate::web::{answer, metrics};
 
+/// The binding's name in `patrol/function.json`. What it holds is not needed: the store knows what is due.
+pub(super) const BINDING: &str = "timer";
+
 /// Does what nobody rings for.
 pub(super) async fn patrol(State(hosted): State<Hosted>, Invoked(_timer): Invoked) -> Response {
     let rooms = match hosted.house.rooms(PATIENCE).await {

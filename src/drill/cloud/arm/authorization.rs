@@ -133,6 +133,9 @@ fn put_assignment(state: &mut State, call: &Call<'_>) -> Answer {
         Ok(wanted) => wanted,
         Err(answer) => return answer,
     };
+    if !state.may_give(&call.caller.object_id, &call.action, &scope, &wanted.role, &wanted.principal_type) {
+        return super::forbidden(&call.caller, &call.action, &scope);
+    }
     let same_what = |other: &Assignment| {
         other.scope == wanted.scope
             && other.role.eq_ignore_ascii_case(&wanted.role)

@@ -1,6 +1,7 @@
 //! Azure Resource Manager: who calls, may they, is it locked, are they too many; then the provider's own answer.
 
 pub(crate) mod access_policies;
+mod alert_rules;
 mod authorization;
 mod graph;
 mod insights;
@@ -46,6 +47,8 @@ const VERSIONS: &[(&str, &[&str])] = &[
     ("microsoft.sql", &["2025-01-01", "2023-08-01", "2021-11-01", "2023-08-01-preview", "2025-02-01-preview"]),
     ("microsoft.keyvault", &["2026-02-01", "2026-05-15", "2024-11-01", "2023-07-01"]),
     ("microsoft.authorization", &["2022-04-01", "2020-05-01"]),
+    ("microsoft.insights/activitylogalerts", &["2020-10-01"]),
+    ("microsoft.insights/actiongroups", &["2023-01-01"]),
     ("microsoft.insights", &["2015-04-01"]),
     ("microsoft.resourcegraph", &["2024-04-01", "2022-10-01", "2021-03-01"]),
     ("microsoft.resourcehealth", &["2025-05-01", "2025-04-01", "2024-02-01"]),
@@ -117,6 +120,8 @@ fn find(call: &Call<'_>) -> Option<Operation> {
         ("microsoft.authorization", ..) => return authorization::find(method, &call.types),
         ("microsoft.managedidentity", ..) => return managed_identity::find(method, &call.types),
         ("microsoft.insights", "GET", "eventtypes/values") => insights::events,
+        ("microsoft.insights", "GET", "activitylogalerts") => alert_rules::rules,
+        ("microsoft.insights", "GET", "actiongroups") => alert_rules::action_groups,
         ("microsoft.resourcehealth", "GET", "availabilitystatuses") => insights::health,
         ("microsoft.resourcegraph", "POST", "resources") => graph::query,
         ("", "GET", "subscriptions") => insights::subscription,
@@ -131,7 +136,8 @@ fn admit(state: &mut State, call: &Call<'_>) -> Result<u32, Answer> {
         let text = "The api-version query parameter (?api-version=) is required for all requests.";
         return Err(Answer::error(400, "MissingApiVersionParameter", text));
     };
-    let known = VERSIONS.iter().find(|(provider, _)| *provider == call.provider);
+    let kind = format!("{}/{}", call.provider, call.types.split('/').next().unwrap_or_default());
+    let known = VERSIONS.iter().find(|(name, _)| *name == kind || *name == call.provider);
     if known.is_some_and(|(_, versions)| !versions.contains(&version.as_str())) {
         let text = format!(
             "No registered resource provider found for location '' and API version '{version}' for type '{}'.",
