@@ -61,6 +61,24 @@ impl Collector {
         }
     }
 
+    /// Waits until a span of this kind was delivered.
+    pub async fn until_span(&self, wanted: impl Fn(&Span) -> bool) {
+        let began = Instant::now();
+        while !self.spans().iter().any(&wanted) {
+            assert!(began.elapsed() < Duration::from_secs(60), "no such span came: {:?}", self.spans());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Waits until a metric of this name was delivered.
+    pub async fn until_metric(&self, name: &str) {
+        let began = Instant::now();
+        while !self.metric_names().contains(name) {
+            assert!(began.elapsed() < Duration::from_secs(60), "{name} is not in {:?}", self.metric_names());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// Every span that was delivered.
     pub fn spans(&self) -> Vec<Span> {
         let traces = self.deliveries().into_iter().filter(|one| one.what == "traces");
