@@ -10,7 +10,8 @@
 //! | wire | [`azure`]: clouds, credentials, transport, typed calls; no other room builds an Azure URL |
 //! | mind | [`domain`]: words and decisions; pure |
 //!
-//! [`settings`] reads `keymend.toml`; [`clock`] is the only source of time, [`ids`] of ids.
+//! [`settings`] reads `keymend.toml`; [`clock`] is the only source of time, [`ids`] of ids; [`telemetry`] counts and traces
+//! what any room tells it.
 
 pub mod azure;
 pub mod cli;
@@ -25,4 +26,5 @@ pub mod remedy;
 pub mod responder;
 pub mod settings;
 pub mod store;
+pub mod telemetry;
 pub mod web;

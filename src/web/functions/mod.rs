@@ -37,6 +37,7 @@ pub use invocation::Peer;
 pub use rooms::{House, Keeper, Rooms, Standing};
 
 use super::{Limits, answer, guard, health};
+use crate::ids::Ids;
 
 /// What the functions know from the start.
 #[derive(Debug, Clone)]
@@ -77,7 +78,8 @@ const LONGEST_PAYLOAD: usize = 16 * 1024 * 1024;
 
 /// All routes of the handler.
 pub fn router(hosted: Hosted) -> Router {
-    let guard = guard::Guard { limits: hosted.limits, crowd: Arc::new(Semaphore::new(hosted.limits.at_once)) };
+    let crowd = Arc::new(Semaphore::new(hosted.limits.at_once));
+    let guard = guard::Guard { limits: hosted.limits, crowd, ids: Ids::random() };
     let internal = Router::new()
         .route("/jobs", any(jobs::jobs))
         .route("/poison", any(poison::poison))

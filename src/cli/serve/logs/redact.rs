@@ -12,7 +12,7 @@ use regex::{Captures, Regex};
 pub(crate) const GONE: &str = "[redacted]";
 
 /// Variables whose whole value is secret, by a part of their name.
-const SECRET_NAMES: [&str; 10] = [
+const SECRET_NAMES: [&str; 13] = [
     "SECRET",
     "TOKEN",
     "PASSWORD",
@@ -21,6 +21,9 @@ const SECRET_NAMES: [&str; 10] = [
     "TEAMS_URL",
     "EVENTS_URL",
     "CREDENTIALS",
+    "OTLP_HEADERS",
+    "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
+    "OTEL_EXPORTER_OTLP_METRICS_HEADERS",
     "ACCESSKEY",
     "SASURL",
 ];
