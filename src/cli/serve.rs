@@ -12,7 +12,7 @@ use crate::cli::environment;
 use crate::cli::output::{fail, misused, say};
 use crate::settings::{Settings, StoreLocation, listen_address};
 use crate::web::{self, App, Callers, Doorway, Limits};
-pub(crate) use follow_clock::remembered;
+pub(crate) use follow_clock::{clock as clock_of, remembered};
 use house::House;
 pub use logs::LogFormat;
 
