@@ -2,21 +2,20 @@
 
 use jiff::SignedDuration;
 
-use super::Patient;
-use super::estate;
 use super::report::{Check, Fix, Section};
+use crate::azure::AzureError;
+use crate::azure::caller::Heard;
 
 /// From here on somebody should look.
 const NOTABLE: SignedDuration = SignedDuration::from_mins(2);
 /// Entra allows tokens five minutes of difference (Microsoft, "Configurable token lifetimes", clock skew).
 const REFUSED: SignedDuration = SignedDuration::from_mins(5);
 
-pub(super) async fn check(patient: &Patient<'_>) -> Section {
-    let subscription = estate::subscriptions(&patient.settings.policy.scope).into_iter().next().unwrap_or_default();
-    let check = match patient.azure.time_there(&subscription).await {
-        Ok(Some((there, here))) => judge(here.duration_since(there)),
-        Ok(None) => Check::unknown("clock", "Azure's answer carries no time"),
-        Err(error) => Check::unknown("clock", format!("Azure did not answer: {error}")),
+pub(super) fn check(heard: &Result<Heard, AzureError>) -> Section {
+    let check = match heard {
+        Ok(Heard { there: Some(there), here, .. }) => judge(here.duration_since(*there)),
+        Ok(_) => Check::unknown("clock", "Azure's answer carries no time"),
+        Err(error) => Check::unknown("clock", error.to_string()),
     };
     Section { name: "clock", checks: vec![check] }
 }

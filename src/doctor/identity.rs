@@ -1,9 +1,10 @@
 //! Whether tokens are to be had, and whose they are.
 
 use super::Patient;
+use super::estate;
 use super::report::{Check, Fix, Section};
-use crate::azure::CredentialConfig;
-use crate::azure::caller::{Audience, Claims};
+use crate::azure::caller::{Audience, Claims, Heard};
+use crate::azure::{AzureError, CredentialConfig};
 
 /// Whose identity Keymend uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +33,7 @@ pub(super) async fn look(patient: &Patient<'_>) -> (Option<Principal>, Section) 
     });
     let principal = own.or_else(|| patient.principal.clone());
     let mut checks = Vec::new();
-    for (name, token) in [("token for the Resource Manager", arm), ("token for key vaults", vault)] {
+    for (name, token) in [("token for ARM", arm), ("token for key vaults", vault)] {
         checks.push(match token {
             Ok(claims) => Check::ok(name, whose(claims.as_ref(), principal.as_ref())),
             Err(error) => {
@@ -47,10 +48,31 @@ pub(super) async fn look(patient: &Patient<'_>) -> (Option<Principal>, Section) 
     (principal, Section { name: "identity", checks })
 }
 
+/// Asks the Resource Manager anything at all.
+pub(super) async fn hear(patient: &Patient<'_>) -> Result<Heard, AzureError> {
+    let subscription = estate::subscriptions(&patient.settings.policy.scope).into_iter().next().unwrap_or_default();
+    patient.azure.hear(&subscription).await
+}
+
+/// What is wrong with the Resource Manager's answer, if anything is.
+pub(super) fn accepted(heard: &Result<Heard, AzureError>) -> Option<Check> {
+    match heard {
+        Ok(Heard { status: 401, .. }) => {
+            let fix = Fix::words("See that azure.tenant_id, azure.cloud and the credential belong together");
+            Some(Check::missing("ARM", "it does not accept our token (401)").fix(fix))
+        }
+        Ok(_) | Err(AzureError::Credential(_)) => None,
+        Err(error) => {
+            let fix = Fix::words("Check azure.arm_endpoint, DNS, the proxy and the way out of this network");
+            Some(Check::missing("ARM", format!("it does not answer: {error}")).fix(fix))
+        }
+    }
+}
+
 fn whose(claims: Option<&Claims>, principal: Option<&Principal>) -> String {
     match (claims.map(Claims::to_string).filter(|said| !said.is_empty()), principal) {
         (Some(said), _) => said,
-        (None, Some(principal)) => format!("object {} (as the simulated cloud says)", principal.object_id),
+        (None, Some(principal)) => format!("object {} (simulated)", principal.object_id),
         (None, None) => "it is there, and does not tell whose it is".to_owned(),
     }
 }

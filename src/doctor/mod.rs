@@ -24,7 +24,8 @@ mod vaults;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::azure::Azure;
+use crate::azure::caller::Heard;
+use crate::azure::{Azure, AzureError};
 use crate::settings::Settings;
 use crate::store::Store;
 pub use identity::Principal;
@@ -52,23 +53,50 @@ pub struct Patient<'a> {
 /// looked at.
 pub async fn examine(patient: &Patient<'_>, progress: &(dyn Fn(&str) + Sync)) -> Report {
     progress("identity, clock, store, channels");
-    let (identity, clock, store, channels) = futures::join!(
+    let (heard, identity, store, channels) = futures::join!(
+        in_time(identity::hear(patient)),
         in_time(identity::look(patient)),
-        in_time(clock::check(patient)),
         in_time(store::check(patient)),
         in_time(channels::check(patient)),
     );
-    let (principal, identity) = match identity {
+    let heard = heard.unwrap_or_else(|| Err(AzureError::Unreachable { what: "Azure".to_owned(), why: late_words() }));
+    let (principal, mut identity) = match identity {
         Some((principal, section)) => (principal, section),
-        None => (patient.principal.clone(), late("identity", "the token")),
+        None => (patient.principal.clone(), late("identity", "tokens")),
     };
+    identity.checks.extend(identity::accepted(&heard));
+    let mut sections = vec![
+        settings::check(patient.settings),
+        identity,
+        clock::check(&heard),
+        store.unwrap_or_else(|| late("store", "store")),
+        channels.unwrap_or_else(|| late("channels", "channels")),
+    ];
+    match heard {
+        Ok(Heard { status, .. }) if status != 401 => sections.extend(in_azure(patient, principal, progress).await),
+        _ => {
+            let check = Check::unknown("everything in Azure", "not looked at: see identity");
+            sections.push(Section { name: "what is looked after", checks: vec![check] });
+        }
+    }
+    Report { sections }
+}
+
+/// What takes an Azure that answers.
+async fn in_azure(
+    patient: &Patient<'_>,
+    principal: Option<Principal>,
+    progress: &(dyn Fn(&str) + Sync),
+) -> Vec<Section> {
     progress("servers, protectors, vaults");
-    let (estate, estate_section) = match in_time(estate::look(patient)).await {
+    let (estate, inventory) = match in_time(estate::look(patient)).await {
         Some(estate) => {
             let section = estate.section();
             (estate, section)
         }
-        None => (estate::Estate::unread(&patient.settings.policy.scope), late("what is looked after", "the inventory")),
+        None => {
+            (estate::Estate::unread(&patient.settings.policy.scope), late("what is looked after", "servers and vaults"))
+        }
     };
     progress("rights, vaults, alert rules");
     let (rights, vaults, alerts) = futures::join!(
@@ -76,19 +104,12 @@ pub async fn examine(patient: &Patient<'_>, progress: &(dyn Fn(&str) + Sync)) ->
         in_time(vaults::check(patient, &estate)),
         in_time(alerts::check(patient, &estate, principal.as_ref())),
     );
-    Report {
-        sections: vec![
-            settings::check(patient.settings),
-            identity,
-            clock.unwrap_or_else(|| late("clock", "the time in Azure")),
-            store.unwrap_or_else(|| late("store", "the store")),
-            channels.unwrap_or_else(|| late("channels", "channels")),
-            estate_section,
-            rights.unwrap_or_else(|| late("rights", "rights")),
-            vaults.unwrap_or_else(|| late("vaults", "vaults")),
-            alerts.unwrap_or_else(|| late("alert rules", "alert rules")),
-        ],
-    }
+    vec![
+        inventory,
+        rights.unwrap_or_else(|| late("rights", "rights")),
+        vaults.unwrap_or_else(|| late("vaults", "vaults")),
+        alerts.unwrap_or_else(|| late("alert rules", "alert rules")),
+    ]
 }
 
 async fn in_time<T>(look: impl Future<Output = T>) -> Option<T> {
@@ -96,6 +117,9 @@ async fn in_time<T>(look: impl Future<Output = T>) -> Option<T> {
 }
 
 fn late(section: &'static str, what: &str) -> Section {
-    let said = format!("no answer within {} s", STAGE.as_secs());
-    Section { name: section, checks: vec![Check::unknown(what, said)] }
+    Section { name: section, checks: vec![Check::unknown(what, late_words())] }
+}
+
+fn late_words() -> String {
+    format!("no answer within {} s", STAGE.as_secs())
 }

@@ -30,16 +30,16 @@ fn cloud(settings: &Settings) -> Check {
         Cloud::UsGovernment => "Azure Government",
         Cloud::China => "Azure in China",
     };
-    let simulated = if azure.endpoints.on_this_machine() { ", simulated on this machine" } else { "" };
-    Check::ok("cloud", format!("{name}{simulated}, {}, by {}", azure.endpoints.arm(), azure.credential.name()))
+    let simulated = if azure.endpoints.on_this_machine() { "simulated " } else { "" };
+    Check::ok("cloud", format!("{simulated}{name} at {}, by {}", azure.endpoints.arm(), azure.credential.name()))
 }
 
 /// What is allowed, in a sentence.
 fn policy(policy: &Policy) -> String {
     let preset = match policy.preset {
         Preset::Observe => "observe: looks and tells, changes nothing",
-        Preset::Guarded => "guarded: gives access back and re-validates by itself, asks a person for the rest",
-        Preset::Auto => "auto: makes every repair that can be taken back by itself",
+        Preset::Guarded => "guarded: re-grants and re-validates by itself, asks for the rest",
+        Preset::Auto => "auto: makes every repair by itself that can be taken back",
     };
     let word = |mode: Mode| match mode {
         Mode::Off => "off",

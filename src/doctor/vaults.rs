@@ -34,13 +34,14 @@ async fn look(patient: &Patient<'_>, found: &FoundVault) -> Check {
     let servers = if found.servers == 1 { "1 server".to_owned() } else { format!("{} servers", found.servers) };
     match patient.azure.vault_answers(host).await {
         Ok(true) => {}
-        Ok(false) => return silent(found, name, &servers),
+        Ok(false) | Err(AzureError::Unreachable { .. }) => return silent(found, name, &servers),
         Err(error) => return Check::unknown(name, error.to_string()),
     }
     let network = network(found);
+    let network = network.as_str();
     match patient.azure.key_at_vault(&found.key).await {
         Ok(_) => Check::ok(name, format!("answers and lets us in{network} ({servers})")),
-        Err(error) if error.is_vault_firewall() => kept_out(patient, found, name, &network),
+        Err(error) if error.is_vault_firewall() => kept_out(patient, found, name),
         Err(AzureError::NotFound { .. }) => {
             Check::warning(name, format!("answers and lets us in{network}; the key {} is not there", found.key.key))
         }
@@ -81,10 +82,14 @@ fn silent(found: &FoundVault, name: String, servers: &str) -> Check {
 }
 
 /// Its firewall stops us: a diagnosis still sees most by the Resource Manager, but keys cannot be repaired.
-fn kept_out(patient: &Patient<'_>, found: &FoundVault, name: String, network: &str) -> Check {
+fn kept_out(patient: &Patient<'_>, found: &FoundVault, name: String) -> Check {
     let stopped = key_remedies(&patient.settings.policy);
     let effect = if stopped.is_empty() { String::new() } else { format!("; it stops {}", stopped.join(", ")) };
-    let said = format!("answers, and its firewall keeps us out{network}{effect}");
+    let how = match network(found).as_str() {
+        "" | ", behind a firewall" => String::new(),
+        other => format!(" ({})", other.trim_start_matches(", ")),
+    };
+    let said = format!("answers, and its firewall keeps us out{how}{effect}");
     let public = found.known().is_none_or(|vault| vault.network.public_access.eq_ignore_ascii_case("Enabled"));
     let fix = if public {
         let run = format!("az keyvault network-rule add --name {name} --ip-address <address Keymend calls from>");

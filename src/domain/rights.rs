@@ -172,10 +172,7 @@ const ADD_ACCESS_POLICY: &[Right] =
     &[right("Microsoft.KeyVault/vaults/accessPolicies/write", Place::Vault, CustomRole::AccessPolicy)];
 const ASSIGN_ROLE: &[Right] =
     &[right("Microsoft.Authorization/roleAssignments/write", Place::Vault, CustomRole::Grant)];
-const RECOVER_VAULT: &[Right] = &[
-    WRITE_VAULT,
-    right("Microsoft.KeyVault/locations/operationResults/read", Place::Subscription, CustomRole::VaultWrite),
-];
+const RECOVER_VAULT: &[Right] = &[WRITE_VAULT];
 const RECOVER_KEY: &[Right] = &[data("Microsoft.KeyVault/vaults/keys/recover/action"), READ_KEY];
 const CHANGE_KEY: &[Right] = &[UPDATE_KEY, READ_KEY];
 const OPEN_FIREWALL: &[Right] = &[WRITE_VAULT];

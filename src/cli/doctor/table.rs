@@ -6,7 +6,7 @@ use crate::doctor::report::{Check, Report, State};
 /// Columns of a line. Commands are broken where a shell lets them be.
 const WIDTH: usize = 100;
 /// The width of the word for how a check ended.
-const STATE: usize = 8;
+const STATE: usize = 7;
 
 /// The whole table.
 pub(super) fn render(report: &Report) -> String {
@@ -25,14 +25,14 @@ pub(super) fn render(report: &Report) -> String {
 }
 
 fn line(check: &Check, name_width: usize) -> String {
-    let indent = 2 + STATE + 1 + name_width + 2;
+    let indent = 2 + STATE + 1 + name_width + 1;
     let name = plain(&check.name);
     let mut out = String::new();
     if name.chars().count() > name_width {
         out.push_str(&format!("  {:<STATE$} {name}\n", check.state.word()));
         out.push_str(&" ".repeat(indent));
     } else {
-        out.push_str(&format!("  {:<STATE$} {name:<name_width$}  ", check.state.word()));
+        out.push_str(&format!("  {:<STATE$} {name:<name_width$} ", check.state.word()));
     }
     out.push_str(&wrapped(&plain(&check.said), indent));
     out.push('\n');
@@ -73,7 +73,7 @@ fn to_do(report: &Report) -> String {
         out.push_str(&wrapped(&what, head.len()));
         out.push('\n');
         for command in &fix.run {
-            out.push_str(&broken(&plain(command)));
+            command.lines().for_each(|line| out.push_str(&broken(&plain(line))));
         }
     }
     out.push('\n');
@@ -142,8 +142,7 @@ fn verdict(report: &Report) -> String {
     ];
     let counts: Vec<String> = counts.into_iter().flatten().collect();
     let all = report.checks().count();
-    let head =
-        if report.is_well() { "All that is needed is there" } else { "Keymend would not be able to do its work" };
+    let head = if report.is_well() { "All that is needed is there" } else { "Not all that is needed is there" };
     if counts.is_empty() {
         format!("{head}: {all} checks.")
     } else {

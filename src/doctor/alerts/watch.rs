@@ -129,14 +129,17 @@ pub fn create(missing: &[&str], subscription: &str, group: Option<&ResourceId>) 
     };
     let rule = |name: &str, operation: &str| {
         format!(
-            "az monitor activity-log alert create --subscription {subscription} --resource-group {resource_group} --name {name} --scope /subscriptions/{subscription} --condition category=Administrative and operationName={operation} --action-group {id}"
+            "az monitor activity-log alert create --subscription {subscription} --resource-group {resource_group} \
+             --name {name} --scope /subscriptions/{subscription} --action-group {id} \
+             --condition category=Administrative and operationName={operation}"
         )
     };
+    let name = |operation: &str| {
+        format!("keymend-{}", operation.to_ascii_lowercase().replace('/', "-").replace("microsoft.", ""))
+    };
     let run = match missing {
-        [one] => {
-            rule(&format!("keymend-{}", one.to_ascii_lowercase().replace('/', "-").replace("microsoft.", "")), one)
-        }
-        _ => format!("for op in {}; do {}; done", missing.join(" "), rule("keymend-$(echo $op | tr / -)", "$op")),
+        [one] => rule(&name(one), one),
+        _ => format!("for op in {}\ndo {}\ndone", missing.join(" "), rule("keymend-$(echo $op | tr / -)", "$op")),
     };
     let what = if group.is_some() {
         "Have Azure ring for it (or deploy infra/, which makes one rule of them all)".to_owned()

@@ -1,5 +1,6 @@
 //! The commands that give a right.
 
+use super::judge::in_words;
 use crate::doctor::Principal;
 use crate::doctor::report::Fix;
 use crate::domain::resource_id::ResourceId;
@@ -20,25 +21,24 @@ pub enum Known {
 
 /// Gives `role` to our identity on `scope`.
 pub fn grant(role: CustomRole, known: Known, principal: Option<&Principal>, scope: &ResourceId) -> Fix {
-    let name = role.name();
-    let define =
-        |verb: &str| format!("{} && az role definition {verb} --role-definition role.json", filled(role, scope));
-    let assign = assign(role, principal, scope);
-    match known {
-        Known::Outdated => {
-            let what = format!("Bring the role {name:?}, which Keymend has on {scope} or above, up to its file");
-            Fix { what, run: vec![define("update")] }
-        }
-        Known::There => Fix { what: format!("Give Keymend the role {name:?} on {scope}"), run: vec![assign] },
+    let (name, on) = (role.name(), in_words(scope));
+    let define = |verb: &str| format!("az role definition {verb} --role-definition role.json");
+    let (filled, assign) = (filled(role, scope), assign(role, principal, scope));
+    let (what, run) = match known {
+        Known::Outdated => (
+            format!("Bring the role {name:?}, which Keymend has on {on}, up to its file"),
+            vec![filled, define("update")],
+        ),
+        Known::There => (format!("Give Keymend the role {name:?} on {on}"), vec![assign]),
         Known::Absent => {
-            let what = format!("Make the role {name:?} and give it to Keymend on {scope}");
-            Fix { what, run: vec![define("create"), assign] }
+            (format!("Make the role {name:?} and give it to Keymend on {on}"), vec![filled, define("create"), assign])
         }
-        Known::Unknown => {
-            let what = format!("Make the role {name:?}, if it is not there, and give it to Keymend on {scope}");
-            Fix { what, run: vec![define("create"), assign] }
-        }
-    }
+        Known::Unknown => (
+            format!("See that Keymend has the role {name:?} on {on}, as its file describes it"),
+            vec![filled, format!("{} || {}", define("update"), define("create")), assign],
+        ),
+    };
+    Fix { what, run }
 }
 
 /// The role's file for this subscription, as `role.json`: to be assigned anywhere in it, so that a second resource group

@@ -111,7 +111,7 @@ impl<'a> Judge<'a> {
             }
             Standing::Unsure(why) => Check::unknown(name, format!("{what} on {on}: {why}")),
             Standing::Missing | Standing::Held { .. } => {
-                let check = Check::missing(name, format!("we lack {what} on {on}"));
+                let check = Check::missing(name, format!("lacks {what} on {on}"));
                 check.lacking(what, scope.as_str()).fix(self.fix(right.role, scope).await)
             }
         }
@@ -126,6 +126,9 @@ impl<'a> Judge<'a> {
         let name = role.name();
         if self.own.has_role_at(&name, scope) {
             return Known::Outdated;
+        }
+        if !self.own.is_whole() {
+            return Known::Unknown;
         }
         let key = (role, scope.subscription().to_ascii_lowercase());
         if let Some(known) = self.looked_up.lock().ok().and_then(|known| known.get(&key).copied()) {

@@ -35,7 +35,7 @@ fn lacks(judge: &Judge<'_>, vault: &Vault, wanted: &[&str], name: &str) -> Vec<C
     all.extend(held.iter().filter(|permission| !USUAL.contains(&permission.as_str())).cloned());
     let checks = lacking.map(|permission| {
         let right = format!("keys {permission}");
-        let said = format!("we lack the key permission {permission} in the access policies of {}", vault.id.name());
+        let said = format!("lacks the key permission {permission} in the access policies of {}", vault.id.name());
         let fix = commands::key_permissions(&vault.id, Some(judge.principal), &all);
         Check::missing(name, said).lacking(right, vault.id.as_str()).fix(fix)
     });

@@ -49,19 +49,22 @@ pub(super) async fn check(patient: &Patient<'_>, estate: &Estate, principal: Opt
 }
 
 async fn remedy(judge: &Judge<'_>, estate: &Estate, remedy: Remedy, mode: Mode) -> Vec<Check> {
-    let word = if mode == Mode::Auto { "auto" } else { "asks" };
-    let name = format!("{} ({word})", remedy.name());
+    let name = remedy.name();
+    let word = if mode == Mode::Auto { "by itself" } else { "asks first" };
     if let Some(why) = needless(estate, remedy) {
-        return vec![Check::ok(name, why)];
+        return vec![Check::ok(name, format!("{word}: {why}"))];
     }
     let (rbac, policies) = models(estate);
     let by_roles = needed(remedy).iter().filter(|right| !right.data || rbac || !policies);
     let by_roles: Vec<Right> = by_roles.copied().collect();
-    let mut checks = if by_roles.is_empty() { Vec::new() } else { judge.job(&name, &by_roles).await };
-    checks.extend(keys::check(judge, estate, remedy, &name));
+    let mut checks = if by_roles.is_empty() { Vec::new() } else { judge.job(name, &by_roles).await };
+    checks.extend(keys::check(judge, estate, remedy, name));
     // One line says that all is well.
     if checks.len() > 1 && checks.iter().any(|check| check.state != State::Ok) {
         checks.retain(|check| check.state != State::Ok);
+    }
+    for check in checks.iter_mut().filter(|check| check.state == State::Ok) {
+        check.said = format!("{word}: {}", check.said);
     }
     checks
 }

@@ -105,6 +105,11 @@ impl Own {
         }
     }
 
+    /// Whether all its role assignments and roles were read.
+    pub fn is_whole(&self) -> bool {
+        self.unlisted.is_empty() && self.unread_roles.is_empty()
+    }
+
     /// Whether it has the role of that name there.
     pub fn has_role_at(&self, name: &str, place: &ResourceId) -> bool {
         self.assignments.iter().any(|assignment| {
