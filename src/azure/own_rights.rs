@@ -145,7 +145,7 @@ struct Wire<T> {
 #[serde(rename_all = "camelCase")]
 struct WireDefinition {
     role_name: Option<String>,
-    #[serde(default, deserialize_with = "list")]
+    // Not defaulted: a role that seems to give nothing would be taken for one that does.
     permissions: Vec<serde_json::Map<String, Value>>,
 }
 
@@ -156,7 +156,6 @@ struct WireDenial {
     scope: String,
     #[serde(default)]
     do_not_apply_to_child_scopes: Option<bool>,
-    #[serde(default, deserialize_with = "list")]
     permissions: Vec<serde_json::Map<String, Value>>,
     #[serde(default, deserialize_with = "list")]
     principals: Vec<WirePrincipal>,
