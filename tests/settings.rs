@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use keymend::azure::{Cloud, CredentialConfig};
 use keymend::domain::policy::{Gates, Mode, Policy, Preset};
 use keymend::domain::remedy::Remedy;
-use keymend::settings::{Problems, Settings, StoreLocation};
+use keymend::settings::{Problems, Settings, StoreChoice, StoreLocation};
 use proptest::prelude::*;
 
 const SCOPE: &str = "[scope]\nsubscriptions = [\"11111111-2222-3333-4444-555555555555\"]\n";
@@ -201,10 +201,13 @@ fn the_environment_wins_and_is_checked_as_well() {
 
 #[test]
 fn a_relative_store_is_beside_the_file() {
-    let StoreLocation::Sqlite(path) = good(&format!("{SCOPE}[store]\nlocation = \"sqlite:data/k.db\"\n"), &[]).store;
+    let StoreLocation::Sqlite(path) = good(&format!("{SCOPE}[store]\nlocation = \"sqlite:data/k.db\"\n"), &[]).store
+    else {
+        panic!("a file was named")
+    };
     assert!(path.is_absolute() && path.ends_with("data/k.db"), "{path:?}");
     for bad in ["sqlite:", "sqlite::memory:", "keymend.db", "azure:x"] {
-        assert!(bad.parse::<StoreLocation>().is_err(), "{bad}");
+        assert!(bad.parse::<StoreChoice>().is_err(), "{bad}");
     }
 }
 
@@ -281,6 +284,23 @@ fn credentials_say_what_they_lack() {
     assert!(!format!("{settings:?}").contains("topsecret"));
     let chosen = good(&format!("{SCOPE}[azure]\nclient_id = \"c\"\n"), &[]);
     assert_eq!(chosen.azure.credential, CredentialConfig::ManagedIdentity { client_id: Some("c".to_owned()) });
+}
+
+#[test]
+fn under_the_host_the_identity_of_its_storage_is_ours_unless_another_is_named() {
+    let identity = |text: &str, env: &[(&str, &str)]| match good(&format!("{SCOPE}{text}"), env).azure.credential {
+        CredentialConfig::ManagedIdentity { client_id } => client_id.unwrap_or_default(),
+        other => panic!("{other:?}"),
+    };
+    let hosted = ("FUNCTIONS_CUSTOMHANDLER_PORT", "4711");
+    let (storage, any) = (("AzureWebJobsStorage__clientId", "storage"), ("AZURE_CLIENT_ID", "any"));
+    assert_eq!(identity("", &[hosted]), "");
+    assert_eq!(identity("", &[hosted, any]), "any");
+    assert_eq!(identity("", &[hosted, storage, any]), "storage");
+    assert_eq!(identity("[azure]\nclient_id = \"file\"\n", &[hosted, storage, any]), "file");
+    assert_eq!(identity("", &[hosted, storage, any, ("KEYMEND_CLIENT_ID", "ours")]), "ours");
+    assert_eq!(identity("", &[storage, any]), "any", "by itself there is no host's storage");
+    assert_eq!(identity("", &[hosted, storage, any, ("KEYMEND_CLIENT_ID", "system")]), "", "the system-assigned one");
 }
 
 #[test]

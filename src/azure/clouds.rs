@@ -7,6 +7,9 @@ use url::{Host, Url};
 
 use crate::domain::key_uri::VaultHost;
 
+/// The scope of Azure Storage, the same in every cloud (Microsoft, "authorize access to blobs using Microsoft Entra ID").
+pub const STORAGE_SCOPE: &str = "https://storage.azure.com/.default";
+
 /// An Azure cloud (endpoints: Microsoft, "compare Azure clouds"; Key Vault "about keys, secrets and certificates").
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -169,6 +172,16 @@ impl Endpoints {
     #[must_use]
     pub fn owns(&self, host: &VaultHost) -> bool {
         host.as_str().ends_with(self.vault_suffix) || host.as_str().ends_with(self.hsm_suffix)
+    }
+
+    /// What follows `ACCOUNT.blob.` and `ACCOUNT.queue.` in the hosts of this cloud's storage accounts.
+    #[must_use]
+    pub const fn storage_suffix(&self) -> &'static str {
+        match self.cloud {
+            Cloud::Public => "core.windows.net",
+            Cloud::UsGovernment => "core.usgovcloudapi.net",
+            Cloud::China => "core.chinacloudapi.cn",
+        }
     }
 
     /// The host of the vault of this name.

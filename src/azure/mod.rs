@@ -38,7 +38,7 @@ mod sql_databases;
 pub mod transport;
 pub mod write;
 
-pub use clouds::{Cloud, CloudConfig, ConfigError, Endpoints};
+pub use clouds::{Cloud, CloudConfig, ConfigError, Endpoints, STORAGE_SCOPE};
 pub use credential::{Credential, CredentialConfig, Secret};
 pub use error::AzureError;
 pub use operation::{OperationUrl, Progress};
@@ -49,6 +49,8 @@ pub use write::{PreparedWrite, WriteReceipt};
 mod conformance;
 #[cfg(test)]
 mod garbled;
+#[cfg(test)]
+mod hostile;
 #[cfg(test)]
 pub(crate) mod stand_in;
 #[cfg(test)]

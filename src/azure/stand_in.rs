@@ -22,6 +22,8 @@ pub(crate) struct Asked {
     pub host: String,
     pub headers: HeaderMap,
     pub body: Value,
+    /// The body as it came, for what is no JSON.
+    pub raw: Vec<u8>,
 }
 
 /// What is answered: status, headers, body.
@@ -108,6 +110,7 @@ async fn handle(
         host,
         headers,
         body: serde_json::from_slice(&body).unwrap_or_default(),
+        raw: body.to_vec(),
     };
     let before = {
         let mut asked = asked.lock().unwrap();

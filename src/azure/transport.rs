@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use reqwest::Method;
 use reqwest::header::HOST;
 use serde_json::Value;
@@ -110,6 +110,7 @@ impl Azure {
         let mut renewed = false;
         loop {
             let id = self.0.ids.uuid();
+            let sent = self.0.clock.now();
             let verdict = match self.once(request, id).await {
                 Ok(answer) => judge(request, answer),
                 Err(lost) => judge_lost(request, id, lost),
@@ -123,7 +124,7 @@ impl Azure {
                 }
                 Verdict::TokenRejected => {
                     renewed = true;
-                    self.forget_token(request).await;
+                    self.forget_token(request, sent);
                 }
                 Verdict::Again { after, give_up } => {
                     let wait = after.unwrap_or_else(|| backoff(attempt, self.0.ids.fraction()));
@@ -138,10 +139,10 @@ impl Azure {
         }
     }
 
-    async fn forget_token(&self, request: &Request) {
+    fn forget_token(&self, request: &Request, sent: Timestamp) {
         let endpoints = &self.0.endpoints;
         let scope = if request.plane == Plane::Arm { &endpoints.arm_scope } else { &endpoints.vault_scope };
-        self.0.credential.forget(scope).await;
+        self.0.credential.forget(scope, sent);
     }
 
     /// One try: the answer whatever its status, or why there is none.

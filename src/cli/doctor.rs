@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use crate::cli::environment;
 use crate::cli::output::{fail, misused, say};
 use crate::doctor::examine;
-use crate::settings::{Settings, StoreLocation};
+use crate::settings::{Settings, StoreChoice};
 
 /// Check settings, rights, store, channels, vaults and alert rules, and say what to run
 #[derive(Debug, clap::Args)]
@@ -22,9 +22,9 @@ pub struct DoctorArgs {
     /// The settings [default: keymend.toml in this folder]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// The store, over the settings, such as sqlite:keymend.db
-    #[arg(long, value_name = "sqlite:PATH")]
-    pub store: Option<StoreLocation>,
+    /// The store, over the settings: sqlite:PATH or azure
+    #[arg(long, value_name = "STORE")]
+    pub store: Option<StoreChoice>,
     /// Print JSON, for programs
     #[arg(long)]
     pub json: bool,
@@ -36,8 +36,10 @@ pub async fn run(args: DoctorArgs) -> ExitCode {
         Ok(settings) => settings,
         Err(problems) => return misused(&problems.to_string()),
     };
-    if let Some(store) = args.store {
-        settings.store = store;
+    match args.store.map(|store| store.locate(&environment)) {
+        Some(Ok(store)) => settings.store = store,
+        Some(Err(problems)) => return misused(&problems.to_string()),
+        None => {}
     }
     let patient = match patient::admit(&settings).await {
         Ok(patient) => patient,

@@ -1,6 +1,7 @@
 //! `keymend incidents`: see incidents and answer what Keymend asks, on the store that `serve` uses, while it runs or not.
 
 mod answer;
+mod jobs;
 mod layout;
 mod list;
 mod page;
@@ -14,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::cli::environment;
 use crate::cli::output::{complain, plain, say};
-use crate::settings::{Settings, StoreLocation};
+use crate::settings::{Settings, StoreChoice, StoreLocation};
 use answer::Answer;
 use remembered::{Failure, Remembered};
 
@@ -27,9 +28,9 @@ pub struct IncidentsArgs {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
-    /// Where `serve` remembers, over the settings, such as sqlite:keymend.db
-    #[arg(long, global = true, value_name = "sqlite:PATH")]
-    pub store: Option<StoreLocation>,
+    /// Where Keymend remembers, over the settings: such as sqlite:keymend.db, or azure (the account that AzureWebJobsStorage names)
+    #[arg(long, global = true, value_name = "sqlite:PATH|azure")]
+    pub store: Option<StoreChoice>,
     /// The settings that name the store [default: keymend.toml in this folder]
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -80,6 +81,12 @@ pub enum Command {
         #[arg(long, value_name = "TEXT")]
         why: Option<String>,
     },
+    /// List jobs that failed too often and were set aside, or let one be tried again
+    Jobs {
+        /// Let the job of this key be tried again
+        #[arg(long, value_name = "KEY")]
+        retry: Option<String>,
+    },
     /// End an incident: nothing more is watched or mended
     Close {
         /// Which
@@ -117,7 +124,7 @@ pub async fn run(args: IncidentsArgs) -> ExitCode {
 
 fn location(args: &IncidentsArgs) -> Result<StoreLocation, String> {
     match &args.store {
-        Some(store) => Ok(store.clone()),
+        Some(store) => store.locate(&environment).map_err(|problems| problems.to_string()),
         None => Settings::store_location(args.config.as_deref(), &environment).map_err(|problems| problems.to_string()),
     }
 }
@@ -141,6 +148,16 @@ async fn run_on(location: &StoreLocation, args: &IncidentsArgs) -> Result<String
         Command::Reject { id, code, by, why } => {
             let answer = Answer::Reject { code: code.clone(), why: why.clone() };
             memory.answer(id, &answer, &who(by.as_deref())?).await.map(|said| words(&said, args.json))
+        }
+        Command::Jobs { retry: None } => {
+            let aside = memory.store.poison().await?;
+            Ok(if args.json { jobs::json(&aside).to_string() } else { jobs::table(&aside) })
+        }
+        Command::Jobs { retry: Some(key) } => {
+            if !memory.store.poison_retry(key, now).await? {
+                return Err(Failure::NoJob(plain(key)));
+            }
+            Ok(if args.json { json!({ "job": key, "due": now }).to_string() } else { jobs::put_back(key) })
         }
         Command::Close { id, why, by } => {
             let answer = Answer::Close { why: why.clone() };

@@ -5,6 +5,7 @@
 pub mod doctor;
 #[cfg(feature = "drill")]
 pub mod drill;
+pub mod handler;
 pub mod incidents;
 pub mod output;
 pub mod replay;
@@ -34,6 +35,8 @@ Settings: keymend.toml, see keymend.example.toml and docs/configuration.md.";
 pub enum Command {
     /// Take alerts and mend: runs until it is stopped
     Serve(serve::ServeArgs),
+    /// Answer the Azure Functions host: how a function app runs Keymend
+    Handler(handler::HandlerArgs),
     /// See incidents, and answer what Keymend asks
     Incidents(incidents::IncidentsArgs),
     /// Read saved alert bodies and say what they are; touches nothing
@@ -51,7 +54,11 @@ pub enum Command {
 /// Runs the command that the process was started with.
 #[must_use]
 pub fn main() -> ExitCode {
+    if std::env::args_os().len() <= 1 && handler::is_hosted() {
+        return handler::run(handler::HandlerArgs::default());
+    }
     match Cli::parse().command {
+        Command::Handler(args) => handler::run(args),
         Command::Serve(args) => wait_for(serve::run(args)),
         Command::Incidents(args) => wait_for(incidents::run(args)),
         Command::Replay(args) => replay::run(&args),

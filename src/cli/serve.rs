@@ -1,8 +1,8 @@
 //! `keymend serve`: takes alerts, mends, and tells, until it is stopped.
 
 mod follow_clock;
-mod house;
-mod logs;
+pub(crate) mod house;
+pub(crate) mod logs;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use crate::cli::environment;
 use crate::cli::output::{fail, misused, say};
-use crate::settings::{Settings, StoreLocation, listen_address};
+use crate::settings::{Settings, StoreChoice, listen_address};
 use crate::web::{self, App, Callers, Doorway, Limits};
 pub(crate) use follow_clock::{clock as clock_of, remembered};
-use house::House;
+use house::{Called, House};
 pub use logs::LogFormat;
 
 /// How long requests that are being answered may take when we are asked to stop.
@@ -34,9 +34,9 @@ pub struct ServeArgs {
     /// Where to listen, over the settings; port 0 takes a free one
     #[arg(long, value_name = "ADDR")]
     pub listen: Option<String>,
-    /// Where to remember, over the settings, such as sqlite:keymend.db
-    #[arg(long, value_name = "sqlite:PATH")]
-    pub store: Option<StoreLocation>,
+    /// Where to remember, over the settings: such as sqlite:keymend.db, or azure (the account that AzureWebJobsStorage names)
+    #[arg(long, value_name = "sqlite:PATH|azure")]
+    pub store: Option<StoreChoice>,
     /// Take alerts from anybody: only on a closed network, or to try things out
     #[arg(long)]
     pub insecure_no_secret: bool,
@@ -47,7 +47,7 @@ pub struct ServeArgs {
 
 /// Runs it.
 pub async fn run(args: ServeArgs) -> ExitCode {
-    if let Err(why) = logs::start(args.log) {
+    if let Err(why) = logs::layers(args.log, logs::Sink::Stderr).and_then(logs::start) {
         return misused(&why);
     }
     let settings = match settings(&args) {
@@ -61,7 +61,7 @@ pub async fn run(args: ServeArgs) -> ExitCode {
         Ok(callers) => callers,
         Err(why) => return misused(&why),
     };
-    let house = match house::build(&settings).await {
+    let house = match house::build(&settings, Called::ByNobody).await {
         Ok(house) => house,
         Err(error) => return fail(&format!("{error:#}")),
     };
@@ -79,7 +79,7 @@ fn settings(args: &ServeArgs) -> Result<Settings, String> {
         settings.server.listen = listen_address(listen).map_err(|why| format!("--listen {listen:?}: {why}"))?;
     }
     if let Some(store) = &args.store {
-        settings.store = store.clone();
+        settings.store = store.locate(&environment).map_err(|problems| problems.to_string())?;
     }
     Ok(settings)
 }
@@ -106,7 +106,8 @@ fn callers(args: &ServeArgs, settings: &Settings) -> Result<Callers, String> {
 
 async fn live(settings: &Settings, callers: Callers, house: House, doorway: Doorway) -> ExitCode {
     let limits = Limits { max_body_bytes: settings.server.max_body_bytes, ..Limits::default() };
-    let House { store, clock, wake, faults: off, worker } = house;
+    let House { responder, faults: off } = house;
+    let (store, clock, wake) = (responder.store.clone(), responder.clock.clone(), responder.wake.clone());
     let settings_faults = settings.faults.iter().map(|fault| format!("{}: {}", fault.setting, fault.why));
     let faults = settings_faults.chain(off).collect();
     let scope = settings.policy.scope.clone().into();
@@ -120,7 +121,7 @@ async fn live(settings: &Settings, callers: Callers, house: House, doorway: Door
         let _ = stopped.await;
     });
     let mut serving = tokio::spawn(serving.into_future());
-    let mut worker = tokio::spawn(worker);
+    let mut worker = tokio::spawn(async move { responder.run().await });
     say(&format!("listening on http://{address}"));
     tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "ready");
     tokio::select! {

@@ -83,13 +83,13 @@ const fn advice(credential: &CredentialConfig) -> &'static str {
             "Run this where Keymend runs: a managed identity exists only there. Give the app one (az functionapp identity \
              assign), and if it is user-assigned set azure.client_id. On a laptop set KEYMEND_CREDENTIAL=developer_tools"
         }
-        CredentialConfig::WorkloadIdentity => {
+        CredentialConfig::WorkloadIdentity { .. } => {
             "Check AZURE_CLIENT_ID, AZURE_TENANT_ID and AZURE_FEDERATED_TOKEN_FILE, and the application's federated credential"
         }
         CredentialConfig::ClientSecret { .. } => {
             "Check azure.tenant_id and azure.client_id, and whether the client secret has expired (az ad app credential list)"
         }
-        CredentialConfig::DeveloperTools => "Sign in again: az login",
+        CredentialConfig::DeveloperTools { .. } => "Sign in again: az login",
         CredentialConfig::Static(_) => "Correct azure.static_token",
     }
 }

@@ -31,7 +31,7 @@ fn cloud(settings: &Settings) -> Check {
         Cloud::China => "Azure in China",
     };
     let simulated = if azure.endpoints.on_this_machine() { "simulated " } else { "" };
-    Check::ok("cloud", format!("{simulated}{name} at {}, by {}", azure.endpoints.arm(), azure.credential.name()))
+    Check::ok("cloud", format!("{simulated}{name} at {}, by {}", azure.endpoints.arm(), azure.credential))
 }
 
 /// What is allowed, in a sentence.

@@ -29,7 +29,8 @@ pub(super) async fn check(patient: &Patient<'_>) -> Section {
 
 fn fix() -> Fix {
     Fix::words(
-        "Let the user that runs Keymend write the store, or name another one: store.location, KEYMEND_STORE or --store",
+        "Let the user that runs Keymend write the store (in Azure Storage: the roles Storage Blob Data Owner and Storage \
+         Queue Data Contributor), or name another one: store.location, KEYMEND_STORE or --store",
     )
 }
 
@@ -51,7 +52,7 @@ async fn set_aside(store: &dyn Store) -> Check {
             let named: Vec<String> = jobs.iter().take(NAMED).map(|(key, why)| format!("{key} ({why})")).collect();
             let more = if jobs.len() > NAMED { ", …" } else { "" };
             let said = format!("{} failed too often and set aside: {}{more}", jobs.len(), named.join(", "));
-            let fix = Fix::command("See which incidents wait for them", "keymend incidents list");
+            let fix = Fix::command("See why, and let them be tried again", "keymend incidents jobs");
             Check::warning("jobs", said).fix(fix)
         }
         Err(error) => Check::unknown("jobs", error.to_string()),

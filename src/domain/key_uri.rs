@@ -21,7 +21,10 @@ impl VaultHost {
     pub fn parse(host: &str) -> Option<Self> {
         let host = host.trim().to_ascii_lowercase();
         let name = VAULT_SUFFIXES.iter().chain(&HSM_SUFFIXES).find_map(|suffix| host.strip_suffix(suffix))?;
-        let fits = (3..=24).contains(&name.len()) && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+        // Azure allows no two hyphens together (naming rules of Microsoft.KeyVault), which also keeps out punycode (`xn--`).
+        let plain = !name.contains("--") && !name.starts_with('-') && !name.ends_with('-');
+        let fits =
+            (3..=24).contains(&name.len()) && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') && plain;
         fits.then_some(Self(host))
     }
 

@@ -89,6 +89,9 @@ pub struct Notice {
     pub diagnosis: Option<Diagnosis>,
     /// The plan in question.
     pub plan: Option<Plan>,
+    /// The key of the job that was set aside and that a person may let be tried again.
+    #[serde(default)]
+    pub retry: Option<String>,
     /// The gates that stand in the way.
     pub gates: Vec<GateHit>,
     /// The question, for [`Situation::ApprovalAsked`] and [`Situation::DeadlineNear`].

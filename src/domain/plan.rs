@@ -118,6 +118,8 @@ pub enum NeedsPerson {
     NotApproved,
     /// Everything looks right and the database stays down.
     NotVerified,
+    /// Work on it failed too often and was set aside.
+    SetAside,
 }
 
 /// What one pass decides.

@@ -98,6 +98,13 @@ impl CustomRole {
         definition["Name"].as_str().unwrap_or_default().to_owned()
     }
 
+    /// Whether a role of Azure's is this one by its name. A deployment adds its own to it: `NAME (prod)`.
+    #[must_use]
+    pub fn is_called(self, name: &str) -> bool {
+        let rest = name.strip_prefix(&self.name());
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(" (") && rest.ends_with(')'))
+    }
+
     /// The condition (version 2.0) that it must be assigned with.
     #[must_use]
     pub fn condition(self) -> Option<String> {

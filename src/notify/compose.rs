@@ -52,6 +52,7 @@ pub fn compose(
         window_over: incident.window_is_over(now),
         diagnosis: diagnosis(incident, cause).cloned(),
         plan: if ends { None } else { asked_plan.or_else(|| Plan::of(incident.diagnosis.as_ref())) },
+        retry: None,
         gates: if ends { Vec::new() } else { incident.gates.clone() },
         approval,
         attempts: incident.attempts.clone(),

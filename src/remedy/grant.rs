@@ -106,7 +106,7 @@ mod tests {
             principal_type: "ServicePrincipal".to_owned(),
             role_definition_id: format!("/subscriptions/s1/providers/Microsoft.Authorization/roleDefinitions/{role}"),
             conditional,
-            condition: None,
+            condition: conditional.then(|| "@Resource[x] StringEquals 'y'".to_owned()),
         };
         const CRYPTO_OFFICER: &str = "14b46e9e-c2b7-41b4-b07b-48a6ebf60603";
         const READER: &str = "21090545-7ca7-4776-b22c-e363652d74d2";

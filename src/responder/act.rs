@@ -106,7 +106,12 @@ impl Responder {
                 }
                 incident.needs_person = Some((NeedsPerson::NotApproved, why.clone()));
                 incident.note(now, EntryKind::Approval, "Nobody answered in time; nothing was changed");
-                let say = Say { reason: Some(why), needs_person: Some(NeedsPerson::NotApproved), plan: Some(plan) };
+                let say = Say {
+                    reason: Some(why),
+                    needs_person: Some(NeedsPerson::NotApproved),
+                    plan: Some(plan),
+                    retry: None,
+                };
                 self.tell(draft, Situation::Escalated, say, now);
             }
             Some(_) => {}
@@ -132,7 +137,7 @@ impl Responder {
         incident.phase = Phase::Escalated;
         incident.note(now, EntryKind::Decided, format!("A person is needed: {why}"));
         incident.needs_person = Some((reason, why.clone()));
-        let say = Say { reason: Some(why), needs_person: Some(reason), plan };
+        let say = Say { reason: Some(why), needs_person: Some(reason), plan, retry: None };
         self.tell(draft, Situation::Escalated, say, now);
     }
 

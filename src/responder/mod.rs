@@ -15,6 +15,8 @@
 //! | [`schedule`] | when to come back |
 //! | [`merge`] | what joined an incident while a pass was at work |
 //! | [`memory`] | what is remembered over all incidents |
+//! | [`set_aside`] | jobs that were set aside, and messages that nobody can read: a person is told |
+//! | [`upkeep`] | what nobody rings for: sweeping, telling of jobs set aside, forgetting |
 //! | [`unhandled`] | losses that Keymend cannot look into yet |
 //! | [`wake`] | how somebody who stored a job tells the worker |
 
@@ -29,8 +31,10 @@ pub mod memory;
 pub mod merge;
 pub mod pass;
 pub mod schedule;
+pub mod set_aside;
 pub mod tell;
 pub mod unhandled;
+pub mod upkeep;
 pub mod wake;
 pub mod worker;
 
@@ -73,6 +77,9 @@ pub enum JobError {
     /// Azure could not be asked.
     #[error("{0}")]
     Azure(String),
+    /// It was given up, so that whoever is called next finds it free.
+    #[error("it was not done within {} s and was given up", .0.as_secs())]
+    TooLong(std::time::Duration),
     /// A channel could not be reached; not before the given time.
     #[error("{why}")]
     Channel {

@@ -28,6 +28,8 @@ pub struct Say {
     pub needs_person: Option<NeedsPerson>,
     /// The plan in question.
     pub plan: Option<Plan>,
+    /// The key of a job that was set aside.
+    pub retry: Option<String>,
 }
 
 impl Responder {
@@ -41,9 +43,21 @@ impl Responder {
         }
         let new = compose::is_new(incident, situation, cause);
         incident.needs_person = needed;
-        if !new {
-            return;
+        if new {
+            self.tell_anew(draft, situation, say, None, now);
         }
+    }
+
+    /// Adds a notice, whatever was said before, through every channel but the one called `but`.
+    pub(super) fn tell_anew(
+        &self,
+        draft: &mut Draft,
+        situation: Situation,
+        say: Say,
+        but: Option<&str>,
+        now: Timestamp,
+    ) {
+        let incident = &mut draft.incident;
         let next_message_at = (!incident.phase.is_end()).then(|| schedule::next_word(incident, now));
         let lost = databases::lost_settings(incident);
         let known = incident.lost_at.is_some();
@@ -52,9 +66,13 @@ impl Responder {
         if say.plan.is_some() {
             notice.plan = say.plan;
         }
+        notice.retry = say.retry;
+        if notice.needs_person == Some(NeedsPerson::SetAside) {
+            notice.next_message_at = None;
+        }
         incident.note(now, EntryKind::Told, format!("Told the team: {}", texts::headline(&notice)));
         let told = Told::of(&notice);
-        for channel in self.channels.iter() {
+        for channel in self.channels.iter().filter(|channel| Some(channel.name()) != but) {
             let work = Work::Tell {
                 incident: incident.id.clone(),
                 notice: told.kept.clone(),

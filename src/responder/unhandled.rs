@@ -53,7 +53,7 @@ impl Responder {
             None => self.store.save(&incident, None, &[], &[], now).await?,
         };
         let mut draft = Draft::new(incident, version);
-        let say = Say { reason: Some(why), needs_person: Some(NeedsPerson::NoRemedy), plan: None };
+        let say = Say { reason: Some(why), needs_person: Some(NeedsPerson::NoRemedy), ..Say::default() };
         self.tell(&mut draft, Situation::Escalated, say, now);
         self.save(&draft, now).await?;
         self.store.dismiss(taken, now).await?;

@@ -7,18 +7,31 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
-use super::{JobError, Responder};
+use super::{JobError, JobResult, Responder};
 use crate::clock::{Busy, add};
-use crate::store::{LeasedJob, NewJob, StoreError, Work};
+use crate::store::{Handout, LeasedJob, NewJob, StoreError, Work};
 
 /// Jobs done side by side.
 const SIDE_BY_SIDE: usize = 8;
 /// How long a job is held; after a crash it is taken up again when this is over.
 const LEASE: SignedDuration = SignedDuration::from_mins(2);
-/// How often old signals and facts are removed.
-const TIDY_EVERY: SignedDuration = SignedDuration::from_hours(24);
 /// Other processes (`keymend incidents approve`) store jobs too: look at least this often, in real time.
 const LOOK_AT_LEAST: Duration = Duration::from_secs(2);
+
+/// What became of a job that somebody was called for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Called {
+    /// It is done.
+    Done,
+    /// It failed, and waits to be tried again, or was set aside.
+    PutBack,
+    /// It is not due, or somebody else is at it: called for again then.
+    TooEarly,
+    /// It was set aside before.
+    SetAside,
+    /// There is no such job.
+    Gone,
+}
 
 impl Responder {
     /// Works until the future is dropped. Dropping it at any point is safe.
@@ -26,29 +39,49 @@ impl Responder {
         let mut running: JoinSet<()> = JoinSet::new();
         let mut held: Vec<Busy> = vec![self.clock.busy()];
         let opening = Arc::new(Mutex::new(()));
-        let mut tidied = None;
+        let mut looked = None;
         loop {
-            self.tidy(&mut tidied).await;
             if let Err(error) = self.take_up(&mut running, &opening).await {
                 tracing::error!(%error, "the store cannot be read; trying again");
                 self.clock.pause(SignedDuration::from_secs(5)).await;
             }
+            // After a look for jobs, which sets aside those that ended the process too often.
+            self.look_around(&mut looked).await;
             held.clear();
             held.extend(self.rest(&mut running).await);
         }
     }
 
-    /// Once a day, lets the store forget what is too old to matter.
-    async fn tidy(&self, tidied: &mut Option<Timestamp>) {
+    /// Does the job of that key, if it is due and nobody is at it, and settles it: for whoever is called for one job. A job
+    /// that takes longer than its lease allows is given up and put back. Incidents are opened under `opening`, which all
+    /// callers in one process share.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the job could not be had or not be settled: call for it again.
+    pub async fn called_for(&self, key: &str, opening: &Mutex<()>) -> Result<Called, StoreError> {
         let now = self.clock.now();
-        if tidied.is_some_and(|last| now < add(last, TIDY_EVERY)) {
-            return;
+        match self.store.lease_by_key(key, now, self.lease_length()).await? {
+            Handout::Yours(job) => {
+                let _busy = self.clock.busy();
+                let result = tokio::time::timeout(self.time_for_a_job(), self.attempt(&job, opening)).await;
+                let result = result.unwrap_or_else(|_| Err(JobError::TooLong(self.time_for_a_job())));
+                let called = if result.is_ok() { Called::Done } else { Called::PutBack };
+                self.settle(&job, result).await.map(|()| called)
+            }
+            Handout::NotBefore(at) => self.store.call_again(key, at, now).await.map(|()| Called::TooEarly),
+            Handout::SetAside => {
+                self.tell_of_set_aside_or_log().await;
+                Ok(Called::SetAside)
+            }
+            Handout::Gone => Ok(Called::Gone),
         }
-        *tidied = Some(now);
-        match self.store.prune(now).await {
-            Ok(pruned) => tracing::debug!(signals = pruned.signals, facts = pruned.facts, "the store was tidied"),
-            Err(error) => tracing::warn!(%error, "the store could not be tidied; trying again in a day"),
-        }
+    }
+
+    /// How long a job may take, in real time: so much less than its lease that it can still be put back.
+    fn time_for_a_job(&self) -> Duration {
+        let factor = self.clock.factor().unwrap_or(1.0).max(1.0);
+        let lease = self.lease_length().as_secs_f64() / factor;
+        Duration::try_from_secs_f64(lease * 5.0 / 6.0).unwrap_or(Duration::from_secs(100))
     }
 
     /// Starts every due job that there is room for.
@@ -90,18 +123,25 @@ impl Responder {
 
     /// Does one job and settles it.
     async fn work(&self, job: &LeasedJob, opening: &Mutex<()>) {
-        let result = match &job.work {
+        let result = self.attempt(job, opening).await;
+        if let Err(error) = self.settle(job, result).await {
+            // The lease runs out by itself and the job is done again: every job can be.
+            tracing::warn!(job = job.work.key(), %error, "the job could not be settled");
+        }
+    }
+
+    async fn attempt(&self, job: &LeasedJob, opening: &Mutex<()>) -> JobResult {
+        match &job.work {
             Work::Locate { target } => self.locate(target, opening).await,
             Work::Pass { incident } => self.pass(incident).await,
             Work::Tell { incident, notice, channel } => self.deliver(incident, notice, channel).await,
-        };
-        let settled = match result {
+        }
+    }
+
+    async fn settle(&self, job: &LeasedJob, result: JobResult) -> Result<(), StoreError> {
+        match result {
             Ok(()) => self.store.complete(job, self.clock.now()).await,
             Err(error) => self.put_back(job, &error).await,
-        };
-        if let Err(error) = settled {
-            // The lease runs out by itself and the job is done again: every job can be.
-            tracing::warn!(job = job.work.key(), %error, "the job could not be settled");
         }
     }
 
@@ -118,6 +158,7 @@ impl Responder {
         let due = self.due_again(job.attempts, error);
         if self.store.retry(job, due, &error.to_string()).await? {
             tracing::error!(job = key, %error, "the job failed too often and was set aside");
+            self.tell_of_set_aside_or_log().await;
         }
         Ok(())
     }

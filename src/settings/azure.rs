@@ -30,6 +30,15 @@ const KINDS: [(&str, Kind); 5] = [
     ("static_token", Kind::StaticToken),
 ];
 
+/// The word for the system-assigned identity where a variable names another.
+const SYSTEM: &str = "system";
+/// Set by the Functions host (Microsoft, "custom handlers").
+const HOSTED: &str = "FUNCTIONS_CUSTOMHANDLER_PORT";
+/// Where a user-assigned identity's client id is found when nothing else names one: as the Functions host is told which
+/// identity its storage is for, and as Azure's libraries are told everywhere.
+const STORAGE_CLIENT_ID: &str = "AzureWebJobsStorage__clientId";
+const ANY_CLIENT_ID: &str = "AZURE_CLIENT_ID";
+
 /// The cloud that is looked at and repaired.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AzureSettings {
@@ -87,9 +96,13 @@ fn credential(section: &mut Section<'_>, tenant: Option<String>, simulated: bool
         section.report(fault);
     }
     Some(match kind {
-        Kind::ManagedIdentity => CredentialConfig::ManagedIdentity { client_id },
-        Kind::WorkloadIdentity => CredentialConfig::WorkloadIdentity,
-        Kind::DeveloperTools => CredentialConfig::DeveloperTools,
+        Kind::ManagedIdentity => {
+            let client_id = client_id.or_else(|| ambient_client_id(section.sources()));
+            let client_id = client_id.filter(|id| !id.eq_ignore_ascii_case(SYSTEM));
+            CredentialConfig::ManagedIdentity { client_id }
+        }
+        Kind::WorkloadIdentity => CredentialConfig::WorkloadIdentity { tenant_id: tenant, client_id },
+        Kind::DeveloperTools => CredentialConfig::DeveloperTools { tenant_id: tenant },
         Kind::StaticToken => {
             let token = token.map_or_else(|| SIMULATED_TOKEN.to_owned(), |Named { value, .. }| value);
             CredentialConfig::Static(Secret::new(token))
@@ -100,6 +113,12 @@ fn credential(section: &mut Section<'_>, tenant: Option<String>, simulated: bool
             CredentialConfig::ClientSecret { tenant_id, client_id, secret: Secret::new(secret) }
         }
     })
+}
+
+fn ambient_client_id(sources: Sources<'_>) -> Option<String> {
+    let read = |name| (sources.env)(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
+    let storage = read(HOSTED).and_then(|_| read(STORAGE_CLIENT_ID));
+    storage.or_else(|| read(ANY_CLIENT_ID))
 }
 
 /// The wire's own words, with our names of the settings.

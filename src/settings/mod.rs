@@ -5,7 +5,8 @@
 //! | `problem` | what is wrong, and what to write instead |
 //! | `section` | one table: its values, the environment's, and unknown keys |
 //! | `secrets` | where secrets are found |
-//! | `policy`, `azure`, `server`, `channels` | the sections |
+//! | `policy`, `azure`, `server`, `store`, `channels` | the sections |
+//! | `storage` | the storage account, as the Functions host knows it |
 
 mod azure;
 mod channels;
@@ -14,6 +15,8 @@ mod problem;
 mod secrets;
 mod section;
 mod server;
+mod storage;
+mod store;
 
 use std::path::{Path, PathBuf};
 
@@ -22,7 +25,8 @@ use toml::{Table, Value};
 pub use azure::AzureSettings;
 pub use channels::{TeamsSettings, WebhookSettings};
 pub use problem::{Problem, Problems};
-pub use server::{ServerSettings, StoreLocation, listen_address};
+pub use server::{ServerSettings, listen_address};
+pub use store::{StoreChoice, StoreLocation};
 
 use crate::domain::policy::Policy;
 use problem::did_you_mean;
@@ -73,7 +77,7 @@ impl Settings {
     ) -> Result<StoreLocation, Problems> {
         let File { name, folder, mut table } = File::read(path, env)?;
         let mut problems = Vec::new();
-        let location = server::store(&mut table, Sources { env, folder: &folder }, &mut problems);
+        let location = store::store(&mut table, Sources { env, folder: &folder }, &mut problems);
         if problems.is_empty() { Ok(location) } else { Err(Problems { source_name: name, list: problems }) }
     }
 }
@@ -115,7 +119,7 @@ impl File {
         let policy = policy::policy(&mut file, sources, &mut problems);
         let azure = azure::azure(&mut file, sources, &mut problems);
         let server = server::server(&mut file, sources, &mut problems, &mut faults);
-        let store = server::store(&mut file, sources, &mut problems);
+        let store = store::store(&mut file, sources, &mut problems);
         let teams = channels::teams(&mut file, sources, &mut problems, &mut faults);
         let webhook = channels::webhook(&mut file, sources, &mut problems, &mut faults);
         problems.extend(file.iter().map(|(key, value)| unknown(key, value)));

@@ -1,9 +1,6 @@
-//! `[server]` and `[store]`: where alerts come in, who may send them, and where we remember.
+//! `[server]`: where alerts come in, and who may send them.
 
-use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
 use toml::Table;
 
@@ -21,44 +18,6 @@ pub struct ServerSettings {
     pub max_body_bytes: usize,
     /// Who knows one of these may send alerts. Empty: nobody may.
     pub webhook_secrets: Vec<Secret>,
-}
-
-/// Where we remember.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum StoreLocation {
-    /// A SQLite file.
-    Sqlite(PathBuf),
-}
-
-impl Default for StoreLocation {
-    fn default() -> Self {
-        Self::Sqlite(PathBuf::from("keymend.db"))
-    }
-}
-
-impl FromStr for StoreLocation {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let path = text.trim().strip_prefix("sqlite:").ok_or_else(|| {
-            format!("{text:?} names no store that there is: write sqlite: and a path, such as sqlite:keymend.db")
-        })?;
-        // sqlite:///var/lib/keymend.db is how URLs of this kind are often written.
-        let path = path.strip_prefix("//").unwrap_or(path);
-        if path.is_empty() || path.starts_with(':') {
-            return Err(format!(
-                "{text:?} names no file, and memory alone would forget: write a path, such as sqlite:keymend.db"
-            ));
-        }
-        Ok(Self::Sqlite(PathBuf::from(path)))
-    }
-}
-
-impl fmt::Display for StoreLocation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self::Sqlite(path) = self;
-        write!(f, "sqlite:{}", path.display())
-    }
 }
 
 /// An address to listen at: `127.0.0.1:8080`, `localhost:8080`, `:8080` (this machine alone) or `[::1]:0`.
@@ -100,27 +59,4 @@ pub(super) fn server(
         max_body_bytes: max_body_bytes.map_or(1024 * 1024, |bytes| bytes as usize),
         webhook_secrets: found.secrets,
     }
-}
-
-/// Reads `[store]`.
-pub(super) fn store(file: &mut Table, sources: Sources<'_>, problems: &mut Vec<Problem>) -> StoreLocation {
-    let mut section = Section::open(file, "store", sources, problems);
-    let instead = "Write sqlite: and a path, such as sqlite:keymend.db";
-    let mut location = StoreLocation::default();
-    if let Some(Named { setting, value }) = section.text("location", Some("KEYMEND_STORE"), instead) {
-        let in_file = setting.contains('.');
-        match value.parse() {
-            Ok(StoreLocation::Sqlite(path)) if in_file => {
-                location = StoreLocation::Sqlite(beside(sources.folder, path))
-            }
-            Ok(found) => location = found,
-            Err(why) => section.report(Problem::new(setting, why, instead)),
-        }
-    }
-    section.close();
-    location
-}
-
-fn beside(folder: &Path, path: PathBuf) -> PathBuf {
-    if folder.as_os_str().is_empty() { path } else { folder.join(path) }
 }

@@ -1,8 +1,10 @@
 //! What must outlive the process: accepted signals, incidents, jobs, and facts worth keeping (vault → servers,
 //! settings snapshots). Every implementation passes one conformance suite, `tests/store_conformance`.
 
+pub mod azure;
 mod sqlite;
 
+pub use azure::{AzureStorageSettings, AzureStore};
 pub use sqlite::SqliteStore;
 
 use async_trait::async_trait;
@@ -217,6 +219,13 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// Takes the job of that key ([`Work::key`]) for `length`, if it is due and nobody holds it: for those who are called
     /// for one job, as by a queue message. Sets a worn-out job aside as [`Self::lease`] does.
     async fn lease_by_key(&self, key: &str, now: Timestamp, length: SignedDuration) -> Result<Handout>;
+
+    /// Calls for the job of that key once more at `at`, and changes nothing else: its record, its time and its attempts
+    /// stay as they are. For whoever was called too early ([`Handout::NotBefore`]) and gives the call back. A store whose
+    /// workers look by themselves has nothing to do here.
+    async fn call_again(&self, _key: &str, _at: Timestamp, _now: Timestamp) -> Result<()> {
+        Ok(())
+    }
 
     /// The job is done.
     ///

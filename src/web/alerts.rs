@@ -45,6 +45,11 @@ impl FromRequest<App> for Alert {
     }
 }
 
+/// Takes a body that the Functions host let in: as [`receive`] does.
+pub(super) async fn take(app: &App, body: &[u8]) -> Response {
+    receive(State(app.clone()), Alert(Told::Reading(signal::read(body)))).await
+}
+
 /// Takes an alert. 202 once its signals are durable, 200 if it is not for us.
 pub async fn receive(State(app): State<App>, Alert(told): Alert) -> Response {
     match told {

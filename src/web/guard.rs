@@ -8,6 +8,7 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use tokio::sync::Semaphore;
+use tracing::Instrument;
 
 use super::{Limits, answer};
 
@@ -37,10 +38,11 @@ async fn run(guard: &Guard, request: Request, next: Next) -> Response {
     let Ok(permit) = Arc::clone(&guard.crowd).try_acquire_owned() else {
         return answer::come_again("too many requests at once; try again");
     };
-    let work = tokio::spawn(async move {
+    let work = async move {
         let _inside = permit;
         next.run(request).await
-    });
+    };
+    let work = tokio::spawn(work.in_current_span());
     let abort = work.abort_handle();
     match tokio::time::timeout(guard.limits.answer_within, work).await {
         Ok(Ok(response)) => response,

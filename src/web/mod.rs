@@ -5,6 +5,7 @@
 //! | [`alerts`] | `POST /api/alerts`: from a body to stored signals |
 //! | [`callers`] | who may call: the webhook secret |
 //! | [`concern`] | whether a signal's target is any of our business |
+//! | [`functions`] | the same doors, and those of the other functions, under the Azure Functions host |
 //! | `guard` | every request: time limit, crowd limit, panics, headers, one log line |
 //! | [`health`] | `GET /` and `GET /api/health` |
 //! | [`listener`] | connections: how many, and how long a silent one is kept |
@@ -16,6 +17,7 @@ pub mod alerts;
 pub mod answer;
 pub mod callers;
 pub mod concern;
+pub mod functions;
 mod guard;
 pub mod health;
 pub mod listener;

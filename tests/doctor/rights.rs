@@ -172,6 +172,20 @@ async fn a_role_that_is_not_there_is_made_first() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_role_that_a_deployment_made_is_brought_up_to_its_file_under_its_own_name() {
+    let mut world = well(World::standard().without_right("Microsoft.KeyVault/vaults/write"));
+    for role in &mut world.responder.roles {
+        role.name.push_str(" (prod)");
+    }
+    let (code, report) = Clinic::open(world).await.report().await;
+    let commands = commands(&report);
+    assert_eq!(code, 1);
+    let name = CustomRole::VaultWrite.name();
+    assert!(commands.contains(&format!("-e 's|\"{name}\"|\"{name} (prod)\"|'")), "{commands}");
+    assert!(commands.contains("az role definition update") && !commands.contains("az role assignment"), "{commands}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_only_watches_needs_no_right_to_write() {
     let mut world = well(World::standard());
     world.responder.roles.retain(|role| role.name == CustomRole::Probe.name());

@@ -441,6 +441,18 @@ fn escalated(mut incident: Incident, reason: NeedsPerson, why: &str) -> Notice {
     tell(&incident, Situation::Escalated, Some(why), "02:15:05")
 }
 
+/// An incident of Keymend's own queue.
+fn about_nothing() -> Incident {
+    let id = IncidentId("km-20261124-0207-7f3k".to_owned());
+    Incident::open(id, IncidentKey("queue".to_owned()), 30, at("02:07:31"))
+}
+
+fn set_aside(incident: Incident, job: Option<&str>) -> Notice {
+    let why = "what was being done failed too often";
+    let notice = escalated(incident, NeedsPerson::SetAside, why);
+    Notice { retry: job.map(str::to_owned), next_message_at: None, ..notice }
+}
+
 fn calls() -> Vec<(&'static str, Notice)> {
     let mut refused = vault_deleted();
     refused.attempts = vec![Attempt {
@@ -477,6 +489,8 @@ fn calls() -> Vec<(&'static str, Notice)> {
             "escalated_not_verified",
             escalated(still_inaccessible(), NeedsPerson::NotVerified, "re-validated at 02:53 UTC, still inaccessible"),
         ),
+        ("escalated_set_aside", set_aside(vault_deleted(), Some("pass:km-20261124-0207-7f3k"))),
+        ("escalated_message_unreadable", set_aside(about_nothing(), None)),
     ]
 }
 

@@ -7,12 +7,21 @@ use jiff::{SignedDuration, Timestamp};
 use keymend::domain::incident::{Incident, IncidentId, IncidentKey};
 use keymend::domain::resource_id::ResourceId;
 use keymend::domain::signal::{Signal, SignalKind};
-use keymend::store::{LeasedJob, NewJob, SqliteStore, Store, Work};
+use keymend::ids::Ids;
+use keymend::store::azure::parse_connection_string;
+use keymend::store::{AzureStorageSettings, AzureStore, LeasedJob, NewJob, SqliteStore, Store, Work};
+
+use crate::azurite::{Azurite, fresh_name};
 
 /// Somewhere empty for a store's data. Opening it again gives another handle to the same data, as another process has.
 #[async_trait]
 pub trait Place: Send + Sync {
     async fn open(&self) -> Arc<dyn Store>;
+
+    /// How many records are many here: enough to need several of whatever the store does at once.
+    fn many(&self) -> usize {
+        5000
+    }
 }
 
 /// A file in a folder of its own.
@@ -28,6 +37,28 @@ impl SqlitePlace {
 impl Place for SqlitePlace {
     async fn open(&self) -> Arc<dyn Store> {
         Arc::new(SqliteStore::open(&self.0.path().join("keymend.db")).unwrap())
+    }
+}
+
+/// A container of its own in the shared Azurite.
+pub struct AzurePlace(AzureStorageSettings);
+
+impl AzurePlace {
+    /// `None`: Azurite can't be had, and that was expected and said.
+    pub fn new() -> Option<Self> {
+        let account = parse_connection_string(&Azurite::shared()?.connection_string()).unwrap();
+        Some(Self(AzureStorageSettings { account, container: fresh_name("conformance"), queue: fresh_name("jobs") }))
+    }
+}
+
+#[async_trait]
+impl Place for AzurePlace {
+    async fn open(&self) -> Arc<dyn Store> {
+        Arc::new(AzureStore::open(&self.0, None, Ids::random()).await.unwrap())
+    }
+
+    fn many(&self) -> usize {
+        300
     }
 }
 

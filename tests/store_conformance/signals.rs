@@ -131,13 +131,15 @@ pub async fn nothing_offered_changes_nothing(place: &dyn Place) {
 
 pub async fn prune_removes_only_what_was_taken_long_ago(place: &dyn Place) {
     let store = place.open().await;
-    let signals: Vec<_> = (0..5000).map(|n| loss("sql", "orders", &format!("e{n}"))).collect();
+    let many = place.many();
+    let (early, late) = (many / 10 * 9, many - 10);
+    let signals: Vec<_> = (0..many).map(|n| loss("sql", "orders", &format!("e{n}"))).collect();
     store.accept(&signals, at(0)).await.unwrap();
     let ids: Vec<_> = store.untaken_signals(&server("sql")).await.unwrap().into_iter().map(|(id, _)| id).collect();
-    store.dismiss(&ids[..4500], at(0)).await.unwrap();
-    store.dismiss(&ids[4500..4990], at(60)).await.unwrap();
+    store.dismiss(&ids[..early], at(0)).await.unwrap();
+    store.dismiss(&ids[early..late], at(60)).await.unwrap();
     assert_eq!(store.prune(at(0) + days(30)).await.unwrap(), Pruned { signals: 0, facts: 0 });
-    assert_eq!(store.prune(at(30) + days(30)).await.unwrap(), Pruned { signals: 4500, facts: 0 });
-    assert_eq!(store.prune(at(30) + days(4000)).await.unwrap(), Pruned { signals: 490, facts: 0 });
+    assert_eq!(store.prune(at(30) + days(30)).await.unwrap(), Pruned { signals: early, facts: 0 });
+    assert_eq!(store.prune(at(30) + days(4000)).await.unwrap(), Pruned { signals: late - early, facts: 0 });
     assert_eq!(store.untaken_signals(&server("sql")).await.unwrap().len(), 10, "untaken signals stay, however old");
 }

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use super::answer::{Answer, Refusal, Said};
+use crate::cli::serve::house::storage_credential;
 use crate::cli::serve::remembered as remembered_clock;
 use crate::clock::Clock;
 use crate::domain::incident::{Incident, IncidentId};
+use crate::ids::Ids;
 use crate::settings::StoreLocation;
-use crate::store::{NewJob, SqliteStore, Store, StoreError, Version, Work};
+use crate::store::{AzureStore, NewJob, SqliteStore, Store, StoreError, Version, Work};
 
 /// How often an answer is recorded anew when somebody else saved the incident in between.
 const TRIES: u32 = 20;
@@ -24,7 +26,7 @@ pub(super) struct Remembered {
 /// Why it was not done.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
-    #[error("there is no store at {0}. Name the one that `keymend serve` uses: --store sqlite:PATH, or --config FILE")]
+    #[error("there is no store at {0}. Name the one that Keymend uses: --store sqlite:PATH or azure, or --config FILE")]
     NoStore(StoreLocation),
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -36,6 +38,8 @@ pub(super) enum Failure {
     Refused(#[from] Refusal),
     #[error("the incident is being saved too often by the responder; try again")]
     Busy,
+    #[error("no job {0} was set aside. See those that were with: keymend incidents jobs")]
+    NoJob(String),
     #[error("nobody knows who you are; say it with --by NAME")]
     Nobody,
 }
@@ -43,13 +47,24 @@ pub(super) enum Failure {
 impl Remembered {
     /// Opens the store if it is there. It is never made here: an empty one in the wrong place would only mislead.
     pub async fn open(location: &StoreLocation) -> Result<Self, Failure> {
-        let StoreLocation::Sqlite(path) = location;
-        if !path.exists() {
-            return Err(Failure::NoStore(location.clone()));
+        match location {
+            StoreLocation::Sqlite(path) if path.exists() => {
+                let store: Arc<dyn Store> = Arc::new(SqliteStore::open(path)?);
+                let clock = remembered_clock(&*store).await?;
+                Ok(Self { store, clock })
+            }
+            StoreLocation::Sqlite(_) => Err(Failure::NoStore(location.clone())),
+            StoreLocation::Azure(settings) => {
+                let credential = storage_credential(&settings.account).map_err(StoreError::Unavailable)?;
+                let open = async |clock: &Clock| {
+                    let opened = AzureStore::open_beside(settings, credential.clone(), clock.clone(), Ids::random());
+                    opened.await?.ok_or_else(|| Failure::NoStore(location.clone()))
+                };
+                // Its messages are delayed by the clock that is kept in it.
+                let clock = remembered_clock(&open(&Clock::system()).await?).await?;
+                Ok(Self { store: Arc::new(open(&clock).await?), clock })
+            }
         }
-        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(path)?);
-        let clock = remembered_clock(&*store).await?;
-        Ok(Self { store, clock })
     }
 
     /// The incident of that id, or the only one whose id begins or ends with it.

@@ -1,14 +1,14 @@
 //! Puts the rooms together.
 
-use std::path::PathBuf;
-use std::pin::Pin;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use azure_core::credentials::TokenCredential;
 
 use super::follow_clock;
-use crate::azure::{Azure, Cloud, Credential};
+use crate::azure::{Azure, Cloud, Credential, Endpoints};
 use crate::clock::Clock;
 use crate::ids::Ids;
 use crate::notify::links::Links;
@@ -19,53 +19,71 @@ use crate::notify::webhook::{Webhook, WebhookOptions};
 use crate::notify::{Channel, post::InvalidChannel};
 use crate::responder::{Responder, Wake};
 use crate::settings::{Settings, StoreLocation, TeamsSettings, WebhookSettings};
-use crate::store::{SqliteStore, Store};
+use crate::store::azure::{StorageAccess, StorageAccount};
+use crate::store::{AzureStore, SqliteStore, Store};
 
 /// How long a process before this one, which was asked to stop, may take to end.
 const PREDECESSOR_ENDS: Duration = Duration::from_secs(7);
 
 /// What runs.
 pub struct House {
-    /// The memory.
-    pub store: Arc<dyn Store>,
-    /// The time.
-    pub clock: Clock,
-    /// The bell between the doors and the worker.
-    pub wake: Wake,
+    /// The responder, with its memory, its clock and its bell.
+    pub responder: Responder,
     /// Channels that are set up and cannot be used, for the health page.
     pub faults: Vec<String>,
-    /// The responder's worker: runs until it is dropped.
-    pub worker: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
 /// Builds everything that the settings ask for.
 ///
 /// # Errors
 /// In words for the person who started it.
-pub async fn build(settings: &Settings) -> anyhow::Result<House> {
+pub async fn build(settings: &Settings, called: Called) -> anyhow::Result<House> {
     let clock = follow_clock::clock(settings).await?;
-    let store = open_store(&settings.store, &clock)?;
+    let store = open_store(&settings.store, called, &clock).await?;
     follow_clock::remember(&*store, &clock, settings.azure.follow_clock)
         .await
         .context("the store cannot be written")?;
     let (ids, wake) = (Ids::random(), Wake::default());
     let (channels, faults) = channels(settings, &clock);
     let responder = Responder {
-        store: store.clone(),
+        store,
         azure: azure(settings, clock.clone(), ids.clone())?,
         channels: channels.into(),
         policy: Arc::new(settings.policy.clone()),
-        clock: clock.clone(),
+        clock,
         ids,
-        wake: wake.clone(),
+        wake,
     };
-    Ok(House { store, clock, wake, faults, worker: Box::pin(async move { responder.run().await }) })
+    Ok(House { responder, faults })
 }
 
-fn open_store(location: &StoreLocation, clock: &Clock) -> anyhow::Result<Arc<dyn Store>> {
-    let StoreLocation::Sqlite(path) = location;
-    let folder =
-        path.parent().filter(|folder| !folder.as_os_str().is_empty()).map_or_else(|| PathBuf::from("."), PathBuf::from);
+/// Whether somebody else calls us for each job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Called {
+    /// The Functions host does, by queue messages: whatever becomes due must ring.
+    ByQueue,
+    /// Nobody: we look for jobs ourselves.
+    ByNobody,
+}
+
+async fn open_store(location: &StoreLocation, called: Called, clock: &Clock) -> anyhow::Result<Arc<dyn Store>> {
+    let store: Arc<dyn Store> = match location {
+        StoreLocation::Sqlite(path) => open_file(path, location, clock)?,
+        StoreLocation::Azure(settings) => {
+            let credential = storage_credential(&settings.account).map_err(anyhow::Error::msg)?;
+            Arc::new(match called {
+                Called::ByQueue => {
+                    AzureStore::open_with_doorbell(settings, credential, clock.clone(), Ids::random()).await?
+                }
+                Called::ByNobody => AzureStore::open(settings, credential, Ids::random()).await?,
+            })
+        }
+    };
+    Ok(store)
+}
+
+fn open_file(path: &Path, location: &StoreLocation, clock: &Clock) -> anyhow::Result<Arc<dyn Store>> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if !folder.is_dir() {
         anyhow::bail!(
             "the folder {} of the store does not exist; make it, or name another with --store sqlite:PATH",
@@ -75,6 +93,24 @@ fn open_store(location: &StoreLocation, clock: &Clock) -> anyhow::Result<Arc<dyn
     let store = SqliteStore::open_to_work(path, clock.now(), PREDECESSOR_ENDS)
         .with_context(|| format!("the store {location} cannot be used"))?;
     Ok(Arc::new(store))
+}
+
+/// The identity by which a storage account is signed in to, in the cloud that the account is in; `None` for one with a key
+/// or a signature.
+///
+/// # Errors
+/// In words.
+pub(crate) fn storage_credential(account: &StorageAccount) -> Result<Option<Arc<dyn TokenCredential>>, String> {
+    let StorageAccess::Identity(config) = &account.access else { return Ok(None) };
+    let host = account.blob.host_str().unwrap_or_default();
+    let cloud = match host {
+        host if host.ends_with(".usgovcloudapi.net") => Cloud::UsGovernment,
+        host if host.ends_with(".chinacloudapi.cn") => Cloud::China,
+        _ => Cloud::Public,
+    };
+    let endpoints = Endpoints::of(cloud).map_err(|error| error.to_string())?;
+    let credential = Credential::new(config, &endpoints).map_err(|error| error.to_string())?;
+    Ok(Some(credential.token_credential(Clock::system())))
 }
 
 fn azure(settings: &Settings, clock: Clock, ids: Ids) -> anyhow::Result<Azure> {

@@ -1,9 +1,18 @@
-//! The log: one event a line on standard error.
+//! The log: one event a line, and no secret in any line.
+//!
+//! [`layers`] makes what writes the lines; whoever starts the log may add layers of another kind before [`start`].
+
+pub(crate) mod redact;
 
 use std::io::{self, Write};
 
-use tracing_subscriber::EnvFilter;
+use tracing::{Level, Metadata};
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, Registry};
+
+use redact::Redactor;
 
 /// What is logged when nobody says otherwise.
 const USUAL: &str = "warn,keymend=info";
@@ -17,41 +26,94 @@ pub enum LogFormat {
     Json,
 }
 
-/// Starts the log.
-pub(super) fn start(format: LogFormat) -> Result<(), String> {
+/// Where lines go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sink {
+    /// All to standard error: standard output is for answers.
+    Stderr,
+    /// As the Functions host tells them apart: warnings and errors to standard error, where it takes a line with the word
+    /// `warn` for a warning and any other for an error; the rest to standard output, which it takes for information
+    /// (Azure/azure-functions-host, `WorkerProcess`).
+    Host,
+}
+
+/// Layers of a log.
+pub(crate) type Layers = Vec<Box<dyn Layer<Registry> + Send + Sync>>;
+
+/// What writes the lines.
+///
+/// # Errors
+/// If `KEYMEND_LOG` cannot be understood.
+pub(crate) fn layers(format: LogFormat, sink: Sink) -> Result<Layers, String> {
     let wanted = std::env::var("KEYMEND_LOG").ok().filter(|wanted| !wanted.trim().is_empty());
     let filter = EnvFilter::try_new(wanted.as_deref().unwrap_or(USUAL)).map_err(|error| {
         format!("KEYMEND_LOG: {error}. Write a level (error, warn, info, debug), or module=level, divided by commas")
     })?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(OneLine).with_ansi(false);
-    let started = match format {
-        LogFormat::Text => log.with_target(false).try_init(),
-        LogFormat::Json => log.json().flatten_event(true).try_init(),
-    };
+    Ok(lines(format, sink, filter))
+}
+
+/// The same whatever `KEYMEND_LOG` says.
+pub(crate) fn usual_layers(format: LogFormat, sink: Sink) -> Result<Layers, String> {
+    EnvFilter::try_new(USUAL).map(|filter| lines(format, sink, filter)).map_err(|error| error.to_string())
+}
+
+fn lines(format: LogFormat, sink: Sink, filter: EnvFilter) -> Layers {
+    let lines = Lines { sink, redactor: Redactor::of_this_process() };
+    let log = tracing_subscriber::fmt::layer().with_writer(lines).with_ansi(false);
+    vec![match format {
+        LogFormat::Text => log.with_target(false).with_filter(filter).boxed(),
+        LogFormat::Json => log.json().flatten_event(true).with_current_span(false).with_filter(filter).boxed(),
+    }]
+}
+
+/// Starts the log.
+///
+/// # Errors
+/// If one was started already.
+pub(crate) fn start(layers: Layers) -> Result<(), String> {
+    let started = Registry::default().with(layers).try_init();
     started.map_err(|error| format!("the log could not be started: {error}"))
 }
 
-/// Keeps each event on one line, whatever a text in it holds.
-#[derive(Debug, Clone, Copy)]
-struct OneLine;
+/// Keeps each event on one line, whatever a text in it holds, and secrets out of it.
+#[derive(Debug, Clone)]
+struct Lines {
+    sink: Sink,
+    redactor: Redactor,
+}
 
-impl<'a> MakeWriter<'a> for OneLine {
-    type Writer = Line;
+impl<'a> MakeWriter<'a> for Lines {
+    type Writer = Line<'a>;
 
-    fn make_writer(&'a self) -> Line {
-        Line
+    fn make_writer(&'a self) -> Line<'a> {
+        Line { to_stdout: false, redactor: &self.redactor }
+    }
+
+    fn make_writer_for(&'a self, meta: &Metadata<'_>) -> Line<'a> {
+        let to_stdout = self.sink == Sink::Host && *meta.level() > Level::WARN;
+        Line { to_stdout, redactor: &self.redactor }
     }
 }
 
-struct Line;
+struct Line<'a> {
+    to_stdout: bool,
+    redactor: &'a Redactor,
+}
 
-impl Write for Line {
+impl Write for Line<'_> {
+    /// The layer writes an event as a whole.
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
-        let (text, end) = event.split_last().map_or((event, None), |(last, text)| (text, Some(*last)));
-        let mut line: Vec<u8> = text.iter().map(|byte| if byte.is_ascii_control() { b' ' } else { *byte }).collect();
-        line.extend(end);
+        let text = String::from_utf8_lossy(event);
+        let text: String = text.trim_end_matches('\n').chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let mut line = self.redactor.redact(&text).into_owned();
+        line.push('\n');
         // A log that nobody can read any more must not stop the work.
-        let _ = io::stderr().lock().write_all(&line);
+        let _ = if self.to_stdout {
+            let mut out = io::stdout().lock();
+            out.write_all(line.as_bytes()).and_then(|()| out.flush())
+        } else {
+            io::stderr().lock().write_all(line.as_bytes())
+        };
         Ok(event.len())
     }
 

@@ -20,15 +20,27 @@ pub(super) async fn check(patient: &Patient<'_>, estate: &Estate, principal: Opt
     let many = estate.subscriptions.len() > 1;
     let looks = estate.subscriptions.iter().map(|subscription| async move {
         let about = if many { format!(" in {subscription}") } else { String::new() };
-        subscription_checks(&patient.azure, subscription, &about, principal).await
+        let roots = roots_in(estate, subscription);
+        subscription_checks(&patient.azure, subscription, &roots, &about, principal).await
     });
     let checks: Vec<Vec<Check>> = futures::stream::iter(looks.collect::<Vec<_>>()).buffered(4).collect().await;
     Section { name: "alert rules", checks: checks.into_iter().flatten().collect() }
 }
 
+/// What is in scope of a subscription, else (for a vault in another one than the scope names) all of it.
+fn roots_in(estate: &Estate, subscription: &str) -> Vec<ResourceId> {
+    let within = |root: &&ResourceId| root.subscription().eq_ignore_ascii_case(subscription);
+    let roots: Vec<ResourceId> = estate.roots.iter().filter(within).cloned().collect();
+    if roots.is_empty() {
+        return ResourceId::parse(&format!("/subscriptions/{subscription}")).into_iter().collect();
+    }
+    roots
+}
+
 async fn subscription_checks(
     azure: &Azure,
     subscription: &str,
+    roots: &[ResourceId],
     about: &str,
     principal: Option<&Principal>,
 ) -> Vec<Check> {
@@ -36,8 +48,8 @@ async fn subscription_checks(
         Ok(rules) => rules,
         Err(error) => return vec![unread(format!("alert rules{about}"), &error, subscription, principal)],
     };
-    let loss = watched(&rules, subscription, &[LOSS]);
-    let causes = watched(&rules, subscription, &CAUSES);
+    let loss = watched(&rules, roots, &[LOSS]);
+    let causes = watched(&rules, roots, &CAUSES);
     let groups = groups(azure, loss.by.iter().chain(&causes.by).copied()).await;
     let group = groups.iter().find_map(|(id, group)| group.as_ref().ok().map(|_| id.clone()));
     let mut checks = vec![
@@ -55,7 +67,7 @@ fn unread(name: String, error: &AzureError, subscription: &str, principal: Optio
     match (error.missing_right(), scope) {
         (Some(right), Some(scope)) => {
             let said = format!("they cannot be listed: we lack {} on {}", right.action, right.scope);
-            let fix = grant(CustomRole::Probe, Known::Unknown, principal, &scope);
+            let fix = grant(CustomRole::Probe, &Known::Unknown, principal, &scope);
             Check::unknown(name, said).lacking(right.action, scope.as_str()).fix(fix)
         }
         _ => Check::unknown(name, error.to_string()),

@@ -1,6 +1,7 @@
 //! Which operations the alert rules of a subscription ring for.
 
 use crate::azure::alert_rules::{AlertRule, Leaf};
+use crate::azure::own_rights::reaches;
 use crate::doctor::report::Fix;
 use crate::domain::resource_id::ResourceId;
 
@@ -41,28 +42,43 @@ impl Watched<'_> {
     }
 }
 
-/// Which of `operations` the rules ring for, anywhere in the subscription.
-pub fn watched<'a>(rules: &'a [AlertRule], subscription: &str, operations: &[&'static str]) -> Watched<'a> {
+/// Which of `operations` the rules ring for, everywhere in `roots`: what the scope names in a subscription.
+pub fn watched<'a>(rules: &'a [AlertRule], roots: &[ResourceId], operations: &[&'static str]) -> Watched<'a> {
     let mut found = Watched { missing: Vec::new(), by: Vec::new(), narrowed: Vec::new() };
     for operation in operations {
-        let mut rung = false;
+        let mut open = places(roots, operation);
+        let mut narrowed = Vec::new();
         for rule in rules {
-            match rings(rule, subscription, operation) {
+            match rings(rule, operation) {
                 Rings::Yes => {
-                    rung = true;
-                    if !found.by.iter().any(|known| known.name == rule.name) {
+                    let before = open.len();
+                    open.retain(|place| !rule.scopes.iter().any(|scope| reaches(scope, place)));
+                    if open.len() == before {
+                        narrowed.push(format!("rule {} is about other places", rule.name));
+                    } else if !found.by.iter().any(|known| known.name == rule.name) {
                         found.by.push(rule);
                     }
                 }
-                Rings::Narrowed(why) => found.narrowed.push(format!("rule {} {why}", rule.name)),
+                Rings::Narrowed(why) => narrowed.push(format!("rule {} {why}", rule.name)),
                 Rings::No => {}
             }
         }
-        if !rung {
+        if !open.is_empty() {
             found.missing.push(operation);
+            found.narrowed.extend(narrowed);
         }
     }
     found
+}
+
+/// Where an operation must be heard. What was deleted lies in no resource group any more.
+fn places(roots: &[ResourceId], operation: &str) -> Vec<ResourceId> {
+    if !operation.contains("/deletedVaults/") {
+        return roots.to_vec();
+    }
+    let mut subscriptions: Vec<ResourceId> = roots.iter().filter_map(|root| root.ancestor("/subscriptions/")).collect();
+    subscriptions.dedup();
+    subscriptions
 }
 
 enum Rings {
@@ -72,18 +88,14 @@ enum Rings {
     No,
 }
 
-fn rings(rule: &AlertRule, subscription: &str, operation: &str) -> Rings {
-    let met: Vec<Met> =
-        rule.all_of.iter().map(|any| any.iter().map(|leaf| meets(leaf, operation)).max().unwrap_or(Met::No)).collect();
+fn rings(rule: &AlertRule, operation: &str) -> Rings {
+    let met = |any: &Vec<Leaf>| any.iter().map(|leaf| meets(leaf, operation)).max().unwrap_or(Met::No);
+    let met: Vec<Met> = rule.all_of.iter().map(met).collect();
     if met.contains(&Met::No) {
         return Rings::No;
     }
-    let whole = format!("/subscriptions/{}", subscription.to_ascii_lowercase());
     if !rule.enabled {
         return Rings::Narrowed("is off".to_owned());
-    }
-    if !rule.scopes.iter().any(|scope| scope.trim_end_matches('/').eq_ignore_ascii_case(&whole)) {
-        return Rings::Narrowed("does not cover the whole subscription".to_owned());
     }
     match rule.all_of.iter().zip(&met).find(|(_, met)| **met == Met::Sometimes) {
         Some((clause, _)) => {
@@ -164,8 +176,32 @@ mod tests {
         AlertRule { name: "r".to_owned(), enabled: true, scopes, all_of, action_groups: Vec::new() }
     }
 
+    fn root(below: &str) -> ResourceId {
+        ResourceId::parse(&format!("/subscriptions/{SUB}{below}")).unwrap()
+    }
+
     fn misses(rule: AlertRule, operation: &'static str) -> bool {
-        !watched(&[rule], SUB, &[operation]).missing.is_empty()
+        !watched(&[rule], &[root("")], &[operation]).missing.is_empty()
+    }
+
+    #[test]
+    fn rules_for_groups_are_enough_where_groups_are_in_scope() {
+        let about = |groups: &[&str]| AlertRule {
+            scopes: groups.iter().map(|group| root(&format!("/resourceGroups/{group}")).to_string()).collect(),
+            ..rule(vec![leaf("category", "Administrative")])
+        };
+        let roots = [root("/resourceGroups/rg-a"), root("/resourceGroups/rg-b")];
+        let missing = |rules: &[AlertRule], operation| !watched(rules, &roots, &[operation]).missing.is_empty();
+        assert!(missing(&[about(&["rg-a"])], LOSS));
+        assert!(!missing(&[about(&["rg-a"]), about(&["RG-B"])], LOSS), "two rules together");
+        assert!(missing(&[about(&["rg-a", "rg-b"])], CAUSES[1]), "a purge is not below any group");
+        assert!(!missing(&[rule(vec![leaf("category", "Administrative")])], CAUSES[1]));
+    }
+
+    #[test]
+    fn every_operation_is_one_that_is_read() {
+        let read: Vec<String> = crate::domain::signal::watched_operations().collect();
+        assert!(CAUSES.iter().chain([&LOSS]).all(|operation| read.iter().any(|known| known == operation)));
     }
 
     #[test]
@@ -197,6 +233,6 @@ mod tests {
     fn why_a_rule_does_not_count_is_told() {
         let narrow = rule(vec![leaf("operationName", LOSS), leaf("status", "Succeeded")]);
         let rules = [narrow];
-        assert_eq!(watched(&rules, SUB, &[LOSS]).narrowed, ["rule r rings only for some values of status"]);
+        assert_eq!(watched(&rules, &[root("")], &[LOSS]).narrowed, ["rule r rings only for some values of status"]);
     }
 }

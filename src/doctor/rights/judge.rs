@@ -1,7 +1,8 @@
 //! One right, at all the places where it is needed.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+
+use tokio::sync::Mutex;
 
 use super::commands::{Known, grant};
 use super::own::{Own, Standing};
@@ -21,13 +22,14 @@ pub struct Judge<'a> {
     own: &'a Own,
     /// Whose rights are judged.
     pub principal: &'a Principal,
-    looked_up: Mutex<BTreeMap<(CustomRole, String), Known>>,
+    /// The names of custom roles, by subscription; `None` where they could not be listed.
+    listed: Mutex<BTreeMap<String, Option<Vec<String>>>>,
 }
 
 impl<'a> Judge<'a> {
     /// With what was read.
     pub fn new(azure: &'a Azure, estate: &'a Estate, own: &'a Own, principal: &'a Principal) -> Self {
-        Self { azure, estate, own, principal, looked_up: Mutex::default() }
+        Self { azure, estate, own, principal, listed: Mutex::default() }
     }
 
     /// What could not be read of our own rights. Where Azure refused, it named the right.
@@ -118,31 +120,32 @@ impl<'a> Judge<'a> {
     }
 
     async fn fix(&self, role: CustomRole, scope: &ResourceId) -> Fix {
-        grant(role, self.known(role, scope).await, Some(self.principal), scope)
+        grant(role, &self.known(role, scope).await, Some(self.principal), scope)
     }
 
-    /// Whether the role is there, asked once for each subscription.
+    /// Whether the role is there. The roles are listed once for each subscription.
     async fn known(&self, role: CustomRole, scope: &ResourceId) -> Known {
-        let name = role.name();
-        if self.own.has_role_at(&name, scope) {
-            return Known::Outdated;
-        }
         if !self.own.is_whole() {
             return Known::Unknown;
         }
-        let key = (role, scope.subscription().to_ascii_lowercase());
-        if let Some(known) = self.looked_up.lock().ok().and_then(|known| known.get(&key).copied()) {
-            return known;
+        if let Some(name) = self.own.role_at(|name| role.is_called(name), scope) {
+            return Known::Outdated(name.to_owned());
         }
-        let known = match self.azure.role_exists(scope, &name).await {
-            Ok(true) => Known::There,
-            Ok(false) => Known::Absent,
-            Err(_) => Known::Unknown,
+        let subscription = scope.subscription().to_ascii_lowercase();
+        let mut listed = self.listed.lock().await;
+        let roles = match listed.get(&subscription) {
+            Some(roles) => roles.clone(),
+            None => {
+                let roles = self.azure.custom_roles(scope).await.ok();
+                let names = roles.map(|roles| roles.into_iter().map(|role| role.name).collect::<Vec<_>>());
+                listed.insert(subscription, names.clone());
+                names
+            }
         };
-        if let Ok(mut looked_up) = self.looked_up.lock() {
-            looked_up.insert(key, known);
+        match roles {
+            Some(names) => names.into_iter().find(|name| role.is_called(name)).map_or(Known::Absent, Known::There),
+            None => Known::Unknown,
         }
-        known
     }
 }
 

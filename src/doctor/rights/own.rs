@@ -110,12 +110,13 @@ impl Own {
         self.unlisted.is_empty() && self.unread_roles.is_empty()
     }
 
-    /// Whether it has the role of that name there.
-    pub fn has_role_at(&self, name: &str, place: &ResourceId) -> bool {
-        self.assignments.iter().any(|assignment| {
-            let named = self.roles.get(&assignment.role()).is_some_and(|role| role.name == name);
-            named && reaches(&assignment.scope, place)
-        })
+    /// The name of a role that it has there and that is called so.
+    pub fn role_at(&self, is_called: impl Fn(&str) -> bool, place: &ResourceId) -> Option<&str> {
+        let there = self.assignments.iter().filter(|assignment| reaches(&assignment.scope, place));
+        there
+            .filter_map(|assignment| self.roles.get(&assignment.role()))
+            .map(|role| role.name.as_str())
+            .find(|name| is_called(name))
     }
 
     /// How a right stands at a place.

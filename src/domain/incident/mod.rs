@@ -83,6 +83,9 @@ pub struct Incident {
     pub attempts: Vec<Attempt>,
     /// Why a person is needed, if so.
     pub needs_person: Option<(NeedsPerson, String)>,
+    /// Keys of the jobs of this incident that were set aside, and of which the team was told.
+    #[serde(default)]
+    pub set_aside: BTreeSet<String>,
     /// When the last decision to wait wants everything looked at again, at the latest.
     #[serde(default)]
     pub look_by: Option<Timestamp>,
@@ -128,6 +131,7 @@ impl Incident {
             approval: None,
             attempts: Vec::new(),
             needs_person: None,
+            set_aside: BTreeSet::new(),
             look_by: None,
             passes: 0,
             quiet_passes: 0,

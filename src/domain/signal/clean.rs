@@ -17,7 +17,8 @@ const INVISIBLE: [std::ops::RangeInclusive<char>; 4] =
     ['\u{200b}'..='\u{200f}', '\u{202a}'..='\u{202e}', '\u{2060}'..='\u{2069}', '\u{feff}'..='\u{feff}'];
 
 /// The text without control characters (line breaks become blanks), cut to `longest` characters; blank is absent.
-pub(super) fn words(text: &str, longest: usize) -> Option<String> {
+#[must_use]
+pub fn words(text: &str, longest: usize) -> Option<String> {
     let shown = text
         .chars()
         .map(|c| if c.is_whitespace() { ' ' } else { c })

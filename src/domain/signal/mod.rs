@@ -22,7 +22,9 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::resource_id::ResourceId;
 
+pub use clean::words;
 pub use event_grid::validation_code;
+pub use operation::watched_operations;
 pub use read::read;
 
 /// What a signal is about. The JSON names are part of the public interface (`keymend replay --json`).

@@ -1,4 +1,4 @@
-//! Which operations concern access to a key, by their Azure names in lower case (reference: alerts and signals, 5.1).
+//! Which operations concern access to a key, by their Azure names (reference: alerts and signals, 5.1).
 
 use super::SignalKind;
 use super::target::Wanted;
@@ -14,53 +14,78 @@ pub(super) enum Concern {
     Health,
 }
 
+/// What concerns us of other providers than `Microsoft.Sql`.
+const OPERATIONS: &[(&str, Concern)] = &[
+    ("Microsoft.KeyVault/vaults/delete", Concern::Cause(SignalKind::VaultDeleted, Wanted::Vault)),
+    ("Microsoft.KeyVault/managedHSMs/delete", Concern::Cause(SignalKind::VaultDeleted, Wanted::Vault)),
+    ("Microsoft.KeyVault/deletedVaults/purge/action", Concern::Cause(SignalKind::VaultDeleted, Wanted::Vault)),
+    (
+        "Microsoft.KeyVault/locations/deletedVaults/purge/action",
+        Concern::Cause(SignalKind::VaultDeleted, Wanted::Vault),
+    ),
+    (
+        "Microsoft.KeyVault/locations/deletedManagedHsms/purge/action",
+        Concern::Cause(SignalKind::VaultDeleted, Wanted::Vault),
+    ),
+    ("Microsoft.KeyVault/vaults/write", Concern::Cause(SignalKind::VaultChanged, Wanted::Vault)),
+    ("Microsoft.KeyVault/managedHSMs/write", Concern::Cause(SignalKind::VaultChanged, Wanted::Vault)),
+    ("Microsoft.KeyVault/vaults/accessPolicies/write", Concern::Cause(SignalKind::AccessPolicyChanged, Wanted::Vault)),
+    ("Microsoft.KeyVault/vaults/accessPolicies/delete", Concern::Cause(SignalKind::AccessPolicyChanged, Wanted::Vault)),
+    ("Microsoft.Authorization/roleAssignments/write", Concern::Cause(SignalKind::RoleAssignmentChanged, Wanted::Scope)),
+    (
+        "Microsoft.Authorization/roleAssignments/delete",
+        Concern::Cause(SignalKind::RoleAssignmentChanged, Wanted::Scope),
+    ),
+    ("Microsoft.Authorization/locks/write", Concern::Cause(SignalKind::LockChanged, Wanted::Scope)),
+    ("Microsoft.Authorization/locks/delete", Concern::Cause(SignalKind::LockChanged, Wanted::Scope)),
+    (
+        "Microsoft.ManagedIdentity/userAssignedIdentities/delete",
+        Concern::Cause(SignalKind::IdentityDeleted, Wanted::Identity),
+    ),
+];
+
+/// What `Microsoft.Sql` calls a server. The one captured event of a managed instance calls it a managed server.
+const SERVERS: [&str; 3] = ["servers", "managedServers", "managedInstances"];
+
+/// What concerns us below each of [`SERVERS`].
+const BELOW_SERVERS: &[(&str, Concern)] = &[
+    ("databases/write", Concern::Database),
+    ("write", Concern::Cause(SignalKind::ServerChanged, Wanted::Sql)),
+    ("delete", Concern::Cause(SignalKind::ServerChanged, Wanted::Sql)),
+    ("keys/write", Concern::Cause(SignalKind::ServerKeyChanged, Wanted::Sql)),
+    ("keys/delete", Concern::Cause(SignalKind::ServerKeyChanged, Wanted::Sql)),
+    ("encryptionProtector/write", Concern::Cause(SignalKind::ProtectorChanged, Wanted::Sql)),
+    ("encryptionProtector/revalidate/action", Concern::Cause(SignalKind::ProtectorChanged, Wanted::Sql)),
+    ("databases/encryptionProtector/write", Concern::Cause(SignalKind::ProtectorChanged, Wanted::Sql)),
+    ("databases/encryptionProtector/revalidate/action", Concern::Cause(SignalKind::ProtectorChanged, Wanted::Sql)),
+    ("databases/encryptionProtector/revert/action", Concern::Cause(SignalKind::ProtectorChanged, Wanted::Sql)),
+];
+
+/// Every operation of the category Administrative that an alert rule should ring for, as Azure spells it: what may take
+/// access to a key away or give it back, and the writes of databases behind which TDE events hide.
+pub fn watched_operations() -> impl Iterator<Item = String> {
+    let sql = SERVERS
+        .iter()
+        .flat_map(|server| BELOW_SERVERS.iter().map(move |(below, _)| format!("Microsoft.Sql/{server}/{below}")));
+    OPERATIONS.iter().map(|(operation, _)| (*operation).to_owned()).chain(sql)
+}
+
 /// Why `operation` (in lower case) concerns us, if it does.
 pub(super) fn concern(operation: &str) -> Option<Concern> {
-    use SignalKind as Kind;
-    let cause = |kind, wanted| Some(Concern::Cause(kind, wanted));
     let (provider, rest) = operation.split_once('/')?;
-    match (provider, rest) {
-        ("microsoft.sql", rest) => sql(rest),
-        ("microsoft.resourcehealth", _) => Some(Concern::Health),
-        (
-            "microsoft.keyvault",
-            "vaults/delete"
-            | "managedhsms/delete"
-            | "deletedvaults/purge/action"
-            | "locations/deletedvaults/purge/action"
-            | "locations/deletedmanagedhsms/purge/action",
-        ) => cause(Kind::VaultDeleted, Wanted::Vault),
-        ("microsoft.keyvault", "vaults/write" | "managedhsms/write") => cause(Kind::VaultChanged, Wanted::Vault),
-        ("microsoft.keyvault", "vaults/accesspolicies/write" | "vaults/accesspolicies/delete") => {
-            cause(Kind::AccessPolicyChanged, Wanted::Vault)
+    match provider {
+        "microsoft.sql" => {
+            let (server, below) = rest.split_once('/')?;
+            let known = SERVERS.iter().any(|known| known.eq_ignore_ascii_case(server));
+            if known { find(BELOW_SERVERS, below) } else { None }
         }
-        ("microsoft.authorization", "roleassignments/write" | "roleassignments/delete") => {
-            cause(Kind::RoleAssignmentChanged, Wanted::Scope)
-        }
-        ("microsoft.authorization", "locks/write" | "locks/delete") => cause(Kind::LockChanged, Wanted::Scope),
-        ("microsoft.managedidentity", "userassignedidentities/delete") => {
-            cause(Kind::IdentityDeleted, Wanted::Identity)
-        }
-        _ => None,
+        "microsoft.resourcehealth" => Some(Concern::Health),
+        _ => find(OPERATIONS, operation),
     }
 }
 
-fn sql(rest: &str) -> Option<Concern> {
-    // The one captured event of a managed instance calls it a managed server.
-    let below =
-        ["servers/", "managedservers/", "managedinstances/"].iter().find_map(|server| rest.strip_prefix(server))?;
-    let kind = match below {
-        "databases/write" => return Some(Concern::Database),
-        "write" | "delete" => SignalKind::ServerChanged,
-        "keys/write" | "keys/delete" => SignalKind::ServerKeyChanged,
-        "encryptionprotector/write"
-        | "encryptionprotector/revalidate/action"
-        | "databases/encryptionprotector/write"
-        | "databases/encryptionprotector/revalidate/action"
-        | "databases/encryptionprotector/revert/action" => SignalKind::ProtectorChanged,
-        _ => return None,
-    };
-    Some(Concern::Cause(kind, Wanted::Sql))
+fn find(table: &[(&str, Concern)], operation: &str) -> Option<Concern> {
+    table.iter().find(|(known, _)| known.eq_ignore_ascii_case(operation)).map(|(_, concern)| *concern)
 }
 
 /// The kind of alert that an Activity Log category or an operation's provider stands for, where it is never ours.

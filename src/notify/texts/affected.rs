@@ -60,11 +60,20 @@ pub fn subject(notice: &Notice) -> Subject {
     if !all.is_empty() {
         return databases(all);
     }
+    if is_about_nothing(notice) {
+        return Subject { line: Line::of("Keymend"), many: false };
+    }
     if notice.servers.is_empty() {
         let vault = notice.vault.as_deref().map_or("", |host| host.split('.').next().unwrap_or_default());
         return Subject { line: Line::of("the servers that use key vault ").name(vault), many: true };
     }
     Subject { line: servers(&notice.servers), many: notice.servers.len() != 1 }
+}
+
+/// Whether a notice is about Keymend's own work alone, and no loss.
+#[must_use]
+pub fn is_about_nothing(notice: &Notice) -> bool {
+    notice.servers.is_empty() && notice.vault.is_none() && notice.down.is_empty() && notice.databases.is_empty()
 }
 
 /// What the users of the databases feel now.

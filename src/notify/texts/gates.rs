@@ -82,6 +82,7 @@ pub const fn person_words(reason: NeedsPerson) -> &'static str {
         NeedsPerson::Undetermined => "the cause cannot be told",
         NeedsPerson::NotApproved => "the repair was not approved",
         NeedsPerson::NotVerified => "the key is in order and databases stay down",
+        NeedsPerson::SetAside => "some of Keymend's work was set aside",
     }
 }
 
@@ -105,5 +106,6 @@ pub const fn person_advice(reason: NeedsPerson) -> &'static str {
             "Open the database in the portal. If re-validating by hand does not bring it back, open a support request \
              with Microsoft:"
         }
+        NeedsPerson::SetAside => "Mend what made it fail, then let Keymend try again:",
     }
 }

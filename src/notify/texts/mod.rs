@@ -19,6 +19,7 @@ mod opening;
 pub mod person;
 pub mod phases;
 pub mod rights;
+mod set_aside;
 pub mod who;
 pub mod words;
 
@@ -30,6 +31,7 @@ pub use phases::{headline, phase_words};
 
 use crate::domain::diagnosis;
 use crate::domain::notice::{Notice, Situation};
+use crate::domain::plan::NeedsPerson;
 use crate::notify::texts::message::Link;
 use crate::notify::texts::words::Line;
 
@@ -57,6 +59,7 @@ pub fn message(notice: &Notice) -> Message {
         Situation::DeadlineNear => asking::window_ends(notice),
         Situation::WindowOver => mending::window_over(notice),
         Situation::Resolved => ending::resolved(notice),
+        Situation::Escalated if notice.needs_person == Some(NeedsPerson::SetAside) => set_aside::set_aside(notice),
         Situation::Escalated => person::escalated(notice),
         Situation::ObservedOnly => opening::observed(notice),
         Situation::RecoveredWithoutUs => ending::recovered(notice),

@@ -4,7 +4,7 @@ use crate::domain::diagnosis::Cause;
 use crate::domain::incident::{Attempt, AttemptOutcome, Phase};
 use crate::domain::notice::{Notice, Situation};
 use crate::domain::plan::NeedsPerson;
-use crate::notify::texts::affected::{Subject, impact, subject};
+use crate::notify::texts::affected::{Subject, impact, is_about_nothing, subject};
 use crate::notify::texts::causes::cause_clause;
 use crate::notify::texts::changes::{done_in_short, plan_sentence};
 use crate::notify::texts::clocks::{clock, left, length};
@@ -166,7 +166,7 @@ fn made(notice: &Notice) -> Line {
 #[must_use]
 pub fn meaning(notice: &Notice) -> Line {
     let broken = !matches!(notice.cause, Some(Cause::StillInaccessible | Cause::Healthy));
-    let window = left(notice).filter(|_| broken);
+    let window = left(notice).filter(|_| broken && !is_about_nothing(notice));
     let window = window.map(|left| format!(" {} of the self-heal window are left.", length(left)));
     match notice.situation {
         Situation::FirstNotice | Situation::Diagnosed | Situation::ObservedOnly => impact(notice),

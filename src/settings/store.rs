@@ -1,0 +1,110 @@
+//! `[store]`: where we remember.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use toml::Table;
+
+use super::problem::{Problem, Problems};
+use super::section::{Named, Section, Sources};
+use super::storage;
+use crate::store::AzureStorageSettings;
+
+const INSTEAD: &str = "Write sqlite: and a path, such as sqlite:keymend.db, or azure";
+
+/// Where we remember.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreLocation {
+    /// A SQLite file.
+    Sqlite(PathBuf),
+    /// A container and a queue in Azure Storage.
+    Azure(Box<AzureStorageSettings>),
+}
+
+impl Default for StoreLocation {
+    fn default() -> Self {
+        Self::Sqlite(PathBuf::from("keymend.db"))
+    }
+}
+
+impl fmt::Display for StoreLocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            Self::Azure(settings) => {
+                write!(f, "the container {} of the storage account {}", settings.container, settings.account.name())
+            }
+        }
+    }
+}
+
+/// What `location` or `--store` says: which kind of store, and for a file where it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreChoice {
+    /// `sqlite:PATH`
+    Sqlite(PathBuf),
+    /// `azure`: the settings `AzureWebJobsStorage…` of the environment say which account.
+    Azure,
+}
+
+impl FromStr for StoreChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.trim().eq_ignore_ascii_case("azure") {
+            return Ok(Self::Azure);
+        }
+        let path = text.trim().strip_prefix("sqlite:").ok_or_else(|| {
+            format!(
+                "{text:?} names no store that there is: write sqlite: and a path, such as sqlite:keymend.db, or azure"
+            )
+        })?;
+        // sqlite:///var/lib/keymend.db is how URLs of this kind are often written.
+        let path = path.strip_prefix("//").unwrap_or(path);
+        if path.is_empty() || path.starts_with(':') {
+            return Err(format!(
+                "{text:?} names no file, and memory alone would forget: write a path, such as sqlite:keymend.db"
+            ));
+        }
+        Ok(Self::Sqlite(PathBuf::from(path)))
+    }
+}
+
+impl StoreChoice {
+    /// The store itself, with what the environment says of it.
+    ///
+    /// # Errors
+    /// [`Problems`] of the settings `AzureWebJobsStorage…`.
+    pub fn locate(&self, env: &dyn Fn(&str) -> Option<String>) -> Result<StoreLocation, Problems> {
+        match self {
+            Self::Sqlite(path) => Ok(StoreLocation::Sqlite(path.clone())),
+            Self::Azure => storage::read(env)
+                .map(|settings| StoreLocation::Azure(Box::new(settings)))
+                .map_err(|list| Problems { source_name: "the environment".to_owned(), list }),
+        }
+    }
+}
+
+/// Reads `[store]`.
+pub(super) fn store(file: &mut Table, sources: Sources<'_>, problems: &mut Vec<Problem>) -> StoreLocation {
+    let mut section = Section::open(file, "store", sources, problems);
+    let mut location = StoreLocation::default();
+    if let Some(Named { setting, value }) = section.text("location", Some("KEYMEND_STORE"), INSTEAD) {
+        let in_file = setting.contains('.');
+        match value.parse::<StoreChoice>() {
+            Ok(StoreChoice::Sqlite(path)) if in_file => location = StoreLocation::Sqlite(beside(sources.folder, path)),
+            Ok(choice) => match choice.locate(sources.env) {
+                Ok(found) => location = found,
+                Err(wrong) => wrong.list.into_iter().for_each(|problem| section.report(problem)),
+            },
+            Err(why) => section.report(Problem::new(setting, why, INSTEAD)),
+        }
+    }
+    section.close();
+    location
+}
+
+fn beside(folder: &Path, path: PathBuf) -> PathBuf {
+    if folder.as_os_str().is_empty() { path } else { folder.join(path) }
+}

@@ -1,0 +1,33 @@
+//! `patrol`: the timer. Every part may be done at any time, by several at once, and again.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde_json::json;
+
+use super::invocation::Invoked;
+use super::{Hosted, PATIENCE};
+use crate::web::answer;
+
+/// The binding's name in `patrol/function.json`. What it holds is not needed: the store knows what is due.
+pub(super) const BINDING: &str = "timer";
+
+/// Does what nobody rings for.
+pub(super) async fn patrol(State(hosted): State<Hosted>, Invoked(_timer): Invoked) -> Response {
+    let rooms = match hosted.house.rooms(PATIENCE).await {
+        Ok(rooms) => rooms,
+        Err(answer) => return *answer,
+    };
+    let round = rooms.responder.keep_house().await;
+    let body = json!({
+        "saves_completed": round.swept.completed,
+        "jobs_called_for": round.swept.called,
+        "told_of_set_aside": round.told,
+        "failed": round.failed,
+    });
+    if round.failed.is_empty() {
+        answer::json(StatusCode::OK, &body)
+    } else {
+        answer::json(StatusCode::SERVICE_UNAVAILABLE, &body)
+    }
+}

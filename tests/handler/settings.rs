@@ -1,0 +1,54 @@
+//! Settings that cannot be used do not end the process, and are said by name.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::doors::{alert, database};
+use crate::stage::{Handler, usual};
+
+#[tokio::test]
+async fn broken_settings_are_said_and_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("keymend.toml");
+    std::fs::write(&file, "[policy]\npreset = \"bold-value\"\n").unwrap();
+    let mut handler = Handler::start(folder.path(), &usual()).await;
+    let health = handler.until(|health| health["error"].as_str().is_some_and(|why| why.contains("settings"))).await;
+    let why = health["error"].as_str().unwrap();
+    assert!(why.contains("policy.preset") && !why.contains("bold-value"), "names, no values: {why}");
+    let body = alert(&database("orders"), "e-1");
+    assert_eq!(handler.alert(&body).await.0, 503, "the sender comes again");
+    for (function, binding) in [("jobs", "job"), ("poison", "message"), ("patrol", "timer"), ("events", "event")] {
+        let bell = json!({ "v": 1, "job": "pass:km-none" });
+        let (status, said) = handler.invoke(function, json!({ binding: bell })).await;
+        assert_eq!(status, 503, "{function}: {said}");
+        assert!(said["error"].as_str().unwrap().contains("policy.preset"), "{function}: {said}");
+    }
+    assert!(handler.is_alive());
+    // The file is put right, and nobody has to start anything.
+    std::fs::write(&file, "[policy]\npreset = \"observe\"\n").unwrap();
+    handler.until(|health| health["status"] == "ok").await;
+    assert_eq!(handler.alert(&body).await.0, 202);
+}
+
+#[tokio::test]
+async fn without_any_setting_it_says_what_is_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut handler = Handler::start(folder.path(), &[]).await;
+    let health = handler.until(|health| health["error"].as_str().is_some_and(|why| why.contains("settings"))).await;
+    assert!(health["error"].as_str().unwrap().contains("scope"), "{health}");
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(handler.is_alive());
+}
+
+#[tokio::test]
+async fn a_log_setting_that_makes_no_sense_stops_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut settings = usual();
+    settings.push(("KEYMEND_LOG", "=/=,".to_owned()));
+    let handler = Handler::start(folder.path(), &settings).await;
+    handler.until(|health| health["status"] == "ok").await;
+    let left = handler.stop("-KILL");
+    assert!(left.err.contains("KEYMEND_LOG"), "{}", left.log());
+    assert!(left.out.contains("ready"), "the usual log goes on: {}", left.log());
+}
