@@ -5,7 +5,7 @@
 //! | floor | rooms |
 //! |---|---|
 //! | doors | [`cli`], [`web`], `drill` (the simulated cloud: speaks HTTP like Azure) |
-//! | loop | [`responder`]: one pass over one incident |
+//! | loop | [`responder`]: one pass over one incident; [`doctor`]: whether everything is there that it needs |
 //! | hands | [`probe`] reads Azure, [`remedy`] changes it, [`notify`] tells people, [`store`] remembers |
 //! | wire | [`azure`]: clouds, credentials, transport, typed calls; no other room builds an Azure URL |
 //! | mind | [`domain`]: words and decisions; pure |
@@ -16,6 +16,7 @@
 pub mod azure;
 pub mod cli;
 pub mod clock;
+pub mod doctor;
 pub mod domain;
 #[cfg(feature = "drill")]
 pub mod drill;

@@ -17,7 +17,7 @@ use crate::settings::{Settings, StoreChoice, listen_address};
 use crate::store::Store;
 use crate::telemetry::{self, Telemetry};
 use crate::web::{self, App, Callers, Doorway, Limits, Peer};
-pub(crate) use follow_clock::remembered;
+pub(crate) use follow_clock::{clock as clock_of, remembered};
 use house::{Called, House};
 pub use logs::LogFormat;
 
