@@ -52,3 +52,29 @@ async fn a_log_setting_that_makes_no_sense_stops_nothing() {
     assert!(left.err.contains("KEYMEND_LOG"), "{}", left.log());
     assert!(left.out.contains("ready"), "the usual log goes on: {}", left.log());
 }
+
+#[tokio::test]
+async fn under_the_host_it_remembers_in_the_hosts_own_storage() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings: Vec<_> = usual().into_iter().filter(|(name, _)| *name != "KEYMEND_STORE").collect();
+    let handler = Handler::start(folder.path(), &settings).await;
+    let health = handler.until(|health| health["error"].as_str().is_some_and(|why| why.contains("settings"))).await;
+    assert!(health["error"].as_str().unwrap().contains("AzureWebJobsStorage"), "{health}");
+    assert!(!folder.path().join("keymend.db").exists(), "nothing is kept where an instance is thrown away");
+}
+
+#[tokio::test]
+async fn a_store_that_cannot_be_reached_is_said_without_the_keys_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut settings: Vec<_> = usual().into_iter().filter(|(name, _)| *name != "KEYMEND_STORE").collect();
+    let key = "cGxhbnRlZC10b3BzZWNyZXQtcGxhbnRlZC10b3BzZWNyZXQ=";
+    let endpoints = "BlobEndpoint=http://127.0.0.1:9/a;QueueEndpoint=http://127.0.0.1:9/a";
+    settings.push(("AzureWebJobsStorage", format!("AccountName=a;AccountKey={key};{endpoints}")));
+    settings.push(("KEYMEND_LOG", "debug".to_owned()));
+    let mut handler = Handler::start(folder.path(), &settings).await;
+    let health = handler.until(|health| health["error"].as_str().is_some_and(|why| why.contains("store"))).await;
+    assert!(handler.is_alive());
+    let left = handler.stop("-TERM");
+    assert_eq!(left.code, Some(143));
+    assert!(!left.log().contains(key) && !health.to_string().contains(key), "{}", left.log());
+}

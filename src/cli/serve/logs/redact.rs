@@ -75,9 +75,9 @@ impl std::fmt::Debug for Redactor {
 impl Redactor {
     /// Knows the secrets in this process's environment.
     pub fn of_this_process() -> Self {
-        Self::knowing(std::env::vars_os().filter_map(|(name, value)| {
-            let (name, value) = (name.into_string().ok()?, value.into_string().ok()?);
-            is_secret(&name).then_some(value)
+        Self::knowing(std::env::vars_os().flat_map(|(name, value)| {
+            let (name, value) = (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned());
+            if is_secret(&name) { vec![value] } else { parts(&value) }
         }))
     }
 
@@ -118,6 +118,17 @@ impl Redactor {
         }
         line
     }
+}
+
+/// The secret parts of a connection string.
+fn parts(value: &str) -> Vec<String> {
+    let part = |part: &str| {
+        let (name, value) = part.split_once('=')?;
+        ["accountkey", "sharedaccesskey", "password"]
+            .contains(&name.trim().to_lowercase().as_str())
+            .then(|| value.to_owned())
+    };
+    value.split(';').filter_map(part).collect()
 }
 
 fn is_secret(name: &str) -> bool {
@@ -213,6 +224,15 @@ mod tests {
         ] {
             assert!(!is_secret(name), "{name}");
         }
+    }
+
+    #[test]
+    fn the_key_of_a_connection_string_is_known_anywhere() {
+        let key = "cGxhbnRlZC10b3BzZWNyZXQ=";
+        let string = format!("DefaultEndpointsProtocol=https;AccountName=a;AccountKey={key};EndpointSuffix=x");
+        assert_eq!(parts(&string), [key]);
+        let line = format!("a library wrote {key} just so");
+        assert!(!Redactor::knowing(parts(&string)).redact(&line).contains("cGxh"));
     }
 
     proptest! {
