@@ -118,7 +118,7 @@ var kindByParts = {
   '3': 'subscription'
   '5': 'resourceGroup'
 }
-var scopeIds = filter(split(replace(scopes, ' ', ''), ','), id => !empty(id))
+var scopeIds = union(filter(split(replace(scopes, ' ', ''), ','), id => !empty(id)), [])
 var targets = [for id in scopeIds: {
   id: id
   subscriptionId: split(id, '/')[2]

@@ -5,16 +5,18 @@
 //! | floor | rooms |
 //! |---|---|
 //! | doors | [`cli`], [`web`], `drill` (the simulated cloud: speaks HTTP like Azure) |
-//! | loop | [`responder`]: one pass over one incident |
+//! | loop | [`responder`]: one pass over one incident; [`doctor`]: whether everything is there that it needs |
 //! | hands | [`probe`] reads Azure, [`remedy`] changes it, [`notify`] tells people, [`store`] remembers |
 //! | wire | [`azure`]: clouds, credentials, transport, typed calls; no other room builds an Azure URL |
 //! | mind | [`domain`]: words and decisions; pure |
 //!
-//! [`settings`] reads `keymend.toml`; [`clock`] is the only source of time, [`ids`] of ids.
+//! [`settings`] reads `keymend.toml`; [`clock`] is the only source of time, [`ids`] of ids; [`telemetry`] counts and traces
+//! what any room tells it.
 
 pub mod azure;
 pub mod cli;
 pub mod clock;
+pub mod doctor;
 pub mod domain;
 #[cfg(feature = "drill")]
 pub mod drill;
@@ -25,4 +27,5 @@ pub mod remedy;
 pub mod responder;
 pub mod settings;
 pub mod store;
+pub mod telemetry;
 pub mod web;

@@ -373,7 +373,9 @@ fn credentials_say_what_they_lack() {
 
 #[test]
 fn under_the_host_the_identity_of_its_storage_is_ours_unless_another_is_named() {
-    let identity = |text: &str, env: &[(&str, &str)]| match good(&format!("{SCOPE}{text}"), env).azure.credential {
+    let store = "[store]\nlocation = \"sqlite:k.db\"\n";
+    let identity = |text: &str, env: &[(&str, &str)]| match good(&format!("{SCOPE}{store}{text}"), env).azure.credential
+    {
         CredentialConfig::ManagedIdentity { client_id } => client_id.unwrap_or_default(),
         other => panic!("{other:?}"),
     };
@@ -386,6 +388,19 @@ fn under_the_host_the_identity_of_its_storage_is_ours_unless_another_is_named() 
     assert_eq!(identity("", &[hosted, storage, any, ("KEYMEND_CLIENT_ID", "ours")]), "ours");
     assert_eq!(identity("", &[storage, any]), "any", "by itself there is no host's storage");
     assert_eq!(identity("", &[hosted, storage, any, ("KEYMEND_CLIENT_ID", "system")]), "", "the system-assigned one");
+}
+
+#[test]
+fn under_the_host_its_own_storage_is_the_store_unless_another_is_named() {
+    let hosted = ("FUNCTIONS_CUSTOMHANDLER_PORT", "4711");
+    let storage = ("AzureWebJobsStorage", "UseDevelopmentStorage=true");
+    let store = |text: &str, env: &[(&str, &str)]| good(&format!("{SCOPE}{text}"), env).store;
+    assert!(matches!(store("", &[hosted, storage]), StoreLocation::Azure(_)));
+    assert!(matches!(store("", &[storage]), StoreLocation::Sqlite(_)), "by itself it keeps a file");
+    let file = "[store]\nlocation = \"sqlite:k.db\"\n";
+    assert!(matches!(store(file, &[hosted, storage]), StoreLocation::Sqlite(_)));
+    assert!(matches!(store("", &[hosted, storage, ("KEYMEND_STORE", "sqlite:k.db")]), StoreLocation::Sqlite(_)));
+    says(&wrong(SCOPE, &[hosted]), &["AzureWebJobsStorage"]);
 }
 
 #[test]

@@ -95,21 +95,38 @@ impl Azure {
         Ok(claims(token.expose()))
     }
 
-    /// What the Resource Manager's clock shows, by the `Date` of its answer to a question about a subscription (whatever
-    /// the answer is), and what ours showed when the answer came. One try. `None`: it did not say.
+    /// Asks about a subscription and tells what is heard, whatever the answer is; one more try where there is none.
     ///
     /// # Errors
-    /// [`AzureError`] if there was no answer.
-    pub async fn time_there(&self, subscription: &str) -> Result<Option<(Timestamp, Timestamp)>, AzureError> {
+    /// [`AzureError`] if there was no answer, or no token to ask with.
+    pub async fn hear(&self, subscription: &str) -> Result<Heard, AzureError> {
         let path = format!("/subscriptions/{subscription}");
         let request = Request::get(&path, "2022-12-01", "Microsoft.Resources/subscriptions/read");
-        let id = self.ids().uuid();
-        match self.once(&request, id).await {
-            Ok(answer) => Ok(answer.headers.date.map(|there| (there, self.clock().now()))),
+        let mut last = self.once(&request, self.ids().uuid()).await;
+        if matches!(last, Err(Lost::NotSent(_) | Lost::Sent(_))) {
+            last = self.once(&request, self.ids().uuid()).await;
+        }
+        match last {
+            Ok(answer) => Ok(Heard { status: answer.status, there: answer.headers.date, here: self.clock().now() }),
+            // There is an answer, only none of use.
+            Err(Lost::Final(AzureError::BadAnswer { .. })) => {
+                Ok(Heard { status: 200, there: None, here: self.clock().now() })
+            }
             Err(Lost::Final(error)) => Err(error),
             Err(Lost::NotSent(why) | Lost::Sent(why)) => Err(AzureError::Unreachable { what: request.what(), why }),
         }
     }
+}
+
+/// What an answer of the Resource Manager tells besides its content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Heard {
+    /// HTTP status.
+    pub status: u16,
+    /// What the clock there showed, if the answer says so.
+    pub there: Option<Timestamp>,
+    /// What ours showed when the answer came.
+    pub here: Timestamp,
 }
 
 #[cfg(test)]

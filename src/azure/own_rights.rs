@@ -113,15 +113,15 @@ impl Azure {
         parse_definition(&answer.body).map_err(|why| answer.bad(why))
     }
 
-    /// Whether there is a role of this name that can be assigned at `scope`.
+    /// The custom roles that can be assigned at `scope`.
     ///
     /// # Errors
-    /// [`AzureError`].
-    pub async fn role_exists(&self, scope: &ResourceId, name: &str) -> Result<bool, AzureError> {
+    /// [`AzureError`]; a list is whole or an error.
+    pub async fn custom_roles(&self, scope: &ResourceId) -> Result<Vec<RoleDefinition>, AzureError> {
         let path = format!("{scope}/providers/Microsoft.Authorization/roleDefinitions");
         let request = Request::get(&path, API, "Microsoft.Authorization/roleDefinitions/read")
-            .with("$filter", &format!("roleName eq '{}'", name.replace('\'', "")));
-        Ok(!self.parsed_list(request, parse_definition).await?.is_empty())
+            .with("$filter", "type eq 'CustomRole'");
+        self.parsed_list(request, parse_definition).await
     }
 
     /// Deny assignments in full, at `scope`, above and below it.
@@ -145,7 +145,7 @@ struct Wire<T> {
 #[serde(rename_all = "camelCase")]
 struct WireDefinition {
     role_name: Option<String>,
-    #[serde(default, deserialize_with = "list")]
+    // Not defaulted: a role that seems to give nothing would be taken for one that does.
     permissions: Vec<serde_json::Map<String, Value>>,
 }
 
@@ -156,7 +156,6 @@ struct WireDenial {
     scope: String,
     #[serde(default)]
     do_not_apply_to_child_scopes: Option<bool>,
-    #[serde(default, deserialize_with = "list")]
     permissions: Vec<serde_json::Map<String, Value>>,
     #[serde(default, deserialize_with = "list")]
     principals: Vec<WirePrincipal>,

@@ -72,6 +72,36 @@ impl Request {
         Self { method: Method::POST, body: Some(body), ..self }
     }
 
+    /// Which service answers it, as a label: `vault` is a vault's own data plane, `key_vault` its resource provider.
+    pub(crate) fn service(&self) -> &'static str {
+        if matches!(self.plane, Plane::Vault(_)) {
+            return "vault";
+        }
+        let path = self.path.to_ascii_lowercase();
+        // A role assignment on a vault is the work of the last provider named.
+        let provider = path.rsplit_once("/providers/").map_or("", |(_, rest)| rest.split('/').next().unwrap_or(rest));
+        match provider {
+            "microsoft.sql" => "sql",
+            "microsoft.keyvault" => "key_vault",
+            "microsoft.authorization" => "authorization",
+            "microsoft.insights" => "insights",
+            "microsoft.managedidentity" => "managed_identity",
+            "microsoft.resourcegraph" => "resource_graph",
+            _ => "resources",
+        }
+    }
+
+    /// What it does, as a label: `read`, `write`, or `knock` (whether a vault answers at all).
+    pub(crate) fn operation(&self) -> &'static str {
+        if self.write {
+            "write"
+        } else if self.path == "/healthstatus" {
+            "knock"
+        } else {
+            "read"
+        }
+    }
+
     pub(crate) fn what(&self) -> String {
         match &self.plane {
             Plane::Arm => format!("{} {}", self.method, self.path),

@@ -12,6 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use reqwest::Method;
 use reqwest::header::HOST;
 use serde_json::Value;
+use tracing::Instrument;
 use url::Url;
 use uuid::Uuid;
 
@@ -23,6 +24,7 @@ use crate::azure::retry::{Lost, Verdict, backoff, code_of, judge, judge_lost, lo
 use crate::clock::Clock;
 use crate::domain::key_uri::VaultHost;
 use crate::ids::Ids;
+use crate::telemetry::count;
 
 /// Largest answer that is read.
 const LARGEST_ANSWER: usize = 8 * 1024 * 1024;
@@ -110,8 +112,8 @@ impl Azure {
         let mut renewed = false;
         loop {
             let id = self.0.ids.uuid();
-            let sent = self.0.clock.now();
-            let verdict = match self.once(request, id).await {
+            let (sent, span) = (self.0.clock.now(), span(request, id));
+            let verdict = match self.once(request, id).instrument(span).await {
                 Ok(answer) => judge(request, answer),
                 Err(lost) => judge_lost(request, id, lost),
             };
@@ -127,12 +129,19 @@ impl Azure {
                     self.forget_token(request, sent);
                 }
                 Verdict::Again { after, give_up } => {
+                    let throttled = matches!(give_up, AzureError::Throttled { .. });
+                    if throttled {
+                        count::throttled(request.service());
+                    }
                     let wait = after.unwrap_or_else(|| backoff(attempt, self.0.ids.fraction()));
                     if attempt == TRIES || waited.saturating_add(wait) > PATIENCE {
                         return Err(give_up);
                     }
                     attempt += 1;
                     waited = waited.saturating_add(wait);
+                    if throttled {
+                        count::throttle_waited(request.service(), wait);
+                    }
                     self.0.clock.pause(wait).await;
                 }
             }
@@ -171,6 +180,7 @@ impl Azure {
             Err(error) => Err(lost(&error)),
         };
         log(request, id, started.elapsed(), &read);
+        tell(request, started.elapsed(), read.as_ref().ok().map(|answer| answer.status));
         read
     }
 
@@ -251,7 +261,13 @@ impl Azure {
         let request = Request { query: String::new(), ..Request::get("/healthstatus", "", "").at(host) };
         let url = self.url(&request)?;
         let id = self.0.ids.uuid();
-        let answer = self.builder(&request, url, id).send().await;
+        let (started, span) = (tokio::time::Instant::now(), span(&request, id));
+        let answer = self.builder(&request, url, id).send().instrument(span.clone()).await;
+        let status = answer.as_ref().ok().map(|answer| answer.status().as_u16());
+        span.in_scope(|| tell(&request, started.elapsed(), status));
+        if status == Some(429) {
+            count::throttled(request.service());
+        }
         tracing::debug!(what = request.what(), status = answer.as_ref().map_or(0, |a| a.status().as_u16()), "azure");
         match answer {
             Ok(answer) if answer.status().is_server_error() => Ok(None),
@@ -259,6 +275,33 @@ impl Azure {
             Err(error) if error.is_connect() || error.is_timeout() => Ok(Some(false)),
             Err(error) => Err(AzureError::Unreachable { what: request.what(), why: reason(&error) }),
         }
+    }
+}
+
+/// The span of one try. Azure is sent no `traceparent`: the Resource Manager and Key Vault do not document one, and know a
+/// request by `x-ms-client-request-id`, which the span carries.
+fn span(request: &Request, id: Uuid) -> tracing::Span {
+    tracing::debug_span!(
+        "azure",
+        otel.name = format!("{} {}", request.service(), request.operation()),
+        otel.kind = "client",
+        http.request.method = request.method.as_str(),
+        url.path = request.path,
+        http.response.status_code = tracing::field::Empty,
+        otel.status_code = tracing::field::Empty,
+        azure.client_request_id = %id,
+    )
+}
+
+/// Counts one try, and completes its span, which is the current one.
+fn tell(request: &Request, took: Duration, status: Option<u16>) {
+    count::azure(request.service(), request.operation(), status, took);
+    let span = tracing::Span::current();
+    if let Some(status) = status {
+        span.record("http.response.status_code", status);
+    }
+    if status.is_none_or(|status| status >= 400) {
+        span.record("otel.status_code", "ERROR");
     }
 }
 

@@ -14,6 +14,9 @@ use std::time::Duration;
 use crate::cli::environment;
 use crate::cli::output::{complain, misused};
 use crate::cli::serve::logs::{self, LogFormat, Sink};
+use crate::clock::Clock;
+use crate::ids::Ids;
+use crate::telemetry;
 use crate::web::functions::{self, Hosted, House, Peer};
 use crate::web::{Doorway, Limits};
 
@@ -106,16 +109,28 @@ async fn answer_the_host(args: HandlerArgs, port: u16) -> ExitCode {
     code
 }
 
-/// A log that cannot be had must not keep alerts from being taken.
+/// A log that cannot be had must not keep alerts from being taken. Spans and metrics go to a collector if one is named; what
+/// was not sent when the host kills this process is lost.
 fn start_log() {
+    let instance = Ids::random().uuid().to_string();
+    let wanted = telemetry::Wanted { page: false, instance, started: Clock::system().now() };
+    let telemetry = telemetry::start(&wanted, &environment);
     let layers = logs::layers(LogFormat::Json, Sink::Host);
     let layers = layers.or_else(|why| {
         complain(&why);
         logs::usual_layers(LogFormat::Json, Sink::Host)
     });
+    let layers = layers.map(|mut layers| {
+        layers.extend(telemetry.layer());
+        layers
+    });
     if let Err(why) = layers.and_then(logs::start) {
         complain(&why);
     }
+    for fault in &telemetry.faults {
+        tracing::warn!(fault, "telemetry is not as it was asked for; all else works");
+    }
+    telemetry.keep();
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         let said = panic.payload();

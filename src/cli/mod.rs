@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 it was done; 1 it was refused, not found or failed; 2 it was not understood (the command line or the settings).
 
+pub mod doctor;
 #[cfg(feature = "drill")]
 pub mod drill;
 pub mod handler;
@@ -40,6 +41,8 @@ pub enum Command {
     Incidents(incidents::IncidentsArgs),
     /// Read saved alert bodies and say what they are; touches nothing
     Replay(replay::ReplayArgs),
+    /// Check that everything is there that Keymend needs, and say what to run where it is not
+    Doctor(doctor::DoctorArgs),
     /// Watch Keymend repair a simulated cloud; the exit code tells whether every story ended as declared
     #[cfg(feature = "drill")]
     Drill(drill::DrillArgs),
@@ -59,6 +62,7 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => wait_for(serve::run(args)),
         Command::Incidents(args) => wait_for(incidents::run(args)),
         Command::Replay(args) => replay::run(&args),
+        Command::Doctor(args) => wait_for(doctor::run(args)),
         #[cfg(feature = "drill")]
         Command::Drill(args) => wait_for(drill::run(args)),
         #[cfg(feature = "drill")]

@@ -6,18 +6,26 @@ pub(crate) mod logs;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cli::environment;
 use crate::cli::output::{fail, misused, say};
+use crate::clock::Clock;
+use crate::ids::Ids;
 use crate::settings::{Settings, StoreChoice, listen_address};
-use crate::web::{self, App, Callers, Doorway, Limits};
-pub(crate) use follow_clock::remembered;
+use crate::store::Store;
+use crate::telemetry::{self, Telemetry};
+use crate::web::{self, App, Callers, Doorway, Limits, Peer};
+pub(crate) use follow_clock::{clock as clock_of, remembered};
 use house::{Called, House};
 pub use logs::LogFormat;
 
 /// How long requests that are being answered may take when we are asked to stop.
 const LAST_ANSWERS: Duration = Duration::from_secs(5);
+
+/// How often the store is read for a collector, in real time: as often as metrics are sent.
+const READ_STORE_EVERY: Duration = Duration::from_secs(10);
 
 /// A secret shorter than this can be guessed.
 const SHORTEST_SECRET: usize = 16;
@@ -47,8 +55,16 @@ pub struct ServeArgs {
 
 /// Runs it.
 pub async fn run(args: ServeArgs) -> ExitCode {
-    if let Err(why) = logs::layers(args.log, logs::Sink::Stderr).and_then(logs::start) {
+    let telemetry = telemetry();
+    let layers = logs::layers(args.log, logs::Sink::Stderr).map(|mut layers| {
+        layers.extend(telemetry.layer());
+        layers
+    });
+    if let Err(why) = layers.and_then(logs::start) {
         return misused(&why);
+    }
+    for fault in &telemetry.faults {
+        tracing::warn!(fault, "telemetry is not as it was asked for; all else works");
     }
     let settings = match settings(&args) {
         Ok(settings) => settings,
@@ -69,7 +85,14 @@ pub async fn run(args: ServeArgs) -> ExitCode {
         Ok(doorway) => doorway,
         Err(error) => return fail(&format!("cannot listen at {}: {error}", settings.server.listen)),
     };
-    live(&settings, callers, house, doorway).await
+    live(&settings, callers, house, doorway, telemetry).await
+}
+
+/// Who reads what this process does.
+fn telemetry() -> Telemetry {
+    let instance = Ids::random().uuid().to_string();
+    let wanted = telemetry::Wanted { page: true, instance, started: Clock::system().now() };
+    telemetry::start(&wanted, &environment)
 }
 
 /// The settings with what the command line changes.
@@ -104,14 +127,20 @@ fn callers(args: &ServeArgs, settings: &Settings) -> Result<Callers, String> {
     Ok(Callers::knowing(secrets.iter().map(|secret| secret.expose())))
 }
 
-async fn live(settings: &Settings, callers: Callers, house: House, doorway: Doorway) -> ExitCode {
+async fn live(settings: &Settings, callers: Callers, house: House, doorway: Doorway, telemetry: Telemetry) -> ExitCode {
     let limits = Limits { max_body_bytes: settings.server.max_body_bytes, ..Limits::default() };
     let House { responder, faults: off } = house;
     let (store, clock, wake) = (responder.store.clone(), responder.clock.clone(), responder.wake.clone());
     let settings_faults = settings.faults.iter().map(|fault| format!("{}: {}", fault.setting, fault.why));
     let faults = settings_faults.chain(off).collect();
     let scope = settings.policy.scope.clone().into();
-    let router = web::router(App { store, scope, callers, clock, wake, limits, faults });
+    let readings = telemetry.sends_metrics.then(|| tokio::spawn(read_store(store.clone(), clock.clone())));
+    let app = App { store, scope, callers, clock, wake, limits, faults };
+    let router = match telemetry.page() {
+        Some(page) => web::router_with_metrics(app, page),
+        None => web::router(app),
+    };
+    let router = router.into_make_service_with_connect_info::<Peer>();
     let address = match doorway.address() {
         Ok(address) => address,
         Err(error) => return fail(&format!("the address in use is not known: {error}")),
@@ -129,12 +158,22 @@ async fn live(settings: &Settings, callers: Callers, house: House, doorway: Door
             tracing::info!("stopping");
             drop(stop);
             worker.abort();
+            readings.inspect(tokio::task::JoinHandle::abort);
             let _ = tokio::time::timeout(LAST_ANSWERS, serving).await;
+            telemetry.stop().await;
             ExitCode::SUCCESS
         }
         // Neither ends by itself. Whoever started us starts us again, and nothing is lost.
         end = &mut worker => fail(&format!("the responder ended: {end:?}")),
         end = &mut serving => fail(&format!("the listener ended: {end:?}")),
+    }
+}
+
+/// Keeps the readings of the store fresh for a collector.
+async fn read_store(store: Arc<dyn Store>, clock: Clock) {
+    loop {
+        web::metrics::read_store(&*store, &clock).await;
+        tokio::time::sleep(READ_STORE_EVERY).await;
     }
 }
 

@@ -98,6 +98,13 @@ impl CustomRole {
         definition["Name"].as_str().unwrap_or_default().to_owned()
     }
 
+    /// Whether a role of Azure's is this one by its name. A deployment adds its own to it: `NAME (prod)`.
+    #[must_use]
+    pub fn is_called(self, name: &str) -> bool {
+        let rest = name.strip_prefix(&self.name());
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(" (") && rest.ends_with(')'))
+    }
+
     /// The condition (version 2.0) that it must be assigned with.
     #[must_use]
     pub fn condition(self) -> Option<String> {
@@ -172,10 +179,7 @@ const ADD_ACCESS_POLICY: &[Right] =
     &[right("Microsoft.KeyVault/vaults/accessPolicies/write", Place::Vault, CustomRole::AccessPolicy)];
 const ASSIGN_ROLE: &[Right] =
     &[right("Microsoft.Authorization/roleAssignments/write", Place::Vault, CustomRole::Grant)];
-const RECOVER_VAULT: &[Right] = &[
-    WRITE_VAULT,
-    right("Microsoft.KeyVault/locations/operationResults/read", Place::Subscription, CustomRole::VaultWrite),
-];
+const RECOVER_VAULT: &[Right] = &[WRITE_VAULT];
 const RECOVER_KEY: &[Right] = &[data("Microsoft.KeyVault/vaults/keys/recover/action"), READ_KEY];
 const CHANGE_KEY: &[Right] = &[UPDATE_KEY, READ_KEY];
 const OPEN_FIREWALL: &[Right] = &[WRITE_VAULT];

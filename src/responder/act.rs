@@ -1,6 +1,7 @@
 //! Carries out a decision: tell, write the intent, change Azure, write the outcome.
 
 use jiff::{SignedDuration, Timestamp};
+use tracing::Instrument;
 
 use super::pass::Draft;
 use super::tell::Say;
@@ -160,7 +161,8 @@ impl Responder {
         }
         self.save(&draft, now).await?;
         self.wake.now(&self.clock);
-        let applied = remedy::apply(&self.azure, &plan.changes).await;
+        let span = tracing::info_span!("repair", remedy = plan.remedy.name(), changes = plan.changes.len());
+        let applied = remedy::apply(&self.azure, &plan.changes).instrument(span).await;
         self.record_outcomes(draft, &numbers, &applied).await
     }
 

@@ -15,6 +15,7 @@ use crate::domain::signal::{Signal, SignalKind};
 use crate::notify::texts;
 use crate::probe;
 use crate::store::{NewJob, SignalRef, Version, Work};
+use crate::telemetry::milestones;
 
 /// The kind of fact that remembers when a server was seen, after an incident, with no database down.
 const SEEN_WHOLE: &str = "seen_whole";
@@ -74,6 +75,7 @@ impl Responder {
         let jobs = if news || version.is_none() { vec![pass] } else { Vec::new() };
         self.store.save(incident, version, &jobs, taken, now).await?;
         if version.is_none() {
+            milestones::count(None, incident, now);
             tracing::info!(incident = %incident.id, key = incident.key.0, "incident opened");
         }
         self.wake.now(&self.clock);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
+use tracing::Instrument;
 
 use super::databases::Changes;
 use super::pass::Draft;
@@ -75,7 +76,8 @@ impl Responder {
             look_back: LOOK_BACK,
             ..Question::new(servers, self.clock.now())
         };
-        let evidence = probe::observe(&self.azure, &question).await;
+        let span = tracing::info_span!("observe", servers = question.servers.len());
+        let evidence = probe::observe(&self.azure, &question).instrument(span).await;
         let now = self.clock.now();
         for seen in &evidence.servers {
             if let Fact::Known(protector) = &seen.protector

@@ -15,6 +15,7 @@ use crate::domain::incident::{AttemptOutcome, EntryKind, Incident, IncidentId, P
 use crate::domain::notice::{Notice, Situation, Told};
 use crate::notify::{compose, texts};
 use crate::store::{NewJob, StoreError, Version, Work};
+use crate::telemetry::{count, milestones};
 
 /// An incident in the hands of a pass: what was loaded, and what will be saved with it.
 pub(super) struct Draft {
@@ -49,6 +50,7 @@ impl Responder {
         if incident.ended_at.is_some() {
             return Ok(());
         }
+        name_span(&incident);
         let mut draft = Draft::new(incident, version);
         draft.incident.passes += 1;
         draft.incident.quiet_passes += 1;
@@ -220,7 +222,10 @@ impl Responder {
         let (mut incident, mut version) = (draft.incident.clone(), draft.version);
         for _ in 0..SAVES {
             match self.store.save(&incident, Some(version), &draft.jobs, &[], now).await {
-                Ok(_) => return Ok(()),
+                Ok(_) => {
+                    milestones::count(Some(&draft.base), &incident, now);
+                    return Ok(());
+                }
                 Err(StoreError::Conflict) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -257,5 +262,14 @@ impl Responder {
         draft.jobs.push(NewJob { work: Work::Pass { incident: draft.incident.id.clone() }, due });
         let now = self.clock.now();
         self.save(&draft, now).await
+    }
+}
+
+/// Says in the job's span what the pass is about.
+fn name_span(incident: &Incident) {
+    let span = tracing::Span::current();
+    span.record("phase", count::phase_name(incident.phase)).record("servers", incident.members.len());
+    if let Some(vault) = &incident.vault {
+        span.record("vault", vault.as_str());
     }
 }

@@ -5,10 +5,13 @@
 //! that of several processes one tells), and a fact for each key says which incident that was, so that the next look is cheap
 //! and a job that was retried and set aside again is told of again.
 
+mod job;
+
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use self::job::{Job, shown};
 use super::pass::Draft;
 use super::tell::{NOTICE, Say};
 use super::{JobError, JobResult, Responder};
@@ -29,8 +32,6 @@ const UNREADABLE: &str = "unreadable_message";
 const QUEUE: &str = "queue";
 /// How long a message that was given up once is remembered.
 const SECOND_CHANCE: SignedDuration = SignedDuration::from_hours(24);
-/// The most characters of a foreign text that are kept or shown.
-const LONGEST_TEXT: usize = 300;
 /// How many open incidents are looked through for the one that a server belongs to.
 const MOST_INCIDENTS: usize = 500;
 /// How often a telling is tried while others save the incident.
@@ -266,47 +267,4 @@ impl Responder {
 struct Said {
     words: String,
     retry: Option<String>,
-}
-
-/// A job by its key, as [`crate::store::Work::key`] writes it.
-#[derive(Debug)]
-enum Job {
-    Locate(ResourceId),
-    Pass(IncidentId),
-    Tell { incident: IncidentId, notice: String, channel: String },
-    Other,
-}
-
-impl Job {
-    fn of(key: &str) -> Self {
-        match key.split_once(':') {
-            Some(("locate", target)) => ResourceId::parse(target).map_or(Self::Other, Self::Locate),
-            Some(("pass", incident)) => Self::Pass(IncidentId(incident.to_owned())),
-            Some(("tell", rest)) => match (rest.split_once(':'), rest.rsplit_once(':')) {
-                (Some((incident, _)), Some((before, channel))) if before.len() > incident.len() => Self::Tell {
-                    incident: IncidentId(incident.to_owned()),
-                    notice: before[incident.len() + 1..].to_owned(),
-                    channel: channel.to_owned(),
-                },
-                _ => Self::Other,
-            },
-            _ => Self::Other,
-        }
-    }
-
-    fn words(&self) -> String {
-        match self {
-            Self::Locate(target) => format!("Looking into what was reported about {}", shown(target.name())),
-            Self::Pass(incident) => format!("Keymend's work on incident {}", shown(&incident.0)),
-            Self::Tell { channel, .. } => format!("Sending a message through the channel {}", shown(channel)),
-            Self::Other => "A job that this version of Keymend does not know".to_owned(),
-        }
-    }
-}
-
-/// Foreign text, fit to be kept and shown: on one line, without control characters, and cut.
-fn shown(text: &str) -> String {
-    let cleaned = crate::domain::signal::words(text, LONGEST_TEXT).unwrap_or_default();
-    let cut = cleaned.chars().count() >= LONGEST_TEXT;
-    if cut { format!("{cleaned}\u{2026}") } else { cleaned }
 }

@@ -13,6 +13,7 @@ use crate::domain::plan::{NeedsPerson, Plan};
 use crate::notify::{Channel, ChannelError, compose, texts};
 use crate::responder::{databases, schedule};
 use crate::store::{NewJob, StoreError, Work};
+use crate::telemetry::{count, milestones};
 
 /// The kind of fact that a whole notice is kept as.
 pub(super) const NOTICE: &str = "notice";
@@ -98,6 +99,7 @@ impl Responder {
             .map_err(|error| StoreError::Unreadable { what: format!("notice {notice}"), why: error.to_string() })?;
         let Some(to) = self.channels.iter().find(|known| known.name() == channel) else {
             tracing::warn!(incident = %id, channel, "the channel is no longer configured; its notice is dropped");
+            count::notice("other", "dropped");
             return Ok(());
         };
         self.send(id, &notice, &**to, &key).await
@@ -106,9 +108,20 @@ impl Responder {
     async fn send(&self, id: &IncidentId, notice: &Notice, to: &dyn Channel, key: &str) -> JobResult {
         let now = self.clock.now();
         match to.send(notice).await {
-            Ok(()) => Ok(self.store.keep_fact(TOLD, key, &json!({ "delivered": true }), now).await?),
-            Err(ChannelError::Retry { after, why }) => Err(JobError::Channel { after, why }),
+            Ok(()) => {
+                count::notice(to.name(), "delivered");
+                self.store.keep_fact(TOLD, key, &json!({ "delivered": true }), now).await?;
+                if notice.sequence == 1 {
+                    count::first_notice(to.name(), notice.lost_at, self.clock.now());
+                }
+                Ok(())
+            }
+            Err(ChannelError::Retry { after, why }) => {
+                count::notice(to.name(), "retry");
+                Err(JobError::Channel { after, why })
+            }
             Err(ChannelError::Permanent { why }) => {
+                count::notice(to.name(), "permanent");
                 tracing::error!(incident = %id, channel = to.name(), why, "the notice could not be delivered");
                 self.store.keep_fact(TOLD, key, &json!({ "delivered": false, "why": why }), now).await?;
                 let line = format!("Channel {} did not take message {}: {why}", to.name(), notice.sequence);
@@ -120,10 +133,14 @@ impl Responder {
     /// Changes the stored incident, whatever others save meanwhile.
     pub(super) async fn record(&self, id: &IncidentId, change: impl Fn(&mut Incident)) -> JobResult {
         for _ in 0..20 {
-            let Some((mut incident, version)) = self.store.incident(id).await? else { return Ok(()) };
+            let Some((before, version)) = self.store.incident(id).await? else { return Ok(()) };
+            let (mut incident, now) = (before.clone(), self.clock.now());
             change(&mut incident);
-            match self.store.save(&incident, Some(version), &[], &[], self.clock.now()).await {
-                Ok(_) => return Ok(()),
+            match self.store.save(&incident, Some(version), &[], &[], now).await {
+                Ok(_) => {
+                    milestones::count(Some(&before), &incident, now);
+                    return Ok(());
+                }
                 Err(StoreError::Conflict) => {}
                 Err(error) => return Err(error.into()),
             }

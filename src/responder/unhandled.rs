@@ -9,6 +9,7 @@ use crate::domain::plan::NeedsPerson;
 use crate::domain::resource_id::ResourceId;
 use crate::domain::signal::{Signal, SignalKind};
 use crate::store::SignalRef;
+use crate::telemetry::milestones;
 
 impl Responder {
     /// A managed instance has lost its key, or has it back.
@@ -50,7 +51,11 @@ impl Responder {
         let version = match version {
             Some(version) => version,
             // The notice needs an incident to belong to.
-            None => self.store.save(&incident, None, &[], &[], now).await?,
+            None => {
+                let version = self.store.save(&incident, None, &[], &[], now).await?;
+                milestones::count(None, &incident, now);
+                version
+            }
         };
         let mut draft = Draft::new(incident, version);
         let say = Say { reason: Some(why), needs_person: Some(NeedsPerson::NoRemedy), ..Say::default() };

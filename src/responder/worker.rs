@@ -6,10 +6,13 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tracing::{Instrument, Span, field};
 
 use super::{JobError, JobResult, Responder};
 use crate::clock::{Busy, add};
 use crate::store::{Handout, LeasedJob, NewJob, StoreError, Work};
+use crate::telemetry::count;
 
 /// Jobs done side by side.
 const SIDE_BY_SIDE: usize = 8;
@@ -33,6 +36,29 @@ pub enum Called {
     Gone,
 }
 
+/// How a job ended that was settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Done,
+    /// Somebody else saved the incident: it is done again.
+    Again,
+    /// It is tried again.
+    Failed,
+    SetAside,
+}
+
+impl End {
+    /// As a label.
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Again => "again",
+            Self::Failed => "failed",
+            Self::SetAside => "set_aside",
+        }
+    }
+}
+
 impl Responder {
     /// Works until the future is dropped. Dropping it at any point is safe.
     pub async fn run(&self) {
@@ -41,11 +67,12 @@ impl Responder {
         let opening = Arc::new(Mutex::new(()));
         let mut looked = None;
         loop {
-            self.look_around(&mut looked).await;
             if let Err(error) = self.take_up(&mut running, &opening).await {
                 tracing::error!(%error, "the store cannot be read; trying again");
                 self.clock.pause(SignedDuration::from_secs(5)).await;
             }
+            // After a look for jobs, which sets aside those that ended the process too often.
+            self.look_around(&mut looked).await;
             held.clear();
             held.extend(self.rest(&mut running).await);
         }
@@ -62,10 +89,12 @@ impl Responder {
         match self.store.lease_by_key(key, now, self.lease_length()).await? {
             Handout::Yours(job) => {
                 let _busy = self.clock.busy();
-                let result = tokio::time::timeout(self.time_for_a_job(), self.attempt(&job, opening)).await;
-                let result = result.unwrap_or_else(|_| Err(JobError::TooLong(self.time_for_a_job())));
-                let called = if result.is_ok() { Called::Done } else { Called::PutBack };
-                self.settle(&job, result).await.map(|()| called)
+                let attempt = async {
+                    let result = tokio::time::timeout(self.time_for_a_job(), self.attempt(&job, opening)).await;
+                    result.unwrap_or_else(|_| Err(JobError::TooLong(self.time_for_a_job())))
+                };
+                let end = self.carry_through(&job, attempt).await?;
+                Ok(if end == End::Done { Called::Done } else { Called::PutBack })
             }
             Handout::NotBefore(at) => self.store.call_again(key, at, now).await.map(|()| Called::TooEarly),
             Handout::SetAside => {
@@ -122,11 +151,30 @@ impl Responder {
 
     /// Does one job and settles it.
     async fn work(&self, job: &LeasedJob, opening: &Mutex<()>) {
-        let result = self.attempt(job, opening).await;
-        if let Err(error) = self.settle(job, result).await {
+        if let Err(error) = self.carry_through(job, self.attempt(job, opening)).await {
             // The lease runs out by itself and the job is done again: every job can be.
             tracing::warn!(job = job.work.key(), %error, "the job could not be settled");
         }
+    }
+
+    /// Attempts a job and settles it, in a span of its own, and counts it.
+    async fn carry_through(
+        &self,
+        job: &LeasedJob,
+        attempt: impl Future<Output = JobResult>,
+    ) -> Result<End, StoreError> {
+        let started = Instant::now();
+        let through = async {
+            let result = attempt.await;
+            if result.as_ref().is_err_and(|error| !is_conflict(error)) {
+                Span::current().record("otel.status_code", "ERROR");
+            }
+            self.settle(job, result).await
+        };
+        let end = through.instrument(span(job)).await;
+        let word = end.as_ref().map_or("unsettled", |end| end.word());
+        count::job(job.work.kind(), word, started.elapsed());
+        end
     }
 
     async fn attempt(&self, job: &LeasedJob, opening: &Mutex<()>) -> JobResult {
@@ -137,29 +185,30 @@ impl Responder {
         }
     }
 
-    async fn settle(&self, job: &LeasedJob, result: JobResult) -> Result<(), StoreError> {
+    async fn settle(&self, job: &LeasedJob, result: JobResult) -> Result<End, StoreError> {
         match result {
-            Ok(()) => self.store.complete(job, self.clock.now()).await,
+            Ok(()) => self.store.complete(job, self.clock.now()).await.map(|()| End::Done),
             Err(error) => self.put_back(job, &error).await,
         }
     }
 
-    async fn put_back(&self, job: &LeasedJob, error: &JobError) -> Result<(), StoreError> {
+    async fn put_back(&self, job: &LeasedJob, error: &JobError) -> Result<End, StoreError> {
         let key = job.work.key();
-        if matches!(error, JobError::Store(StoreError::Conflict)) {
+        if is_conflict(error) {
             // No failure of the job's: it must not wear out and be set aside because others saved.
             tracing::debug!(job = key, "the incident was saved by somebody else; doing it again");
             let now = self.clock.now();
             self.store.enqueue(&NewJob { work: job.work.clone(), due: now }, now).await?;
-            return self.store.complete(job, now).await;
+            return self.store.complete(job, now).await.map(|()| End::Again);
         }
         tracing::warn!(job = key, attempts = job.attempts, %error, "the job failed; trying again later");
         let due = self.due_again(job.attempts, error);
         if self.store.retry(job, due, &error.to_string()).await? {
             tracing::error!(job = key, %error, "the job failed too often and was set aside");
             self.tell_of_set_aside_or_log().await;
+            return Ok(End::SetAside);
         }
-        Ok(())
+        Ok(End::Failed)
     }
 
     /// 1, 2, 4 … 64 s, never more than 5 min, plus up to a fifth by chance.
@@ -172,5 +221,31 @@ impl Responder {
         let spread = wait.as_secs_f64() * 0.2 * self.ids.fraction();
         let jitter = SignedDuration::try_from_secs_f64(spread).unwrap_or_default();
         add(now, wait.min(SignedDuration::from_mins(5)) + jitter)
+    }
+}
+
+const fn is_conflict(error: &JobError) -> bool {
+    matches!(error, JobError::Store(StoreError::Conflict))
+}
+
+/// The span of a job. What belongs to one incident is found by its id: a job may run in another process than the one that
+/// asked for it, and long after.
+fn span(job: &LeasedJob) -> Span {
+    let (key, attempts) = (job.work.key(), job.attempts);
+    match &job.work {
+        Work::Locate { .. } => tracing::info_span!("locate", key, attempts, otel.status_code = field::Empty),
+        Work::Pass { incident } => tracing::info_span!(
+            "pass",
+            %incident,
+            key,
+            attempts,
+            phase = field::Empty,
+            servers = field::Empty,
+            vault = field::Empty,
+            otel.status_code = field::Empty
+        ),
+        Work::Tell { incident, channel, .. } => {
+            tracing::info_span!("tell", %incident, channel, key, attempts, otel.status_code = field::Empty)
+        }
     }
 }

@@ -86,21 +86,29 @@ impl StoreChoice {
     }
 }
 
-/// Reads `[store]`.
+/// Whoever has this variable was started by the Functions host, which has a storage account and keeps no files.
+const HOSTED: &str = "FUNCTIONS_CUSTOMHANDLER_PORT";
+
+/// Reads `[store]`. Under the Functions host the usual place is the host's own storage account.
 pub(super) fn store(file: &mut Table, sources: Sources<'_>, problems: &mut Vec<Problem>) -> StoreLocation {
     let mut section = Section::open(file, "store", sources, problems);
-    let mut location = StoreLocation::default();
-    if let Some(Named { setting, value }) = section.text("location", Some("KEYMEND_STORE"), INSTEAD) {
-        let in_file = setting.contains('.');
-        match value.parse::<StoreChoice>() {
-            Ok(StoreChoice::Sqlite(path)) if in_file => location = StoreLocation::Sqlite(beside(sources.folder, path)),
-            Ok(choice) => match choice.locate(sources.env) {
-                Ok(found) => location = found,
-                Err(wrong) => wrong.list.into_iter().for_each(|problem| section.report(problem)),
-            },
-            Err(why) => section.report(Problem::new(setting, why, INSTEAD)),
+    let named = section.text("location", Some("KEYMEND_STORE"), INSTEAD);
+    let hosted = (sources.env)(HOSTED).is_some_and(|port| !port.trim().is_empty());
+    let named = named.map(|Named { setting, value }| (setting.contains('.'), value.parse::<StoreChoice>(), setting));
+    let chosen = match named {
+        Some((true, Ok(StoreChoice::Sqlite(path)), _)) => Some(StoreChoice::Sqlite(beside(sources.folder, path))),
+        Some((_, Ok(choice), _)) => Some(choice),
+        Some((_, Err(why), setting)) => {
+            section.report(Problem::new(setting, why, INSTEAD));
+            None
         }
-    }
+        None => hosted.then_some(StoreChoice::Azure),
+    };
+    let located = chosen.map(|choice| choice.locate(sources.env));
+    let location = located.unwrap_or_else(|| Ok(StoreLocation::default())).unwrap_or_else(|wrong| {
+        wrong.list.into_iter().for_each(|problem| section.report(problem));
+        StoreLocation::default()
+    });
     section.close();
     location
 }

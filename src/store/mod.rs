@@ -2,9 +2,11 @@
 //! settings snapshots). Every implementation passes one conformance suite, `tests/store_conformance`.
 
 pub mod azure;
+mod measured;
 mod sqlite;
 
 pub use azure::{AzureStorageSettings, AzureStore};
+pub use measured::{Measured, take_reading};
 pub use sqlite::SqliteStore;
 
 use async_trait::async_trait;
@@ -82,6 +84,16 @@ pub enum Work {
 }
 
 impl Work {
+    /// Its kind in a word: `locate`, `pass` or `tell`.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Locate { .. } => "locate",
+            Self::Pass { .. } => "pass",
+            Self::Tell { .. } => "tell",
+        }
+    }
+
     /// Jobs with the same key are the same job: enqueueing one that waits already only moves it earlier.
     #[must_use]
     pub fn key(&self) -> String {

@@ -11,6 +11,7 @@ use super::callers::Refusal;
 use super::concern::concerns;
 use super::{App, Limits, answer};
 use crate::domain::signal::{self, Reading, Signal};
+use crate::telemetry::count;
 
 /// How much of a body that is refused unread is taken off the wire, so that the caller can finish and hear why.
 const DRAINED: usize = 8 * 1024 * 1024;
@@ -58,8 +59,12 @@ pub async fn receive(State(app): State<App>, Alert(told): Alert) -> Response {
             answer::json(StatusCode::OK, &json!({ "validationResponse": code }))
         }
         Told::Reading(Reading::Signals(signals)) => keep(&app, signals).await,
-        Told::Reading(Reading::Ignored(reason)) => ignore(&reason),
+        Told::Reading(Reading::Ignored(reason)) => {
+            count::body_ignored();
+            ignore(&reason)
+        }
         Told::Reading(Reading::Malformed(why)) => {
+            count::body_malformed();
             tracing::warn!(?why, "an alert could not be read");
             answer::refuse(StatusCode::BAD_REQUEST, &format!("the alert could not be read: {why}"))
         }
@@ -69,13 +74,16 @@ pub async fn receive(State(app): State<App>, Alert(told): Alert) -> Response {
 async fn keep(app: &App, signals: Vec<Signal>) -> Response {
     let _working = app.clock.busy();
     let told = signals.len();
-    let ours: Vec<Signal> = signals.into_iter().filter(|signal| concerns(&app.scope, &signal.target)).collect();
+    let (ours, others): (Vec<Signal>, Vec<Signal>) =
+        signals.into_iter().partition(|signal| concerns(&app.scope, &signal.target));
+    others.iter().for_each(|signal| count::signal_out_of_scope(signal.kind));
     if ours.is_empty() {
         return ignore("out of scope");
     }
     match app.store.accept(&ours, app.clock.now()).await {
         Ok(accepted) => {
             app.wake.now(&app.clock);
+            count::signals_taken(ours.iter().map(|signal| signal.kind), accepted.new, accepted.repeated);
             tracing::info!(new = accepted.new, repeated = accepted.repeated, told = %in_short(&ours), "an alert was stored");
             let mut body = json!({ "accepted": accepted.new, "repeated": accepted.repeated });
             if ours.len() < told {

@@ -47,9 +47,23 @@ impl Callers {
     /// # Errors
     /// [`Refusal`].
     pub fn check(&self, headers: &HeaderMap, uri: &Uri) -> Result<(), Refusal> {
+        if matches!(&*self.0, Kind::Anyone) {
+            return Ok(());
+        }
+        self.compare(&given(headers, uri).ok_or(Refusal::Missing)?)
+    }
+
+    /// Checks a secret that was given elsewhere, as in `Authorization: Bearer`.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub fn knows(&self, secret: &str) -> Result<(), Refusal> {
+        if secret.is_empty() { Err(Refusal::Missing) } else { self.compare(secret.as_bytes()) }
+    }
+
+    fn compare(&self, given: &[u8]) -> Result<(), Refusal> {
         let Kind::Knowing(known) = &*self.0 else { return Ok(()) };
-        let given = given(headers, uri).ok_or(Refusal::Missing)?;
-        let given: [u8; 32] = Sha256::digest(&given).into();
+        let given: [u8; 32] = Sha256::digest(given).into();
         let any = known.iter().fold(Choice::from(0), |any, one| any | one.ct_eq(&given));
         if bool::from(any) { Ok(()) } else { Err(Refusal::Wrong) }
     }

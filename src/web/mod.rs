@@ -8,6 +8,7 @@
 //! | [`functions`] | the same doors, and those of the other functions, under the Azure Functions host |
 //! | `guard` | every request: time limit, crowd limit, panics, headers, one log line |
 //! | [`health`] | `GET /` and `GET /api/health` |
+//! | [`metrics`] | `GET /metrics`, for `keymend serve` |
 //! | [`listener`] | connections: how many, and how long a silent one is kept |
 //!
 //! Azure Monitor retries only 408, 429, 503 and 504, a few times within 75 seconds, and then calls the endpoint no more for
@@ -21,6 +22,7 @@ pub mod functions;
 mod guard;
 pub mod health;
 pub mod listener;
+pub mod metrics;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,12 +35,14 @@ use axum::routing::{get, post};
 use tokio::sync::Semaphore;
 
 pub use callers::Callers;
-pub use listener::Doorway;
+pub use listener::{Doorway, Peer};
 
 use crate::clock::Clock;
 use crate::domain::policy::Scope;
+use crate::ids::Ids;
 use crate::responder::Wake;
 use crate::store::Store;
+use crate::telemetry::Page;
 
 /// How much a caller may ask of us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,7 +89,21 @@ pub struct App {
 
 /// All routes.
 pub fn router(app: App) -> Router {
-    let guard = guard::Guard { limits: app.limits, crowd: Arc::new(Semaphore::new(app.limits.at_once)) };
+    build(app, None)
+}
+
+/// All routes, and `GET /metrics`. To be served with the callers' addresses
+/// (`into_make_service_with_connect_info::<Peer>()`).
+pub fn router_with_metrics(app: App, page: Page) -> Router {
+    build(app, Some(page))
+}
+
+fn build(app: App, page: Option<Page>) -> Router {
+    let crowd = Arc::new(Semaphore::new(app.limits.at_once));
+    let guard = guard::Guard { limits: app.limits, crowd, ids: Ids::random() };
+    let metrics = page.map_or_else(Router::new, |page| {
+        Router::new().route("/metrics", get(metrics::metrics)).with_state((app.clone(), page))
+    });
     Router::new()
         .route("/", get(health::front))
         .route("/api/health", get(health::health))
@@ -93,6 +111,7 @@ pub fn router(app: App) -> Router {
         .fallback(nothing_here)
         .method_not_allowed_fallback(wrong_method)
         .with_state(app)
+        .merge(metrics)
         .layer(middleware::from_fn_with_state(guard, guard::guard))
 }
 

@@ -57,7 +57,7 @@ impl Sender {
     }
 
     /// Sends a payload to a function once the handler is ready. A handler that hangs or takes too long is killed.
-    pub async fn invoke(&self, worker: &Worker, function: &str, payload: &Value) -> (Uuid, Outcome) {
+    pub async fn invoke(&self, worker: &Worker, function: &str, payload: Vec<u8>) -> (Uuid, Outcome) {
         let id = Uuid::new_v4();
         let outcome = match worker.ready().await {
             Ok(port) => self.post(worker, port, function, id, payload).await,
@@ -66,8 +66,7 @@ impl Sender {
         (id, outcome)
     }
 
-    async fn post(&self, worker: &Worker, port: u16, function: &str, id: Uuid, payload: &Value) -> Outcome {
-        let body = payload.to_string().into_bytes();
+    async fn post(&self, worker: &Worker, port: u16, function: &str, id: Uuid, body: Vec<u8>) -> Outcome {
         let body = if self.chunked {
             let pieces: Vec<_> = body.chunks(1024).map(|piece| Ok::<_, std::io::Error>(piece.to_vec())).collect();
             reqwest::Body::wrap_stream(stream::iter(pieces))

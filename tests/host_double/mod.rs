@@ -147,6 +147,10 @@ impl Inner {
 
     /// One invocation in the payload mode.
     pub async fn call(&self, function: &Function, payload: &Value, message: Option<(String, u64)>) -> Outcome {
+        self.call_raw(function, payload.to_string().into_bytes(), message).await
+    }
+
+    async fn call_raw(&self, function: &Function, payload: Vec<u8>, message: Option<(String, u64)>) -> Outcome {
         let call = Call::new(self, Uuid::nil(), function, message);
         let (id, outcome) = self.sender.invoke(&self.worker, &function.name, payload).await;
         let mut calls = self.calls.lock().unwrap();
@@ -258,6 +262,12 @@ impl Host {
     pub async fn invoke(&self, function: &str, payload: &Value) -> Outcome {
         let function = self.function(function);
         self.inner.call(&function, payload, None).await
+    }
+
+    /// The same with any bytes at all.
+    pub async fn invoke_raw(&self, function: &str, payload: Vec<u8>) -> Outcome {
+        let function = self.function(function);
+        self.inner.call_raw(&function, payload, None).await
     }
 
     /// Lets a timer fire.

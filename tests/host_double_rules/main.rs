@@ -3,8 +3,11 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
+#[path = "../azurite/mod.rs"]
+mod azurite;
 #[path = "../host_double/mod.rs"]
 mod host_double;
 mod http;
 mod life;
+mod queues;
 mod toy;

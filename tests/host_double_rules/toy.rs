@@ -27,6 +27,10 @@ pub struct Toy {
 
 impl Toy {
     pub fn new(role: &str, host_json: &[(&str, Value)]) -> Self {
+        Self::with(role, host_json, Vec::new())
+    }
+
+    fn with(role: &str, host_json: &[(&str, Value)], queue_functions: Vec<(String, Value)>) -> Self {
         let mut json = json!({
             "version": "2.0",
             "customHandler": {
@@ -49,18 +53,35 @@ impl Toy {
         };
         let queue = json!({ "type": "queue", "direction": "out", "name": "job", "queueName": "jobs" });
         let timer = json!({ "bindings": [{ "type": "timerTrigger", "direction": "in", "name": "timer", "schedule": "0 * * * * *" }] });
-        let functions = [
+        let mut functions = vec![
             ("echo".to_owned(), http("echo/{*rest}", "function", None)),
             ("open".to_owned(), http("{*page}", "anonymous", None)),
             ("wrapped".to_owned(), http("wrapped", "function", Some(queue))),
             ("work".to_owned(), timer),
         ];
+        functions.extend(queue_functions);
         let root = AppRoot::new(&json, &functions, &std::env::current_exe().unwrap());
         Self { root, settings: AppSettings::from([(ROLE.to_owned(), role.to_owned())]) }
     }
 
+    /// With a function `pick` on this queue, and `rest` on its poison queue.
+    pub fn on_queue(role: &str, queue: &str, connection: &str, host_json: &[(&str, Value)]) -> Self {
+        let trigger = |queue: &str| json!({ "bindings": [{ "type": "queueTrigger", "direction": "in", "name": "message", "queueName": queue }] });
+        let functions = vec![("pick".to_owned(), trigger("%QUEUE%")), ("rest".to_owned(), trigger("%QUEUE%-poison"))];
+        let mut toy = Self::with(role, host_json, functions);
+        toy.settings.insert("QUEUE".to_owned(), queue.to_owned());
+        toy.settings.insert("AzureWebJobsStorage".to_owned(), connection.to_owned());
+        toy
+    }
+
     pub async fn start(self) -> Running {
-        let host = Host::start(self.root.path(), Options::new(self.settings)).await.unwrap();
+        self.start_with(|_| {}).await
+    }
+
+    pub async fn start_with(self, change: impl FnOnce(&mut Options)) -> Running {
+        let mut options = Options::new(self.settings);
+        change(&mut options);
+        let host = Host::start(self.root.path(), options).await.unwrap();
         Running { host, _root: self.root }
     }
 }
@@ -99,6 +120,8 @@ fn play_the_handler() {
             .route("/", get(|| async { StatusCode::NOT_FOUND }))
             .route("/work", post(move |headers: HeaderMap, body: Bytes| work(role, headers, body)))
             .route("/wrapped", post(wrapped))
+            .route("/pick", post(pick))
+            .route("/rest", post(pick))
             .fallback(any(echo));
         let listener = tokio::net::TcpListener::bind(format!("127.0.0.1:{port}")).await.unwrap();
         axum::serve(listener, router).await.unwrap();
@@ -125,6 +148,19 @@ async fn work(role: String, headers: HeaderMap, body: Bytes) -> Response {
         "slow" if first_time() => std::future::pending().await,
         _ => axum::Json(json!({ "Outputs": seen })).into_response(),
     }
+}
+
+/// Does what the message says: `fail`, `slow`, or anything else, which succeeds.
+async fn pick(body: Bytes) -> Response {
+    let payload: Value = serde_json::from_slice(&body).unwrap();
+    let text: String = serde_json::from_str(payload["Data"]["message"].as_str().unwrap()).unwrap();
+    match text.as_str() {
+        "fail" => return StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        "slow" => tokio::time::sleep(Duration::from_millis(3_500)).await,
+        "crash" if first_time() => std::process::exit(3),
+        _ => {}
+    }
+    axum::Json(json!({})).into_response()
 }
 
 async fn wrapped(body: Bytes) -> Response {

@@ -1,8 +1,11 @@
 //! What is deployed to Azure, held against itself and against the product: no live Azure is needed, and none was asked.
 
+#![allow(clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
 mod azd;
 mod bicep;
 mod names;
+mod resolve;
 mod rights;
 mod rules;
 mod shapes;

@@ -2,6 +2,7 @@
 
 use keymend::domain::policy::{Mode, Preset};
 use keymend::domain::remedy::{CRYPTO_SERVICE_ENCRYPTION_USER, Remedy};
+use keymend::domain::rights::needed;
 use serde_json::Value;
 
 use super::{bicep, json, root, text};
@@ -12,17 +13,10 @@ const PRESETS: [(&str, Preset); 3] =
 /// The one action with a star: where changes of Azure SQL report their progress.
 const PROGRESS: &str = "Microsoft.Sql/locations/*/read";
 
-/// The role that a remedy needs, by file.
-fn role_of(remedy: Remedy) -> Option<&'static str> {
-    match remedy {
-        Remedy::AssignIdentity => Some("03-responder-identity"),
-        Remedy::AddAccessPolicy => Some("04-responder-accesspolicy"),
-        Remedy::AssignRole => Some("07-responder-rbac-grant"),
-        Remedy::RecoverVault | Remedy::TrustedServicesBypass => Some("05-responder-vault-network-and-recover"),
-        Remedy::RecoverKey | Remedy::EnableKey | Remedy::ExtendExpiry => Some("06-responder-key-dataplane"),
-        Remedy::Revalidate => Some("02-responder-revalidate"),
-        Remedy::Wait => None,
-    }
+/// The roles that a remedy needs, by file.
+fn roles_for(remedy: Remedy) -> Vec<String> {
+    let stem = |path: &str| path.trim_start_matches("infra/roles/").trim_end_matches(".json").to_owned();
+    needed(remedy).iter().map(|right| stem(right.role.file())).collect()
 }
 
 fn strings(list: &Value) -> Vec<String> {
@@ -70,8 +64,8 @@ fn each_preset_gives_what_it_does_by_itself() {
     for (name, preset) in PRESETS {
         let given = roles_of(name);
         for remedy in Remedy::ALL.into_iter().filter(|remedy| preset.mode(*remedy) == Mode::Auto) {
-            if let Some(role) = role_of(remedy) {
-                assert!(given.iter().any(|given| given == role), "{name} does {remedy:?} and lacks {role}");
+            for role in roles_for(remedy) {
+                assert!(given.contains(&role), "{name} does {remedy:?} and lacks {role}");
             }
         }
         assert!(given.iter().any(|given| given == "01-responder-probe"), "{name} cannot diagnose");

@@ -34,7 +34,7 @@ struct Kept {
 }
 
 /// The clock that the settings ask for.
-pub(super) async fn clock(settings: &Settings) -> anyhow::Result<Clock> {
+pub(crate) async fn clock(settings: &Settings) -> anyhow::Result<Clock> {
     if !settings.azure.follow_clock {
         return Ok(Clock::system());
     }

@@ -20,7 +20,7 @@ use crate::notify::{Channel, post::InvalidChannel};
 use crate::responder::{Responder, Wake};
 use crate::settings::{Settings, StoreLocation, TeamsSettings, WebhookSettings};
 use crate::store::azure::{StorageAccess, StorageAccount};
-use crate::store::{AzureStore, SqliteStore, Store};
+use crate::store::{AzureStore, Measured, SqliteStore, Store};
 
 /// How long a process before this one, which was asked to stop, may take to end.
 const PREDECESSOR_ENDS: Duration = Duration::from_secs(7);
@@ -39,7 +39,7 @@ pub struct House {
 /// In words for the person who started it.
 pub async fn build(settings: &Settings, called: Called) -> anyhow::Result<House> {
     let clock = follow_clock::clock(settings).await?;
-    let store = open_store(&settings.store, called, &clock).await?;
+    let store = Measured::over(open_store(&settings.store, called, &clock).await?);
     follow_clock::remember(&*store, &clock, settings.azure.follow_clock)
         .await
         .context("the store cannot be written")?;

@@ -8,7 +8,7 @@ use super::{Hosted, PATIENCE};
 use crate::web::alerts;
 
 /// The binding's name in `events/function.json`.
-const BINDING: &str = "event";
+pub(super) const BINDING: &str = "event";
 
 /// Stores what the event or events tell. Any answer but a 2xx makes Event Grid deliver them again.
 pub(super) async fn events(State(hosted): State<Hosted>, Invoked(payload): Invoked) -> Response {

@@ -4,6 +4,8 @@
 //! came through the host is let in, and `KEYMEND_WEBHOOK_SECRET`, which `keymend serve` compares with the same two places, is
 //! not looked at: comparing it with the function's key would refuse every alert.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::extract::{FromRequest, Request, State};
 use axum::http::{Method, StatusCode, Uri, header};
@@ -21,14 +23,14 @@ pub(super) const ALERTS: &str = "/api/alerts";
 const HEALTH: &str = "/api/health";
 
 /// The binding's name in `alerts/function.json` and `pages/function.json`.
-const BINDING: &str = "req";
+pub(super) const BINDING: &str = "req";
 /// The longest answer that is put into a payload.
 const LONGEST_ANSWER: usize = 1024 * 1024;
 
 /// A request as its sender sent it, through the host's proxy.
 pub(super) async fn proxied(State(hosted): State<Hosted>, request: Request) -> Response {
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    match path.as_str() {
+    let method = request.method().clone();
+    match called(request.uri().path()).as_str() {
         ALERTS if request.extensions().get::<ThroughTheHost>().is_none() => refuse("alerts", Stranger::NoInvocation),
         ALERTS if method == Method::POST || method == Method::OPTIONS => take_alert(&hosted, request).await,
         HEALTH if method == Method::GET || method == Method::HEAD => hosted_health(&hosted).await,
@@ -40,6 +42,11 @@ pub(super) async fn proxied(State(hosted): State<Hosted>, request: Request) -> R
             answer::refuse(StatusCode::NOT_FOUND, "there is nothing at this path; alerts are taken by POST /api/alerts")
         }
     }
+}
+
+/// A path as the host compares it: in any case, with or without a last slash.
+pub(super) fn called(path: &str) -> String {
+    path.strip_suffix('/').unwrap_or(path).to_ascii_lowercase()
 }
 
 async fn take_alert(hosted: &Hosted, request: Request) -> Response {
@@ -58,7 +65,7 @@ async fn take_alert(hosted: &Hosted, request: Request) -> Response {
 }
 
 async fn hosted_health(hosted: &Hosted) -> Response {
-    match hosted.house.rooms(PATIENCE).await {
+    match hosted.house.rooms(Duration::ZERO).await {
         Ok(rooms) => health::health(State(rooms.app.clone())).await,
         Err(answer) => *answer,
     }

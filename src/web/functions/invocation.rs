@@ -1,30 +1,20 @@
 //! What every call of the host passes through.
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use axum::body::to_bytes;
-use axum::extract::connect_info::Connected;
 use axum::extract::{ConnectInfo, FromRequest, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::Response;
-use axum::serve::IncomingStream;
-use tracing::Instrument;
+use tracing::{Instrument, Span, field};
+use uuid::Uuid;
 
 use super::payload::Payload;
 use super::{Hosted, LONGEST_PAYLOAD, marks};
-use crate::web::{Doorway, answer};
-
-/// Who is at the other end of a connection.
-#[derive(Debug, Clone, Copy)]
-pub struct Peer(pub SocketAddr);
-
-impl Connected<IncomingStream<'_, Doorway>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, Doorway>) -> Self {
-        Self(*stream.remote_addr())
-    }
-}
+use crate::telemetry::{count, parent};
+use crate::web::answer;
+pub use crate::web::listener::Peer;
 
 /// By when each function answers, in real time. All are below host.json's `functionTimeout` (10 min), at which the host kills
 /// the handler with everything that is running in it; that of `jobs` is below the time for which a job is held (2 min).
@@ -49,8 +39,35 @@ pub(super) async fn internal(
         Ok(id) => id,
         Err(stranger) => return refuse(&function, stranger),
     };
-    let span = tracing::info_span!("invocation", function, invocation = %id);
+    let span = span(&function, id);
+    parent::adopt(&span, request.headers());
     run(&function, next.run(request)).instrument(span).await
+}
+
+/// The span of an invocation: its id stands on every line and is what the host's own records name.
+fn span(function: &str, id: Uuid) -> Span {
+    tracing::info_span!(
+        "invocation",
+        function,
+        invocation = %id,
+        otel.name = function,
+        otel.kind = "server",
+        http.response.status_code = field::Empty,
+        otel.status_code = field::Empty,
+    )
+}
+
+/// A function's route, as a label.
+fn route(function: &str) -> &'static str {
+    match function {
+        "jobs" => "/jobs",
+        "poison" => "/poison",
+        "patrol" => "/patrol",
+        "events" => "/events",
+        "alerts" => "/alerts",
+        "pages" => "/pages",
+        _ => "other",
+    }
 }
 
 async fn run(function: &str, work: impl Future<Output = Response> + Send + 'static) -> Response {
@@ -71,7 +88,13 @@ async fn run(function: &str, work: impl Future<Output = Response> + Send + 'stat
         }
     };
     answer::secure(response.headers_mut());
-    let (status, ms) = (response.status().as_u16(), started.elapsed().as_millis());
+    let (status, took) = (response.status().as_u16(), started.elapsed());
+    let ms = took.as_millis();
+    count::http("POST", route(function), status, took);
+    Span::current().record("http.response.status_code", status);
+    if !response.status().is_success() {
+        Span::current().record("otel.status_code", "ERROR");
+    }
     if response.status().is_success() {
         tracing::info!(status, ms, "done");
     } else {
@@ -85,8 +108,10 @@ pub(super) async fn proxied(ConnectInfo(Peer(peer)): ConnectInfo<Peer>, mut requ
     match marks::proxied(peer, request.headers()) {
         Ok(id) => {
             request.extensions_mut().insert(ThroughTheHost);
-            let function = if request.uri().path() == super::http::ALERTS { "alerts" } else { "pages" };
-            let span = tracing::info_span!("invocation", function, invocation = %id);
+            let function =
+                if super::http::called(request.uri().path()) == super::http::ALERTS { "alerts" } else { "pages" };
+            let span = span(function, id);
+            parent::adopt(&span, request.headers());
             next.run(request).instrument(span).await
         }
         Err(_) => next.run(request).await,

@@ -11,7 +11,7 @@ use crate::responder::worker::Called;
 use crate::web::answer;
 
 /// The binding's name in `jobs/function.json`.
-const BINDING: &str = "job";
+pub(super) const BINDING: &str = "job";
 
 /// Does the job that is rung for, and settles it in the store. A job that fails is tried again by the store's own call; the
 /// host tries again only what could not even be settled, or could not be read.

@@ -37,6 +37,7 @@ pub use invocation::Peer;
 pub use rooms::{House, Keeper, Rooms, Standing};
 
 use super::{Limits, answer, guard, health};
+use crate::ids::Ids;
 
 /// What the functions know from the start.
 #[derive(Debug, Clone)]
@@ -49,6 +50,25 @@ pub struct Hosted {
     pub limits: Limits,
 }
 
+/// A function as the host knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Function {
+    /// Its name: that of its folder beside host.json, and its path here.
+    pub name: &'static str,
+    /// The name of its trigger's binding.
+    pub binding: &'static str,
+}
+
+/// All functions. Each has a folder with a `function.json`, and a route here.
+pub const FUNCTIONS: [Function; 6] = [
+    Function { name: "alerts", binding: http::BINDING },
+    Function { name: "pages", binding: http::BINDING },
+    Function { name: "jobs", binding: jobs::BINDING },
+    Function { name: "poison", binding: poison::BINDING },
+    Function { name: "patrol", binding: patrol::BINDING },
+    Function { name: "events", binding: events::BINDING },
+];
+
 /// How long a caller waits for rooms that are being opened, at most; the host's caller of an HTTP function is waiting, too.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -58,7 +78,8 @@ const LONGEST_PAYLOAD: usize = 16 * 1024 * 1024;
 
 /// All routes of the handler.
 pub fn router(hosted: Hosted) -> Router {
-    let guard = guard::Guard { limits: hosted.limits, crowd: Arc::new(Semaphore::new(hosted.limits.at_once)) };
+    let crowd = Arc::new(Semaphore::new(hosted.limits.at_once));
+    let guard = guard::Guard { limits: hosted.limits, crowd, ids: Ids::random() };
     let internal = Router::new()
         .route("/jobs", any(jobs::jobs))
         .route("/poison", any(poison::poison))

@@ -7,7 +7,11 @@ use serde_json::json;
 
 use super::invocation::Invoked;
 use super::{Hosted, PATIENCE};
-use crate::web::answer;
+use crate::telemetry::count;
+use crate::web::{answer, metrics};
+
+/// The binding's name in `patrol/function.json`. What it holds is not needed: the store knows what is due.
+pub(super) const BINDING: &str = "timer";
 
 /// Does what nobody rings for.
 pub(super) async fn patrol(State(hosted): State<Hosted>, Invoked(_timer): Invoked) -> Response {
@@ -16,6 +20,9 @@ pub(super) async fn patrol(State(hosted): State<Hosted>, Invoked(_timer): Invoke
         Err(answer) => return *answer,
     };
     let round = rooms.responder.keep_house().await;
+    if count::is_read() {
+        metrics::read_store(&*rooms.app.store, &rooms.app.clock).await;
+    }
     let body = json!({
         "saves_completed": round.swept.completed,
         "jobs_called_for": round.swept.called,

@@ -119,3 +119,99 @@ pub fn doorbell(payload: &Payload, binding: &'static str) -> Result<String, Unre
         _ => Err(unexpected("a call for a job without the job's key")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn payload(datum: Value, metadata: Value) -> Payload {
+        Payload::read(json!({ "Data": { "job": datum }, "Metadata": metadata }).to_string().as_bytes()).unwrap()
+    }
+
+    /// A value in so many encodings.
+    fn encoded(value: &Value, times: usize) -> Value {
+        (0..times).fold(value.clone(), |value, _| Value::String(value.to_string()))
+    }
+
+    /// Any JSON whose strings do not look like JSON themselves: as an object is, whose encodings are all taken off.
+    fn any_json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            ".{0,20}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 32, 5, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
+                prop::collection::hash_map(".{0,8}", inner, 0..5)
+                    .prop_map(|map| Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    #[test]
+    fn the_hosts_own_example_is_read() {
+        // As the host's own tests have it: the message is a string of JSON, and so is what is in it.
+        let body = r#"{"Data":{"job":"\"{\\\"v\\\":1,\\\"job\\\":\\\"pass:km-1\\\"}\""},
+            "Metadata":{"DequeueCount":"1","Id":"\"400462fd\"","sys":{"MethodName":"jobs"},"v":"\"1\""}}"#;
+        let payload = Payload::read(body.as_bytes()).unwrap();
+        assert_eq!(doorbell(&payload, "job"), Ok("pass:km-1".to_owned()));
+        assert_eq!(payload.text("job").unwrap(), r#"{"v":1,"job":"pass:km-1"}"#);
+    }
+
+    #[test]
+    fn what_is_no_call_for_a_job_is_refused_in_words() {
+        for (datum, word) in [
+            (json!("\"hello\""), "no JSON object"),
+            (json!("4"), "no JSON object"),
+            (json!({ "v": 2, "job": "pass:km-1" }), "version"),
+            (json!({ "job": "pass:km-1" }), "version"),
+            (json!({ "v": 1 }), "without the job's key"),
+            (json!({ "v": 1, "job": "" }), "without the job's key"),
+            (json!({ "v": 1, "job": ["pass:km-1"] }), "without the job's key"),
+        ] {
+            let why = doorbell(&payload(datum.clone(), json!({})), "job").unwrap_err().to_string();
+            assert!(why.contains(word), "{datum}: {why}");
+        }
+        assert_eq!(doorbell(&payload(json!({}), json!({})), "message"), Err(Unreadable::NoBinding("message")));
+        for body in ["", "null", "[]", "{}", r#"{"Data":"x"}"#, "\u{feff}", "{\"Data\":{"] {
+            assert!(Payload::read(body.as_bytes()).is_err(), "{body:?}");
+        }
+        let deep = "[".repeat(100_000);
+        assert!(Payload::read(deep.as_bytes()).is_err(), "nested too deeply to be meant");
+    }
+
+    proptest! {
+        #[test]
+        fn every_encoding_comes_to_the_same(key in ".{1,40}", times in 0_usize..=4, metadata in any_json()) {
+            let bell = json!({ "v": 1, "job": key });
+            prop_assert_eq!(doorbell(&payload(encoded(&bell, times), metadata), "job"), Ok(key));
+        }
+
+        #[test]
+        fn metadata_changes_nothing(one in any_json(), other in any_json(), datum in any_json()) {
+            prop_assert_eq!(payload(datum.clone(), one), payload(datum, other));
+        }
+
+        #[test]
+        fn the_text_of_a_message_is_what_was_written(text in ".{0,60}") {
+            let sent = Value::String(Value::String(text.clone()).to_string());
+            prop_assert_eq!(payload(sent, json!({})).text("job").unwrap(), text);
+        }
+
+        #[test]
+        fn nothing_makes_it_panic(body in prop::collection::vec(any::<u8>(), 0..200), any in any_json()) {
+            if let Ok(payload) = Payload::read(&body) {
+                let _ = (doorbell(&payload, "job"), payload.text("job"));
+            }
+            if let Ok(payload) = Payload::read(any.to_string().as_bytes()) {
+                let _ = (doorbell(&payload, "job"), payload.text("job"));
+            }
+            let _ = doorbell(&payload(any, json!({})), "job");
+        }
+    }
+}

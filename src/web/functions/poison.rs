@@ -10,7 +10,7 @@ use super::{Hosted, PATIENCE, payload};
 use crate::web::answer;
 
 /// The binding's name in `poison/function.json`.
-const BINDING: &str = "message";
+pub(super) const BINDING: &str = "message";
 
 /// Records the message and tells the team, once. Always a 2xx once that is done: a poison queue has no poison queue, and the
 /// host would bring the message back for ever. Before that, it shall.
