@@ -3,9 +3,9 @@
 //! | file | job |
 //! |---|---|
 //! | `stage` | a cloud, a container and a queue of its own, and the app with its settings |
+//! | `drill` | every scenario ends under the host as it does on SQLite; begun first, since it takes longest |
 //! | `play` | a scenario of the drill, from its first break to its end |
 //! | `verdict` | what must hold of every host: no hang, no secret, one record a line |
-//! | `stories` | every scenario ends under the host as it does on SQLite |
 //! | `storm` | two handlers, hundreds of alerts, kill −9 again and again |
 //! | `poison` | what cannot be done: a person is told, and the rest goes on |
 //! | `moments` | kills, timeouts and hostile input at the worst moments |
@@ -18,12 +18,12 @@ mod azurite;
 #[path = "../host_double/mod.rs"]
 mod host_double;
 
+mod drill;
 mod func;
 mod moments;
 mod play;
 mod poison;
 mod stage;
-mod stories;
 mod storm;
 mod verdict;
 

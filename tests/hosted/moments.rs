@@ -71,9 +71,18 @@ fn assert_each_write_once(stage: &Stage) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_ends_a_process_its_work_is_taken_up_and_done_once() {
+    // Side by side, since each waits for half a minute until the lease of the process that ended is over.
+    tokio::join!(
+        killed_between_a_change_and_its_answer_it_is_made_once(),
+        a_function_timeout_kills_the_process_and_the_work_is_taken_up(),
+        an_instance_that_is_gone_at_once_leaves_its_work_to_the_next(),
+    );
+}
+
 async fn killed_between_a_change_and_its_answer_it_is_made_once() {
     let setup = quick("vault-deleted", Preset::Auto);
-    let Some(stage) = Stage::open(&setup.world, &setup.policy, 60.0, 1).await else { return };
+    let Some(stage) = Stage::open(&setup.world, &setup.policy, 60.0).await else { return };
     let host = stage.host().await;
     let sprung = stall_first_write(&stage, Moment::After);
     for what in breaks(&setup) {
@@ -91,10 +100,9 @@ async fn killed_between_a_change_and_its_answer_it_is_made_once() {
     stage.close().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_function_timeout_kills_the_process_and_the_work_is_taken_up() {
     let setup = quick("vault-deleted", Preset::Auto);
-    let Some(stage) = Stage::open(&setup.world, &setup.policy, 60.0, 1).await else { return };
+    let Some(stage) = Stage::open(&setup.world, &setup.policy, 60.0).await else { return };
     let host = stage
         .host_with(|options| {
             options.settings.insert("AzureFunctionsJobHost__functionTimeout".to_owned(), "00:00:06".to_owned());
@@ -131,7 +139,7 @@ async fn a_function_timeout_kills_the_process_and_the_work_is_taken_up() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_that_takes_long_keeps_neither_the_ping_nor_others_waiting() {
     let setup = quick("vault-deleted", Preset::Auto);
-    let Some(stage) = Stage::open(&setup.world, &setup.policy, 60.0, 1).await else { return };
+    let Some(stage) = Stage::open(&setup.world, &setup.policy, 60.0).await else { return };
     let host = stage.host().await;
     let sprung = stall_first_write(&stage, Moment::Before);
     for what in breaks(&setup) {
@@ -161,7 +169,7 @@ async fn a_job_that_takes_long_keeps_neither_the_ping_nor_others_waiting() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_input_crashes_or_hangs_the_handler() {
     let setup = quick("false-alarm", Preset::Guarded);
-    let Some(stage) = Stage::open(&setup.world, &setup.policy, 60.0, 1).await else { return };
+    let Some(stage) = Stage::open(&setup.world, &setup.policy, 60.0).await else { return };
     let host = stage.host().await;
     let deep = format!("{}{}", "[".repeat(20_000), "]".repeat(20_000));
     let long =
@@ -215,7 +223,7 @@ async fn no_input_crashes_or_hangs_the_handler() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_encoding_is_read_and_metadata_is_not_believed() {
     let setup = quick("false-alarm", Preset::Guarded);
-    let Some(stage) = Stage::open(&setup.world, &setup.policy, 60.0, 1).await else { return };
+    let Some(stage) = Stage::open(&setup.world, &setup.policy, 60.0).await else { return };
     let host = stage.host().await;
     let plain = json!({ "v": 1, "job": "pass:gone" });
     let poisoned = json!({ "v": 1, "job": "pass:gone", "DequeueCount": "99", "id": "x", "sys": {}, "popReceipt": [1] });
@@ -245,10 +253,9 @@ async fn every_encoding_is_read_and_metadata_is_not_believed() {
     stage.close().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_instance_that_is_gone_at_once_leaves_its_work_to_the_next() {
     let setup = quick("vault-deleted", Preset::Auto);
-    let Some(stage) = Stage::open(&setup.world, &setup.policy, 60.0, 1).await else { return };
+    let Some(stage) = Stage::open(&setup.world, &setup.policy, 60.0).await else { return };
     let host = stage.host_with(|options| options.lease = Duration::from_secs(12)).await;
     let sprung = stall_first_write(&stage, Moment::After);
     for what in breaks(&setup) {

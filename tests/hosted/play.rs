@@ -15,7 +15,7 @@ use crate::stage::{PATIENCE, Stage};
 
 /// How long a story goes on after it seems to have ended, to see that it stays so.
 const AFTERMATH: SignedDuration = SignedDuration::from_mins(10);
-const TICK: Duration = Duration::from_millis(120);
+const TICK: Duration = Duration::from_millis(300);
 
 /// Plays to the end, and answers what is not as the scenario declares.
 pub async fn play(stage: &Stage, host: &Host, setup: &Setup) -> Vec<String> {

@@ -22,7 +22,7 @@ async fn poison_calls(host: &Host) -> usize {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_that_nobody_can_read_reaches_poison_and_the_others_go_on() {
     let setup = quick("vault-deleted", Preset::Auto);
-    let Some(stage) = Stage::open(&setup.world, &setup.policy, 60.0, 2).await else { return };
+    let Some(stage) = Stage::open(&setup.world, &setup.policy, 60.0).await else { return };
     let host = stage
         .host_with(|options| {
             let most = "AzureFunctionsJobHost__extensions__queues__maxDequeueCount";
@@ -63,7 +63,7 @@ async fn a_message_that_nobody_can_read_reaches_poison_and_the_others_go_on() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_that_always_fails_reaches_poison_and_a_person_is_told_by_another_way() {
     let setup = quick("vault-deleted", Preset::Auto);
-    let Some(stage) = Stage::open(&setup.world, &setup.policy, 60.0, 2).await else { return };
+    let Some(stage) = Stage::open(&setup.world, &setup.policy, 60.0).await else { return };
     // The Workflow behind the Teams channel is gone.
     let kind = FaultKind::Status { status: 500, code: "WorkflowFailed".to_owned() };
     stage.cloud.fault(Fault { times: None, for_seconds: Some(u32::MAX), ..Fault::new(kind, "/sink/teams", 1) });

@@ -14,7 +14,6 @@ use keymend::ids::Ids;
 use keymend::store::azure::parse_connection_string;
 use keymend::store::{AzureStorageSettings, AzureStore, Store};
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::azurite::{Azurite, fresh_name};
 use crate::host_double::app_root::AppRoot;
@@ -25,9 +24,6 @@ use crate::host_double::{Host, Options};
 const BEGINNING: &str = "2026-11-24T02:00:00Z";
 /// How long anything may take, in real time, on a machine that does a lot besides.
 pub const PATIENCE: Duration = Duration::from_secs(240);
-/// What the machine carries at a time, over all tests: a story weighs 1, a storm all.
-pub const WHOLE_MACHINE: u32 = 12;
-static MACHINE: Semaphore = Semaphore::const_new(WHOLE_MACHINE as usize);
 /// How often a read is tried again.
 const READS: usize = 5;
 /// Signs what the webhook is told.
@@ -42,14 +38,12 @@ pub struct Stage {
     pub options: Options,
     root: AppRoot,
     running: Running,
-    _share: SemaphorePermit<'static>,
 }
 
 impl Stage {
     /// A whole world at `speed` virtual seconds a second. `None`: Azurite is to be done without.
-    pub async fn open(world: &World, policy: &Policy, speed: f64, weight: u32) -> Option<Self> {
+    pub async fn open(world: &World, policy: &Policy, speed: f64) -> Option<Self> {
         std::sync::LazyLock::force(&crate::BEGAN);
-        let share = MACHINE.acquire_many(weight).await.unwrap();
         let azurite = tokio::task::spawn_blocking(Azurite::shared).await.unwrap()?;
         let cloud = Cloud::new(world.clone(), Clock::scaled(BEGINNING.parse().unwrap(), speed));
         let running = cloud.serve(TcpListener::bind("127.0.0.1:0").await.unwrap()).await.unwrap();
@@ -73,7 +67,7 @@ impl Stage {
         let mut options = Options::new(settings);
         options.timers_every = Some(Duration::from_secs_f64((60.0 / speed).max(1.0)));
         let queues = Queues::of(&connection).unwrap();
-        Some(Self { cloud, store, queues, queue, options, root, running, _share: share })
+        Some(Self { cloud, store, queues, queue, options, root, running })
     }
 
     /// A host of its own for the app. The Action Group posts to the one that was started last.
@@ -95,16 +89,9 @@ impl Stage {
         format!("{}-poison", self.queue)
     }
 
-    /// All incidents. A busy machine may keep us waiting for them.
+    /// All incidents.
     pub async fn incidents(&self) -> Vec<Incident> {
-        let mut tries = 0;
-        loop {
-            match self.store.incidents(false, 100).await {
-                Ok(incidents) => return incidents,
-                Err(error) if tries == READS => panic!("{error}"),
-                Err(_) => tries += 1,
-            }
-        }
+        patiently(async || self.store.incidents(false, 100).await).await
     }
 
     /// Waits for a condition, and says what the matter is when it does not come about.
@@ -173,7 +160,18 @@ async fn store(settings: &AppSettings, clock: &Clock) -> Arc<dyn Store> {
     let account = parse_connection_string(&settings["AzureWebJobsStorage"]).unwrap();
     let (container, queue) = (settings["KEYMEND_CONTAINER"].clone(), settings["KEYMEND_JOBS_QUEUE"].clone());
     let settings = AzureStorageSettings { account, container, queue };
-    Arc::new(AzureStore::open_with_doorbell(&settings, None, clock.clone(), Ids::random()).await.unwrap())
+    let open = async || AzureStore::open_with_doorbell(&settings, None, clock.clone(), Ids::random()).await;
+    Arc::new(patiently(open).await)
+}
+
+/// Asks the store again where a busy machine kept us waiting for too long.
+async fn patiently<T>(ask: impl AsyncFn() -> keymend::store::Result<T>) -> T {
+    for _ in 0..READS {
+        if let Ok(answer) = ask().await {
+            return answer;
+        }
+    }
+    ask().await.unwrap()
 }
 
 fn settings_file(world: &World, policy: &Policy, cloud: &str) -> String {

@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 
 use crate::host_double::Host;
 use crate::host_double::invoke::Outcome;
-use crate::stage::{Stage, WHOLE_MACHINE};
+use crate::stage::Stage;
 use crate::{progress, verdict};
 
 const VAULTS: [&str; 4] = ["contoso-kv", "fabrikam-kv", "northwind-kv", "tailspin-kv"];
@@ -70,7 +70,7 @@ async fn two_handlers_killed_again_and_again_lose_nothing_and_do_nothing_twice()
     let mut policy =
         keymend::domain::policy::Policy { preset: Preset::Auto, window_minutes: 240, ..Default::default() };
     policy.scope.subscriptions = vec![world.subscription.clone()];
-    let Some(stage) = Stage::open(&world, &policy, SPEED, WHOLE_MACHINE / 2).await else { return };
+    let Some(stage) = Stage::open(&world, &policy, SPEED).await else { return };
     let start = async || {
         let change = |options: &mut crate::host_double::Options| {
             options.platform_restarts = true;

@@ -6,14 +6,20 @@ use futures::StreamExt;
 use keymend::domain::policy::Preset;
 use keymend::drill::run::preset_name;
 use keymend::drill::scenario::{self, Scenario};
+use tokio::sync::Semaphore;
 
 use crate::play::play;
 use crate::progress;
-use crate::stage::{Stage, WHOLE_MACHINE};
+use crate::stage::Stage;
 use crate::verdict;
 
 /// Virtual seconds in a second.
 const SPEED: f64 = 90.0;
+/// What two cores carry at a time: a story of one server weighs 1, and waits most of the time.
+const WHOLE_MACHINE: u32 = 12;
+static MACHINE: Semaphore = Semaphore::const_new(WHOLE_MACHINE as usize);
+/// No server has more databases: with the ten of `shared-vault`, what is measured is how fast Azurite takes 1,200 alerts.
+const DATABASES: usize = 3;
 /// One story in so many comes from a host that does not know how to proxy.
 const BY_PAYLOAD_ONE_IN: usize = 6;
 
@@ -22,15 +28,15 @@ fn speed(scenario: &Scenario) -> f64 {
     match scenario.name {
         "old-eight-hour-window" => 4.0 * SPEED,
         "read-only-lock" | "late-alert" => 1.5 * SPEED,
-        // Four hundred databases ring at once.
-        "shared-vault" => 0.4 * SPEED,
+        // Forty servers ring at once.
+        "shared-vault" => 0.5 * SPEED,
         _ => SPEED,
     }
 }
 
-/// What it asks of the machine; see [`crate::stage::WHOLE_MACHINE`].
+/// What it asks of the machine, of [`WHOLE_MACHINE`].
 fn weight(scenario: &Scenario) -> u32 {
-    if scenario.name == "shared-vault" { WHOLE_MACHINE / 2 } else { 1 }
+    if scenario.name == "shared-vault" { WHOLE_MACHINE / 4 } else { 1 }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -66,8 +72,12 @@ async fn tell(scenario: Scenario, preset: Preset, by_payload: bool) -> Option<Ve
     let label = format!("{} ({}{})", scenario.name, preset_name(preset), if by_payload { ", by payload" } else { "" });
     let mut faults = Vec::new();
     for slower in [1.0, 2.0] {
-        let setup = (scenario.setup)(preset);
-        let stage = Stage::open(&setup.world, &setup.policy, speed(&scenario) / slower, weight(&scenario)).await?;
+        let _share = MACHINE.acquire_many(weight(&scenario)).await.unwrap();
+        let mut setup = (scenario.setup)(preset);
+        for server in &mut setup.world.servers {
+            server.databases.truncate(DATABASES);
+        }
+        let stage = Stage::open(&setup.world, &setup.policy, speed(&scenario) / slower).await?;
         let began = Instant::now();
         let host = stage
             .host_with(|options| {
