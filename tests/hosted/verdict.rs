@@ -8,9 +8,10 @@ use keymend::drill::judge::is_write;
 use serde_json::Value;
 
 use crate::azurite::KEY;
+use crate::host_double::Host;
 use crate::host_double::front::Keys;
+use crate::host_double::host::Ended;
 use crate::host_double::invoke::Outcome;
-use crate::host_double::{Ended, Host};
 use crate::stage::EVENTS_SECRET;
 
 /// Lines that the host takes for something else than a record of ours.
