@@ -7,6 +7,8 @@ use keymend::azure::{Cloud, CredentialConfig};
 use keymend::domain::policy::{Gates, Mode, Policy, Preset};
 use keymend::domain::remedy::Remedy;
 use keymend::settings::{Problems, Settings, StoreChoice, StoreLocation};
+use keymend::store::AzureStorageSettings;
+use keymend::store::azure::StorageAccess;
 use proptest::prelude::*;
 
 const SCOPE: &str = "[scope]\nsubscriptions = [\"11111111-2222-3333-4444-555555555555\"]\n";
@@ -206,8 +208,91 @@ fn a_relative_store_is_beside_the_file() {
         panic!("a file was named")
     };
     assert!(path.is_absolute() && path.ends_with("data/k.db"), "{path:?}");
-    for bad in ["sqlite:", "sqlite::memory:", "keymend.db", "azure:x"] {
+    for bad in ["sqlite:", "sqlite::memory:", "keymend.db", "azure:x", "azurite"] {
         assert!(bad.parse::<StoreChoice>().is_err(), "{bad}");
+    }
+}
+
+/// The account that `location = "azure"` finds in this environment.
+fn storage(env: &[(&str, &str)]) -> AzureStorageSettings {
+    match good(&format!("{SCOPE}[store]\nlocation = \"azure\"\n"), env).store {
+        StoreLocation::Azure(settings) => *settings,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_storage_account_is_the_one_that_the_host_has() {
+    let by_name = [("AzureWebJobsStorage__accountName", "stkeymend")];
+    let found = storage(&by_name);
+    assert_eq!(found.account.blob.as_str(), "https://stkeymend.blob.core.windows.net/");
+    assert_eq!(found.account.queue.as_str(), "https://stkeymend.queue.core.windows.net/");
+    assert_eq!((found.container.as_str(), found.queue.as_str()), ("keymend", "keymend-jobs"));
+    assert_eq!(found.poison_queue(), "keymend-jobs-poison");
+
+    let by_address = [
+        ("AzureWebJobsStorage__blobServiceUri", "https://st.blob.core.usgovcloudapi.net"),
+        ("AzureWebJobsStorage__queueServiceUri", "https://st.queue.core.usgovcloudapi.net/"),
+        ("KEYMEND_CONTAINER", "mine"),
+        ("KEYMEND_JOBS_QUEUE", "bells"),
+    ];
+    let found = storage(&by_address);
+    assert_eq!((found.account.name(), found.container.as_str(), found.queue.as_str()), ("st", "mine", "bells"));
+
+    let both = [("AzureWebJobsStorage", "UseDevelopmentStorage=true"), by_name[0]];
+    assert_eq!(storage(&both).account.blob.as_str(), "http://127.0.0.1:10000/devstoreaccount1", "as the host decides");
+    let by_variable = good(SCOPE, &[("KEYMEND_STORE", "azure"), by_name[0]]).store;
+    assert!(by_variable.to_string().contains("stkeymend"), "{by_variable}");
+}
+
+#[test]
+fn the_identity_of_the_storage_account_is_the_hosts() {
+    let identity = |more: &[(&str, &str)]| {
+        let env: Vec<_> = more.iter().copied().chain([("AzureWebJobsStorage__accountName", "stkeymend")]).collect();
+        match storage(&env).account.access {
+            StorageAccess::Identity(credential) => credential,
+            other => panic!("{other:?}"),
+        }
+    };
+    let client = ("AzureWebJobsStorage__clientId", "c");
+    let managed = |id: Option<&str>| CredentialConfig::ManagedIdentity { client_id: id.map(str::to_owned) };
+    assert_eq!(identity(&[("AzureWebJobsStorage__credential", "ManagedIdentity"), client]), managed(Some("c")));
+    assert_eq!(identity(&[("AzureWebJobsStorage__credential", "managedidentity")]), managed(None));
+    assert_eq!(identity(&[("IDENTITY_ENDPOINT", "http://127.0.0.1:41/msi")]), managed(None), "on the platform");
+    assert_eq!(identity(&[]), CredentialConfig::DeveloperTools { tenant_id: None }, "on a laptop");
+    let token_file = ("AZURE_FEDERATED_TOKEN_FILE", "/var/run/token");
+    let pod = CredentialConfig::WorkloadIdentity { tenant_id: None, client_id: Some("c".to_owned()) };
+    assert_eq!(identity(&[token_file, client]), pod);
+    let secret = [client, ("AzureWebJobsStorage__tenantId", "t"), ("AzureWebJobsStorage__clientSecret", "topsecret")];
+    assert!(matches!(identity(&secret), CredentialConfig::ClientSecret { .. }));
+    assert!(!format!("{:?}", identity(&secret)).contains("topsecret"));
+}
+
+#[test]
+fn what_is_wrong_with_the_storage_account_is_said_without_its_key() {
+    let azure = format!("{SCOPE}[store]\nlocation = \"azure\"\n");
+    says(&wrong(&azure, &[]), &["AzureWebJobsStorage__blobServiceUri", "AzureWebJobsStorage__accountName"]);
+    let named = |name: &'static str| [("AzureWebJobsStorage__accountName", name)];
+    says(
+        &wrong(&azure, &named("https://st.blob.core.windows.net")),
+        &["AzureWebJobsStorage__accountName", "name alone"],
+    );
+    let open = [("AzureWebJobsStorage__blobServiceUri", "http://st.blob.core.windows.net"), named("st1")[0]];
+    says(&wrong(&azure, &open), &["AzureWebJobsStorage__blobServiceUri", "https://"]);
+    for (setting, name) in [("KEYMEND_CONTAINER", "No"), ("KEYMEND_CONTAINER", "a--b"), ("KEYMEND_JOBS_QUEUE", "-jobs")]
+    {
+        says(&wrong(&azure, &[named("st1")[0], (setting, name)]), &[setting, name, "small letters"]);
+    }
+    let long = "q".repeat(57);
+    says(&wrong(&azure, &[named("st1")[0], ("KEYMEND_JOBS_QUEUE", &long)]), &["KEYMEND_JOBS_QUEUE", "56"]);
+    for (value, named) in [
+        ("AccountName=st1;AccountKey=topsecret!", "base64"),
+        ("AccountName=st1;SharedAccessSignature=topsecret", "sig="),
+        ("@Microsoft.KeyVault(SecretUri=https://v.vault.azure.net/secrets/topsecret)", "Key Vault reference"),
+    ] {
+        let words = wrong(&azure, &[("AzureWebJobsStorage", value)]);
+        says(&words, &["AzureWebJobsStorage", named]);
+        assert!(!words.contains("topsecret"), "{words}");
     }
 }
 

@@ -1,7 +1,9 @@
-//! `keymend sim` and `keymend serve` as two processes on one clock, and a person at the command line beside them.
+//! `keymend sim` and `keymend serve` as two processes on one clock, and a person at the command line beside them: with
+//! either store.
 #![cfg(all(feature = "drill", unix))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
+mod azurite;
 #[allow(dead_code, reason = "shared with tests/kill")]
 #[path = "kill/serve.rs"]
 mod serve;
@@ -10,20 +12,50 @@ mod serve;
 mod story;
 
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use keymend::drill::run::preset_name;
 use keymend::drill::story::statuses;
 use serde_json::{Value, json};
 
+use azurite::{Azurite, fresh_name};
 use serve::{SECRET, Serve, keymend};
 use story::Story;
 
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// Both processes, and the folder that holds the settings and the store.
+/// Where they remember.
+#[derive(Debug)]
+enum Memory {
+    /// A file in their folder.
+    File,
+    /// A container in the shared Azurite.
+    Storage { connection: String, container: String },
+}
+
+impl Memory {
+    /// `None`: Azurite can't be had, and that was expected and said.
+    fn storage() -> Option<Self> {
+        let connection = Azurite::shared()?.connection_string();
+        Some(Self::Storage { connection, container: fresh_name("two") })
+    }
+
+    /// `keymend`, told where to remember.
+    fn keymend(&self, folder: &Path) -> Command {
+        let mut command = keymend(folder);
+        if let Self::Storage { connection, container } = self {
+            command.env("KEYMEND_STORE", "azure").env("AzureWebJobsStorage", connection);
+            command.env("KEYMEND_CONTAINER", container);
+        }
+        command
+    }
+}
+
+/// Both processes, and the folder that holds the settings and perhaps the store.
 struct Two {
     folder: tempfile::TempDir,
+    memory: Memory,
     sim: Serve,
     serve: Serve,
     cloud: String,
@@ -31,7 +63,7 @@ struct Two {
 }
 
 impl Two {
-    async fn start(story: &Story) -> Self {
+    async fn start(story: &Story, memory: Memory) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let world = serde_json::to_string(&story.setup.world).unwrap();
         std::fs::write(folder.path().join("world.json"), world).unwrap();
@@ -48,10 +80,12 @@ impl Two {
             preset_name(story.preset),
         );
         std::fs::write(folder.path().join("keymend.toml"), settings).unwrap();
-        let mut serve = Serve::start(folder.path());
+        let mut command = memory.keymend(folder.path());
+        command.arg("serve");
+        let mut serve = Serve::start_as(command);
         serve.ready().await;
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        let two = Self { folder, sim, serve, cloud, client };
+        let two = Self { folder, memory, sim, serve, cloud, client };
         let webhook = format!("{}/api/alerts?code={SECRET}", two.serve.address());
         two.post("/sim/webhook", &json!({ "url": webhook })).await;
         two
@@ -84,7 +118,7 @@ impl Two {
     async fn until_incident(&self, wanted: impl Fn(&Value) -> bool) -> Value {
         let began = Instant::now();
         loop {
-            let (code, said) = incidents(self.folder.path(), &["list", "--json"]);
+            let (code, said) = self.incidents(&["list", "--json"]);
             assert_eq!(code, Some(0), "{said}");
             let list: Vec<Value> = serde_json::from_str(&said).unwrap();
             assert!(list.len() <= 1, "{said}");
@@ -94,6 +128,13 @@ impl Two {
             assert!(began.elapsed() < PATIENCE, "{said}\n{}", self.serve.log());
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+    }
+
+    /// What `keymend incidents` says to a person at the command line.
+    fn incidents(&self, args: &[&str]) -> (Option<i32>, String) {
+        let output = self.memory.keymend(self.folder.path()).arg("incidents").args(args).output().unwrap();
+        let text = if output.status.success() { output.stdout } else { output.stderr };
+        (output.status.code(), String::from_utf8(text).unwrap())
     }
 
     /// The writes that reached the cloud, as `METHOD last-but-one/last segment`.
@@ -118,16 +159,20 @@ impl Two {
     }
 }
 
-fn incidents(folder: &Path, args: &[&str]) -> (Option<i32>, String) {
-    let output = keymend(folder).arg("incidents").args(args).output().unwrap();
-    let text = if output.status.success() { output.stdout } else { output.stderr };
-    (output.status.code(), String::from_utf8(text).unwrap())
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_break_in_one_process_is_healed_by_the_other() {
+    heal(Memory::File).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_break_in_one_process_is_healed_by_the_other() {
+async fn a_break_in_one_process_is_healed_by_the_other_on_azure_storage() {
+    let Some(memory) = Memory::storage() else { return };
+    heal(memory).await;
+}
+
+async fn heal(memory: Memory) {
     let story = Story::vault_deleted();
-    let two = Two::start(&story).await;
+    let two = Two::start(&story, memory).await;
     for ready in [two.sim.address(), two.serve.address()] {
         assert!(ready.starts_with("http://127.0.0.1:") && !ready.ends_with(":0"), "{ready}");
     }
@@ -152,31 +197,40 @@ async fn a_break_in_one_process_is_healed_by_the_other() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_person_approves_at_the_command_line_while_serve_runs() {
+    approve(Memory::File).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_person_approves_at_the_command_line_while_serve_runs_on_azure_storage() {
+    let Some(memory) = Memory::storage() else { return };
+    approve(memory).await;
+}
+
+async fn approve(memory: Memory) {
     let story = Story::vault_deleted_and_asked();
-    let two = Two::start(&story).await;
-    let here = two.folder.path();
-    assert_eq!(incidents(here, &["list"]), (Some(0), "There are no incidents.\n".to_owned()));
+    let two = Two::start(&story, memory).await;
+    assert_eq!(two.incidents(&["list"]), (Some(0), "There are no incidents.\n".to_owned()));
     two.post("/sim/break", &json!({ "kind": "delete-vault", "by": { "upn": "bob@contoso.example" } })).await;
     let incident = two.until_incident(|one| one["phase"] == "awaiting_approval").await;
     let id = incident["id"].as_str().unwrap();
     let code = incident["approval"]["code"].as_str().unwrap();
     assert!(two.writes().await.is_empty(), "nothing is changed before the answer");
 
-    let (_, page) = incidents(here, &["show", id]);
+    let (_, page) = two.incidents(&["show", id]);
     for part in [code, "contoso-kv", "bob@contoso.example", "AWAITING APPROVAL"] {
         assert!(page.contains(part), "{part:?} is missing in:\n{page}");
     }
-    let (refused, why) = incidents(here, &["approve", id, "--code", "00000000", "--by", "ada"]);
+    let (refused, why) = two.incidents(&["approve", id, "--code", "00000000", "--by", "ada"]);
     assert_eq!(refused, Some(1), "{why}");
     assert!(why.contains(code), "{why}");
-    let (done, said) = incidents(here, &["approve", id, "--code", code, "--by", "ada"]);
+    let (done, said) = two.incidents(&["approve", id, "--code", code, "--by", "ada"]);
     assert_eq!(done, Some(0), "{said}");
 
     let incident = two.until_incident(|one| one["ended_at"] != Value::Null).await;
     assert_eq!(incident["phase"], "healed", "{incident}");
     two.until_databases(|status| status == "Online").await;
     assert_eq!(two.writes().await, ["PUT vaults", "PUT roleAssignments"]);
-    let (_, page) = incidents(here, &["show", id]);
+    let (_, page) = two.incidents(&["show", id]);
     assert!(page.contains("ada") && page.contains("HEALED"), "{page}");
     let told = two.told().await;
     assert!(told.iter().any(|one| one == "approval_asked"), "{told:?}");

@@ -77,8 +77,11 @@ impl Place {
             (403, "AuthorizationPermissionMismatch" | "InsufficientAccountPermissions" | "AuthorizationResourceTypeMismatch") => {
                 "the shared access signature allows too little: it needs read, write, delete, list, add, create, update and process on blobs and queues, for services, containers and objects".to_owned()
             }
-            (403, "AuthorizationFailure") => {
+            (403, "AuthorizationFailure") if self.identity => {
                 format!("the account's network rules keep us out, or the role {} is missing", self.role)
+            }
+            (403, "AuthorizationFailure") => {
+                "the account's network rules keep us out, or the key or signature in AzureWebJobsStorage is not accepted".to_owned()
             }
             (403, "KeyBasedAuthenticationNotPermitted") => {
                 "the account takes no keys: set AzureWebJobsStorage__accountName and give the app's identity its roles".to_owned()

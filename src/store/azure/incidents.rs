@@ -2,25 +2,26 @@
 //!
 //! A save is one write of the document, and what belongs to it (jobs, taken signals, the claim on the key) stands in the
 //! document's *outbox*. A marker blob, written before the document and deleted when all of the outbox has happened, says
-//! that somebody must see to it: whoever reads the incident next, or the sweep. Everything in an outbox may happen twice.
+//! that somebody must see to it: whoever saves the incident next, or the sweep. Until then readers heed what they must:
+//! whether the document counts, and which signals it took. Everything in an outbox may happen twice.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
 
 use azure_core::http::Etag;
 use futures::FutureExt as _;
-use futures::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::blobs::{Blobs, Metadata, When, all_readable};
+use super::blobs::{Blobs, Metadata, Seen, When, all_readable};
 use super::claims::Claims;
 use super::document::{self, micros, readable, time};
 use super::jobs::Jobs;
 use super::names;
-use super::signals::Signals;
+use super::signals::{self, Signals};
 use crate::clock;
 use crate::domain::incident::{Incident, IncidentId, IncidentKey};
+use crate::domain::resource_id::ResourceId;
 use crate::ids::Ids;
 use crate::store::{NewJob, Result, SignalRef, StoreError, Version, Work};
 
@@ -29,6 +30,13 @@ const LEFT_BEHIND: SignedDuration = SignedDuration::from_mins(1);
 
 /// How old a marker is whose save never came to its document.
 const NEVER_CAME: SignedDuration = SignedDuration::from_hours(1);
+
+/// Of how many subjects, and by how many digits each, a marker tells that signals were taken; metadata is limited.
+const SUBJECTS: usize = 100;
+const SUBJECT: usize = 16;
+
+/// What it tells where there are more.
+const ANY: &str = "any";
 
 /// What stands in the blob of an incident.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -64,32 +72,34 @@ struct Stored {
     etag: Etag,
 }
 
-/// What this process knows of a document whose outbox is empty or has happened: enough to save over it unread.
+/// What this process knows of a document: enough to save over it unread.
 #[derive(Debug, Clone)]
-struct Settled {
+struct Known {
     version: i64,
     etag: Etag,
-    before: Box<Incident>,
+    incident: Box<Incident>,
+    /// The marker of its outbox, unless that is known to have happened.
+    pending: Option<String>,
 }
 
 /// What this process read or wrote last, by incident.
 #[derive(Debug, Default)]
-pub(super) struct Cache(Mutex<HashMap<IncidentId, Settled>>);
+pub(super) struct Cache(Mutex<HashMap<IncidentId, Known>>);
 
 /// More than are open at any time; those that are left out are only read once more.
 const REMEMBERED: usize = 256;
 
 impl Cache {
-    fn get(&self, id: &IncidentId) -> Option<Settled> {
+    fn get(&self, id: &IncidentId) -> Option<Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
     }
 
-    fn put(&self, id: &IncidentId, settled: Settled) {
+    fn put(&self, id: &IncidentId, read: Known) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= REMEMBERED && !known.contains_key(id) {
             known.clear();
         }
-        known.insert(id.clone(), settled);
+        known.insert(id.clone(), read);
     }
 
     fn forget(&self, id: &IncidentId) {
@@ -110,7 +120,7 @@ pub(super) struct Incidents<'a> {
 
 impl Incidents<'_> {
     pub async fn by_id(&self, id: &IncidentId) -> Result<Option<(Incident, Version)>> {
-        let stored = self.settled(id).await?;
+        let stored = self.counting(&names::incident(id)).await?;
         Ok(stored.map(|Stored { document, .. }| (document.incident, Version(document.version))))
     }
 
@@ -149,7 +159,7 @@ impl Incidents<'_> {
             Some(version) => Some(self.to_be_replaced(&incident.id, version).await?),
         };
         let opens = incident.ended_at.is_none()
-            && before.as_ref().is_none_or(|was| was.before.ended_at.is_some() || was.before.key != incident.key);
+            && before.as_ref().is_none_or(|was| was.incident.ended_at.is_some() || was.incident.key != incident.key);
         if opens {
             self.claims.take(&incident.key, &incident.id).await?;
         }
@@ -157,7 +167,7 @@ impl Incidents<'_> {
             nonce: self.ids.uuid().simple().to_string(),
             at: micros(now),
             claims: opens,
-            before: before.as_ref().filter(|_| opens).map(|was| was.before.clone()),
+            before: before.as_ref().filter(|_| opens).map(|was| was.incident.clone()),
             jobs: jobs.iter().map(|job| OutgoingJob { work: job.work.clone(), due: micros(job.due) }).collect(),
             taken: taken.to_vec(),
         });
@@ -168,23 +178,28 @@ impl Incidents<'_> {
     }
 
     /// The version that a save is made from, with all of its outbox done.
-    async fn to_be_replaced(&self, id: &IncidentId, expected: Version) -> Result<Settled> {
-        if let Some(known) = self.cache.get(id).filter(|known| known.version == expected.0) {
+    async fn to_be_replaced(&self, id: &IncidentId, expected: Version) -> Result<Known> {
+        let cached = self.cache.get(id).filter(|known| known.version == expected.0);
+        let settled = match &cached {
+            Some(Known { pending: Some(marker), .. }) => self.blobs.look(marker).await?.is_none(),
+            other => other.is_some(),
+        };
+        if let Some(known) = cached.filter(|_| settled) {
             return Ok(known);
         }
-        let Some(Stored { document, etag }) = self.settled(id).await? else { return Err(StoreError::Conflict) };
-        if document.version != expected.0 {
+        let Some(stored) = self.counting(&names::incident(id)).await? else { return Err(StoreError::Conflict) };
+        if stored.document.version != expected.0 || (self.is_unsettled(&stored).await? && !self.settle(&stored).await?)
+        {
             return Err(StoreError::Conflict);
         }
-        Ok(Settled { version: document.version, etag, before: Box::new(document.incident) })
+        Ok(Known::settled(&stored))
     }
 
     async fn commit(&self, document: Document, when: &When) -> Result<Version> {
         let id = document.incident.id.clone();
         let marker = document.outbox.as_ref().map(|outbox| names::marker(&id, &outbox.nonce));
         if let (Some(marker), Some(outbox)) = (&marker, &document.outbox) {
-            let metadata = Metadata::from([("made".to_owned(), outbox.at.to_string())]);
-            self.blobs.put(marker, document::write(&id)?, metadata, &When::Always).await?;
+            self.blobs.put(marker, document::write(&id)?, marker_metadata(outbox), &When::Always).await?;
         }
         self.cache.forget(&id);
         let Some(etag) = self.write(&document, when).await? else {
@@ -198,7 +213,7 @@ impl Incidents<'_> {
         if marker.is_some() && !self.settle(&stored).await? {
             return Err(StoreError::Conflict);
         }
-        self.remember(&stored);
+        self.cache.put(&id, Known::settled(&stored));
         Ok(version)
     }
 
@@ -212,41 +227,24 @@ impl Incidents<'_> {
         self.blobs.put(&names::incident(id), document::write(document)?, metadata, when).await
     }
 
-    fn remember(&self, stored: &Stored) {
-        let Stored { document: Document { version, incident, .. }, etag } = stored;
-        let settled = Settled { version: *version, etag: etag.clone(), before: Box::new(incident.clone()) };
-        self.cache.put(&incident.id, settled);
-    }
-
     async fn read(&self, name: &str) -> Result<Option<Stored>> {
         let what = name.trim_start_matches(names::INCIDENTS);
         let read = self.blobs.record(name, &format!("incident {what}")).await?;
         Ok(read.map(|(document, etag)| Stored { document, etag }))
     }
 
-    /// The document of that id, after what its outbox still asks for was done.
-    fn settled<'a>(&'a self, id: &'a IncidentId) -> BoxFuture<'a, Result<Option<Stored>>> {
-        Box::pin(async move {
-            loop {
-                let Some(stored) = self.read(&names::incident(id)).await? else { return Ok(None) };
-                let known = self.cache.get(id).is_some_and(|known| known.etag == stored.etag);
-                if known || !self.is_unsettled(&stored).await? || self.settle(&stored).await? {
-                    self.remember(&stored);
-                    return Ok(Some(stored));
-                }
-                // It did not count, and was undone: what is there now?
-            }
-        })
-    }
-
-    /// The document of that name if it counts; what its outbox asks for is left to others.
+    /// The document of that name if it counts. One that does not is undone.
     async fn counting(&self, name: &str) -> Result<Option<Stored>> {
-        let Some(stored) = self.read(name).await? else { return Ok(None) };
-        let claims = stored.document.outbox.as_ref().is_some_and(|outbox| outbox.claims);
-        if claims && self.is_unsettled(&stored).await? {
-            return self.settled(&stored.document.incident.id).await;
+        loop {
+            let Some(stored) = self.read(name).await? else { return Ok(None) };
+            let Document { incident, outbox, .. } = &stored.document;
+            let claims = outbox.as_ref().is_some_and(|outbox| outbox.claims);
+            let known = || self.cache.get(&incident.id).is_some_and(|known| known.etag == stored.etag);
+            if !claims || known() || !self.is_unsettled(&stored).await? || self.confirm_or_undo(&stored).await? {
+                self.cache.put(&incident.id, Known::read(&stored));
+                return Ok(Some(stored));
+            }
         }
-        Ok(Some(stored))
     }
 
     async fn is_unsettled(&self, stored: &Stored) -> Result<bool> {
@@ -255,22 +253,31 @@ impl Incidents<'_> {
         Ok(self.blobs.look(&marker).await?.is_some())
     }
 
-    /// Does what the outbox asks for. `false`: the document does not count, and was undone.
-    async fn settle(&self, stored: &Stored) -> Result<bool> {
+    /// Confirms the claim on the key. `false`: it was lost, so the document does not count, and was undone.
+    async fn confirm_or_undo(&self, stored: &Stored) -> Result<bool> {
         let Stored { document, etag } = stored;
         let Document { incident, outbox: Some(outbox), .. } = document else { return Ok(true) };
-        let marker = names::marker(&incident.id, &outbox.nonce);
-        if outbox.claims && !self.claims.confirm(&incident.key, &incident.id).await? {
-            self.undo(document, etag).await?;
-            self.blobs.delete(&marker, None).await?;
+        if !outbox.claims || self.claims.confirm(&incident.key, &incident.id).await? {
+            return Ok(true);
+        }
+        self.undo(document, etag).await?;
+        self.blobs.delete(&names::marker(&incident.id, &outbox.nonce), None).await?;
+        Ok(false)
+    }
+
+    /// Does what the outbox asks for. `false`: the document does not count, and was undone.
+    async fn settle(&self, stored: &Stored) -> Result<bool> {
+        let Document { incident, outbox: Some(outbox), .. } = &stored.document else { return Ok(true) };
+        if !self.confirm_or_undo(stored).await? {
             return Ok(false);
         }
         let at = time(outbox.at);
+        self.signals.take(&outbox.taken, Some(&incident.id), at).await?;
+        // Last, so that whoever is called by them finds the rest done.
         for OutgoingJob { work, due } in &outbox.jobs {
             self.jobs.enqueue(&NewJob { work: work.clone(), due: time(*due) }, at).await?;
         }
-        self.signals.take(&outbox.taken, Some(&incident.id), at).await?;
-        self.blobs.delete(&marker, None).await?;
+        self.blobs.delete(&names::marker(&incident.id, &outbox.nonce), None).await?;
         Ok(true)
     }
 
@@ -286,39 +293,91 @@ impl Incidents<'_> {
         Ok(())
     }
 
-    /// Completes the saves that were made `before` that time and left half done; answers how many.
-    pub async fn complete_saves(&self, before: Option<Timestamp>) -> Result<usize> {
+    /// Takes the signals of that subject which a save took that has not come to them yet.
+    pub async fn take_what_saves_took(&self, subject: &ResourceId) -> Result<()> {
+        for marker in self.blobs.list(names::UNSETTLED).await? {
+            if takes_of(&marker, subject)
+                && let Some(stored) = self.marked(&marker).await?
+                && let Document { incident, outbox: Some(Outbox { at, taken, .. }), .. } = &stored.document
+            {
+                let of_subject =
+                    |signal: &&SignalRef| signals::subject_of(signal) == Some(names::subject_hash(subject).as_str());
+                let taken: Vec<_> = taken.iter().filter(of_subject).cloned().collect();
+                self.signals.take(&taken, Some(&incident.id), time(*at)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Completes the saves that were left half done; answers how many.
+    pub async fn sweep(&self, now: Timestamp) -> Result<usize> {
         let mut completed = 0;
+        let is_older = |made: Option<Timestamp>, age| made.is_none_or(|made| clock::add(made, age) <= now);
         for marker in self.blobs.list(names::UNSETTLED).await? {
             let made = marker.number("made").map(time);
-            if before.is_some_and(|before| made.is_some_and(|made| made > before)) {
+            if !is_older(made, LEFT_BEHIND) {
                 continue;
             }
-            let Some((id, _)) = readable(self.blobs.record::<IncidentId>(&marker.name, &marker.name).await).flatten()
-            else {
-                continue;
-            };
-            let is_of = |stored: &Stored| {
-                stored.document.outbox.as_ref().is_some_and(|outbox| names::marker(&id, &outbox.nonce) == marker.name)
-            };
-            match self.read(&names::incident(&id)).await {
-                Ok(Some(stored)) if is_of(&stored) => {
+            match self.marked(&marker).await? {
+                Some(stored) => {
                     self.settle(&stored).await?;
                     completed += 1;
                 }
-                Ok(_) => {
-                    if before.is_some_and(|before| made.is_none_or(|made| clock::add(made, NEVER_CAME) < before)) {
-                        self.blobs.delete(&marker.name, None).await?;
-                    }
+                None if is_older(made, NEVER_CAME) => {
+                    self.blobs.delete(&marker.name, None).await?;
                 }
-                Err(error @ StoreError::Unreadable { .. }) => tracing::error!(%error, "left out a record"),
-                Err(error) => return Err(error),
+                None => {}
             }
         }
         Ok(completed)
     }
 
-    pub async fn sweep(&self, now: Timestamp) -> Result<usize> {
-        self.complete_saves(Some(clock::add(now, -LEFT_BEHIND))).await
+    /// The document whose outbox a marker is of, if it counts and is there yet.
+    async fn marked(&self, marker: &Seen) -> Result<Option<Stored>> {
+        let read = async {
+            let Some((id, _)) = self.blobs.record::<IncidentId>(&marker.name, &marker.name).await? else {
+                return Ok(None);
+            };
+            let stored = self.counting(&names::incident(&id)).await?;
+            let is_of = |outbox: &Outbox| names::marker(&id, &outbox.nonce) == marker.name;
+            Ok(stored.filter(|stored| stored.document.outbox.as_ref().is_some_and(is_of)))
+        };
+        match read.await {
+            Err(error @ StoreError::Unreadable { .. }) => Ok(readable(Err(error))),
+            read => read,
+        }
     }
+}
+
+impl Known {
+    /// A document that was read, and whose outbox may not have happened yet.
+    fn read(stored: &Stored) -> Self {
+        let Stored { document: Document { version, incident, outbox }, etag } = stored;
+        let pending = outbox.as_ref().map(|outbox| names::marker(&incident.id, &outbox.nonce));
+        Self { version: *version, etag: etag.clone(), incident: Box::new(incident.clone()), pending }
+    }
+
+    /// One whose outbox has happened.
+    fn settled(stored: &Stored) -> Self {
+        Self { pending: None, ..Self::read(stored) }
+    }
+}
+
+/// What a marker tells of its save without being read.
+fn marker_metadata(outbox: &Outbox) -> Metadata {
+    let subjects: BTreeSet<&str> = outbox.taken.iter().filter_map(signals::subject_of).collect();
+    let short: Vec<&str> = subjects.into_iter().filter_map(|subject| subject.get(..SUBJECT)).collect();
+    let takes = if short.len() <= SUBJECTS { short.join(".") } else { ANY.to_owned() };
+    let mut metadata = Metadata::from([("made".to_owned(), outbox.at.to_string())]);
+    if !takes.is_empty() {
+        metadata.insert("takes".to_owned(), takes);
+    }
+    metadata
+}
+
+/// Whether a marked save took signals of that subject, or may have.
+fn takes_of(marker: &Seen, subject: &ResourceId) -> bool {
+    let takes = marker.text("takes");
+    let subject = names::subject_hash(subject);
+    takes == ANY || takes.split('.').any(|taken| !taken.is_empty() && subject.starts_with(taken))
 }

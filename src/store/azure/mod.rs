@@ -168,8 +168,8 @@ impl Store for AzureStore {
 
     async fn untaken_signals(&self, subject: &ResourceId) -> Result<Vec<(SignalRef, Signal)>> {
         self.within(DEADLINE, async {
-            // What a save took that ended before it came to the signals must not be seen as untaken.
-            self.incidents().complete_saves(None).await?;
+            // What a save has taken must not be seen as untaken, also if its process ended before it came to the signals.
+            self.incidents().take_what_saves_took(subject).await?;
             self.signals().untaken(subject).await
         })
         .await

@@ -32,7 +32,12 @@ pub(super) fn job(key: &str) -> String {
 }
 
 pub(super) fn untaken_of(subject: &ResourceId) -> String {
-    format!("{UNTAKEN}{}/", hash(subject.key()))
+    format!("{UNTAKEN}{}/", subject_hash(subject))
+}
+
+/// By which a signal's subject is known in names.
+pub(super) fn subject_hash(subject: &ResourceId) -> String {
+    hash(subject.key())
 }
 
 pub(super) fn known(fingerprint: &str) -> String {

@@ -72,6 +72,11 @@ fn what(fingerprint: &str) -> String {
     format!("signal {fingerprint}")
 }
 
+/// The hash of the subject of a stored signal.
+pub(super) fn subject_of(signal: &SignalRef) -> Option<&str> {
+    signal.0.split_once('/').map(|(subject, _)| subject)
+}
+
 impl Signals<'_> {
     pub async fn accept(&self, signals: &[Signal], jobs: &Jobs<'_>, now: Timestamp) -> Result<Accepted> {
         let (fresh, mut repeated) = self.unknown(signals, now).await?;
