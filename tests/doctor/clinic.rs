@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use keymend::clock::Clock;
 use keymend::drill::cloud::{Cloud, Running, World};
@@ -69,7 +69,7 @@ impl Clinic {
 
     pub async fn doctor(&self, arguments: &[&str]) -> Said {
         let mut variables = self.variables.clone();
-        // A bell that needs no channel to be set up would hide what is printed about channels: one that answers.
+        // A channel that answers, so that all can be well.
         if !variables.iter().any(|(name, _)| name == "KEYMEND_TEAMS_URL") {
             variables.push(("KEYMEND_TEAMS_URL".to_owned(), answering().await));
         }
@@ -85,7 +85,7 @@ impl Clinic {
 }
 
 pub async fn run(folder: &Path, arguments: &[&str], variables: &[(String, String)]) -> Said {
-    let mut command = tokio::process_command();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_keymend"));
     command.arg("doctor").args(arguments).current_dir(folder).stdin(Stdio::null());
     command.env_clear().envs(variables.iter().cloned());
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
@@ -98,14 +98,6 @@ pub async fn run(folder: &Path, arguments: &[&str], variables: &[(String, String
         assert!(!said.out.contains(secret) && !said.err.contains(secret), "{secret} was shown: {said:?}");
     }
     said
-}
-
-mod tokio {
-    pub use ::tokio::*;
-
-    pub fn process_command() -> std::process::Command {
-        std::process::Command::new(env!("CARGO_BIN_EXE_keymend"))
-    }
 }
 
 /// The address of a place that answers whatever it is asked, with a key in its path.

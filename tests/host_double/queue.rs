@@ -28,7 +28,10 @@ pub async fn listen(inner: Arc<Inner>, function: Function) {
         while running.len() > limits.new_batch_threshold {
             running.join_next().await;
         }
-        let batch = queues.receive(queue, limits.batch_size, inner.options.lease).await.unwrap_or_default();
+        let batch = queues.receive(queue, limits.batch_size, inner.options.lease).await.unwrap_or_else(|why| {
+            inner.notes.lock().unwrap().push(format!("{queue}: nothing can be received: {why}"));
+            Vec::new()
+        });
         if batch.is_empty() {
             let spread = rand::rng().random_range(0.8..1.2);
             tokio::time::sleep(wait.mul_f64(spread)).await;

@@ -148,6 +148,10 @@ fn received(xml: &str) -> Result<Received, String> {
     let text = |name: &str| elements(xml, name).first().map(|text| unescaped(text)).ok_or(format!("no {name}: {xml}"));
     let time = |name: &str| -> Result<Timestamp, String> {
         let text = text(name)?;
+        // What never expires does so at the end of .NET's calendar, which is a day longer than ours.
+        if text.contains(" 9999 ") {
+            return Ok(Timestamp::MAX);
+        }
         jiff::fmt::rfc2822::parse(&text).map(|at| at.timestamp()).map_err(|error| format!("{text}: {error}"))
     };
     let message = QueueMessage {
