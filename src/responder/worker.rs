@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
@@ -177,11 +178,12 @@ impl Responder {
         end
     }
 
-    async fn attempt(&self, job: &LeasedJob, opening: &Mutex<()>) -> JobResult {
+    /// Boxed: a pass is a future of 100 KB, and unoptimized every caller above it holds it on the stack some times over.
+    fn attempt<'a>(&'a self, job: &'a LeasedJob, opening: &'a Mutex<()>) -> BoxFuture<'a, JobResult> {
         match &job.work {
-            Work::Locate { target } => self.locate(target, opening).await,
-            Work::Pass { incident } => self.pass(incident).await,
-            Work::Tell { incident, notice, channel } => self.deliver(incident, notice, channel).await,
+            Work::Locate { target } => Box::pin(self.locate(target, opening)),
+            Work::Pass { incident } => Box::pin(self.pass(incident)),
+            Work::Tell { incident, notice, channel } => Box::pin(self.deliver(incident, notice, channel)),
         }
     }
 

@@ -28,6 +28,8 @@ pub const PATIENCE: Duration = Duration::from_secs(240);
 /// What the machine carries at a time, over all tests: a story weighs 1, a storm all.
 pub const WHOLE_MACHINE: u32 = 12;
 static MACHINE: Semaphore = Semaphore::const_new(WHOLE_MACHINE as usize);
+/// How often a read is tried again.
+const READS: usize = 5;
 /// Signs what the webhook is told.
 pub const EVENTS_SECRET: &str = "whsec_ZHJpbGwtZHJpbGwtZHJpbGwtZHJpbGwtZHJpbGw=";
 
@@ -93,8 +95,16 @@ impl Stage {
         format!("{}-poison", self.queue)
     }
 
+    /// All incidents. A busy machine may keep us waiting for them.
     pub async fn incidents(&self) -> Vec<Incident> {
-        self.store.incidents(false, 100).await.unwrap()
+        let mut tries = 0;
+        loop {
+            match self.store.incidents(false, 100).await {
+                Ok(incidents) => return incidents,
+                Err(error) if tries == READS => panic!("{error}"),
+                Err(_) => tries += 1,
+            }
+        }
     }
 
     /// Waits for a condition, and says what the matter is when it does not come about.
