@@ -249,6 +249,13 @@ impl Host {
         self.inner.calls.lock().unwrap().iter().filter(|call| call.ended.is_none()).count()
     }
 
+    /// The functions of which an invocation has not ended, each once.
+    pub fn working(&self) -> Vec<String> {
+        let calls = self.inner.calls.lock().unwrap();
+        let working = calls.iter().filter(|call| call.ended.is_none()).map(|call| call.function.clone());
+        working.collect::<std::collections::BTreeSet<_>>().into_iter().collect()
+    }
+
     /// Invocations that would never end in Azure: an empty 2xx.
     pub fn hangs(&self) -> Vec<String> {
         let hangs = self.calls().into_iter().filter_map(|call| match call.outcome {

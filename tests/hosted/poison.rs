@@ -6,7 +6,8 @@ use keymend::domain::incident::Phase;
 use keymend::domain::policy::Preset;
 use keymend::drill::cloud::{Fault, FaultKind};
 
-use crate::host_double::Host;
+use crate::host_double::invoke::Outcome;
+use crate::host_double::{Call, Host};
 use crate::moments::quick;
 use crate::stage::Stage;
 use crate::verdict;
@@ -33,12 +34,9 @@ async fn a_message_that_nobody_can_read_reaches_poison_and_the_others_go_on() {
         stage.cloud.try_break(&what).unwrap();
     }
     stage.until("poison is called", &[&host], async || poison_calls(&host).await > 0).await;
-    let tries: Vec<u64> = host
-        .calls()
-        .iter()
-        .filter(|call| call.function == "jobs" && !call.outcome.as_ref().is_some_and(|one| one.is_success()))
-        .filter_map(|call| call.message.as_ref().map(|(_, count)| *count))
-        .collect();
+    let failed = |call: &&Call| call.function == "jobs" && matches!(call.outcome, Some(Outcome::Failed(_)));
+    let calls = host.calls();
+    let tries: Vec<u64> = calls.iter().filter(failed).filter_map(|call| Some(call.message.as_ref()?.1)).collect();
     assert_eq!(tries, [1, 2, 3], "the host tried it as often as it may");
     stage
         .until("the team is told", &[&host], async || {

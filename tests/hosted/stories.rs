@@ -13,7 +13,7 @@ use crate::stage::{Stage, WHOLE_MACHINE};
 use crate::verdict;
 
 /// Virtual seconds in a second.
-const SPEED: f64 = 60.0;
+const SPEED: f64 = 90.0;
 /// One story in so many comes from a host that does not know how to proxy.
 const BY_PAYLOAD_ONE_IN: usize = 6;
 
@@ -23,7 +23,7 @@ fn speed(scenario: &Scenario) -> f64 {
         "old-eight-hour-window" => 4.0 * SPEED,
         "read-only-lock" | "late-alert" => 1.5 * SPEED,
         // Four hundred databases ring at once.
-        "shared-vault" => 0.5 * SPEED,
+        "shared-vault" => 0.4 * SPEED,
         _ => SPEED,
     }
 }
@@ -37,12 +37,14 @@ fn weight(scenario: &Scenario) -> u32 {
 async fn every_scenario_ends_under_the_host_as_it_declares() {
     let wanted = wanted();
     let all = scenario::all().into_iter();
-    let all: Vec<(usize, Scenario, Preset)> = all
+    let mut all: Vec<(usize, Scenario, Preset)> = all
         .flat_map(|scenario| scenario.presets.iter().map(move |preset| (scenario, *preset)))
         .enumerate()
         .map(|(at, (scenario, preset))| (at, scenario, preset))
         .filter(|(_, scenario, preset)| format!("{}:{}", scenario.name, preset_name(*preset)).contains(&wanted))
         .collect();
+    // The heaviest first: the light ones fill the gaps.
+    all.sort_by_key(|(_, scenario, _)| std::cmp::Reverse(weight(scenario)));
     let count = all.len();
     let results: Vec<Option<Vec<String>>> = futures::stream::iter(all)
         .map(|(at, scenario, preset)| tell(scenario, preset, at % BY_PAYLOAD_ONE_IN == 1))

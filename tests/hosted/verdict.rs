@@ -39,7 +39,7 @@ pub fn faults(ended: &Ended, keys: &Keys) -> Vec<String> {
         faults.extend(RESERVED.iter().filter(|start| line.text.starts_with(**start)).map(|_| line.text.clone()));
     }
     // A poisoned message that fails comes back for ever.
-    let refused = ended.calls.iter().filter(|call| call.function == "poison");
+    let refused = ended.calls.iter().filter(|call| call.function == "poison" && call.message.is_some());
     let refused =
         refused.filter(|call| matches!(&call.outcome, Some(Outcome::Failed(why)) if why.contains("status code")));
     faults.extend(refused.map(|call| format!("poison answered {:?}", call.outcome)));
