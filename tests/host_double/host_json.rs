@@ -141,7 +141,7 @@ pub fn time_span(text: &str) -> Option<Duration> {
 /// `%NAME%` becomes the setting of that name, and nothing where there is none.
 pub fn expand(text: &str, settings: &AppSettings) -> String {
     let parts: Vec<&str> = text.split('%').collect();
-    if parts.len() % 2 == 0 {
+    if parts.len().is_multiple_of(2) {
         return text.to_owned();
     }
     let value = |(at, part): (usize, &&str)| match at % 2 {
