@@ -149,3 +149,39 @@ fn a_binary_that_runs_on_this_machine_alone_is_refused() {
     assert!(words.contains("the list of its crates is not in it"), "{words}");
     assert!(!cfg!(target_env = "gnu") || words.contains("it needs glibc"), "{words}");
 }
+
+#[test]
+fn the_container_is_built_from_everything_that_the_program_includes() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |name: &str| std::fs::read_to_string(root.join(name)).unwrap();
+    let (docker, ignored) = (read("Dockerfile"), read(".dockerignore"));
+    let copied: Vec<&str> = docker.lines().filter_map(|line| line.strip_prefix("COPY ")?.split(' ').next()).collect();
+    let let_through: Vec<&str> = ignored.lines().filter_map(|line| line.strip_prefix('!')).collect();
+    let covers = |folders: &[&str], file: &Path| folders.iter().any(|folder| file.starts_with(folder));
+    let includes = regex::Regex::new(r#"include_(?:str|bytes)!\(\s*"([^"]+)"\s*\)"#).unwrap();
+    let mut outside = 0;
+    let mut folders = vec![root.join("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap_or_default();
+            for found in includes.captures_iter(&text) {
+                let file = path.parent().unwrap().join(&found[1]).canonicalize().unwrap();
+                let file = file.strip_prefix(root.canonicalize().unwrap()).unwrap().to_owned();
+                outside += usize::from(!file.starts_with("src"));
+                let shown = file.display();
+                assert!(
+                    covers(&copied, &file),
+                    "{shown} is included by {}, and not copied by Dockerfile",
+                    path.display()
+                );
+                assert!(covers(&let_through, &file), "{shown} is included, and .dockerignore holds it back");
+            }
+        }
+    }
+    assert!(outside > 0, "the roles are included from outside src");
+}

@@ -151,10 +151,11 @@ async fn live(settings: &Settings, callers: Callers, house: House, doorway: Door
     });
     let mut serving = tokio::spawn(serving.into_future());
     let mut worker = tokio::spawn(async move { responder.run().await });
+    let asked_to_stop = asked_to_stop();
     say(&format!("listening on http://{address}"));
     tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "ready");
     tokio::select! {
-        () = asked_to_stop() => {
+        () = asked_to_stop => {
             tracing::info!("stopping");
             drop(stop);
             worker.abort();
@@ -177,18 +178,22 @@ async fn read_store(store: Arc<dyn Store>, clock: Clock) {
     }
 }
 
-/// Returns on SIGINT or SIGTERM.
-async fn asked_to_stop() {
+/// Ends on SIGINT or SIGTERM, from the call on: whoever was told that we are ready may stop us at once.
+fn asked_to_stop() -> impl Future<Output = ()> {
     #[cfg(unix)]
-    {
+    let signals = {
         use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    };
+    async move {
+        #[cfg(unix)]
+        if let (Ok(mut interrupt), Ok(mut terminate)) = signals {
             tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
+                _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
             }
             return;
         }
+        let _ = tokio::signal::ctrl_c().await;
     }
-    let _ = tokio::signal::ctrl_c().await;
 }

@@ -41,6 +41,7 @@ async fn under_the_host_the_platform_s_identity_endpoint_is_asked_once() {
         ("IDENTITY_HEADER", HEADER),
         ("FUNCTIONS_CUSTOMHANDLER_PORT", "1"),
         ("AzureWebJobsStorage__clientId", CLIENT),
+        ("KEYMEND_STORE", "sqlite:keymend.db"),
         // A proxy that swallows everything: the identity endpoint and Azure on this machine are beside us, not behind it.
         ("HTTP_PROXY", "http://127.0.0.1:9"),
     ];

@@ -96,7 +96,7 @@ async fn answer(State(around): State<Around>, request: Request) -> Response {
 
 /// A running `keymend serve`, with nothing in its environment but what a test gave it.
 pub struct Serve {
-    child: Child,
+    child: Mutex<Child>,
     folder: tempfile::TempDir,
 }
 
@@ -124,7 +124,7 @@ impl Serve {
             .stderr(Stdio::from(log))
             .spawn()
             .unwrap();
-        let serve = Self { child, folder };
+        let serve = Self { child: Mutex::new(child), folder };
         let line = serve.until("listening", |serve| {
             let out = serve.read("out");
             out.lines().find_map(|line| line.strip_prefix("listening on ").map(str::to_owned))
@@ -152,6 +152,8 @@ impl Serve {
             if let Some(found) = found(self) {
                 return found;
             }
+            let ended = self.child.lock().unwrap().try_wait().unwrap();
+            assert!(ended.is_none(), "ended ({ended:?}) before {what} came\n{}", self.log());
             assert!(began.elapsed() < PATIENCE, "{what} did not come\n{}", self.log());
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -160,8 +162,9 @@ impl Serve {
 
 impl Drop for Serve {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let mut child = self.child.lock().unwrap();
+        let _ = child.kill();
+        let _ = child.wait();
     }
 }
 

@@ -38,7 +38,6 @@ async fn an_alert_that_was_being_accepted_is_accepted_when_it_comes_again() {
         let doomed = open(&through(&place, &proxy.connection_string())).await;
         proxy.stop_at(nth, stop);
         let killed = proxy.until_killed(doomed.accept(&signals, at(0))).await.is_none();
-        proxy.let_go();
 
         let store = open(&place).await;
         let accepted = store.accept(&signals, at(5)).await.unwrap();
@@ -139,7 +138,6 @@ async fn an_incident_that_was_being_opened_is_there_once() {
             proxy.stop_at(nth, stop);
             let jobs = [pass(&first)];
             let killed = proxy.until_killed(doomed.save(&first, None, &jobs, &taken, at(0))).await.is_none();
-            proxy.let_go();
 
             let store = open(&place).await;
             if swept_first {
@@ -176,7 +174,6 @@ async fn a_save_happens_wholly_or_not_at_all() {
         proxy.stop_at(nth, stop);
         let jobs = [pass(&after)];
         let killed = proxy.until_killed(doomed.save(&after, Some(version), &jobs, &taken, at(1))).await.is_none();
-        proxy.let_go();
 
         // Nobody reads the incident: the sweep alone must complete it.
         let store = open(&place).await;
@@ -213,7 +210,6 @@ async fn an_incident_has_one_key_whenever_it_changes_it() {
         proxy.stop_at(nth, stop);
         let jobs = [pass(&by_vault)];
         let killed = proxy.until_killed(doomed.save(&by_vault, Some(version), &jobs, &[], at(1))).await.is_none();
-        proxy.let_go();
 
         let store = open(&place).await;
         let (found, _) = store.incident(&by_server.id).await.unwrap().unwrap();

@@ -164,7 +164,6 @@ async fn the_sweep_rings_where_a_crash_came_before_the_bell_and_not_more_and_mor
     // The record is read, written, and then the bell would ring.
     proxy.stop_at(3, Stop::Before);
     assert_eq!(proxy.until_killed(doomed.enqueue(&job, at(0))).await, None);
-    proxy.let_go();
 
     let store = hosted(&place, &still()).await;
     let jobs = queue(azurite, &place.queue);

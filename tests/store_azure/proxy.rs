@@ -1,15 +1,15 @@
 //! A road to Azurite on which requests are counted, and one of them can be stopped (for ever, as when the process that sent
 //! it is killed, or until it is let go), or its answer lost.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::response::Response;
-use tokio::sync::Notify;
+use tokio::sync::watch;
 
 use crate::azurite::{ACCOUNT, Azurite, connection_string};
 
@@ -25,18 +25,32 @@ pub enum Stop {
     After,
 }
 
+/// What is to happen to the requests from a moment on. Each is told by the order that stands when it comes.
+#[derive(Debug, Default)]
+struct Order {
+    seen: AtomicUsize,
+    /// Which request is stopped, and all behind it; 0 for none.
+    nth: usize,
+    after: bool,
+    /// Of which request the answer is lost; 0 for none.
+    lost: usize,
+    reached: watch::Sender<bool>,
+    /// Those that were stopped go on.
+    released: watch::Sender<bool>,
+    /// Those that were stopped never come to Azurite: their process is dead.
+    dead: AtomicBool,
+}
+
 #[derive(Debug)]
 struct Road {
-    seen: AtomicUsize,
-    /// Which request is stopped; 0 for none.
-    nth: AtomicUsize,
-    after: AtomicBool,
-    /// Of which request the answer is lost; 0 for none.
-    lost: AtomicUsize,
-    reached: Notify,
-    release: Notify,
-    released: AtomicBool,
+    order: Mutex<Arc<Order>>,
     http: reqwest::Client,
+}
+
+impl Road {
+    fn order(&self) -> Arc<Order> {
+        self.order.lock().unwrap().clone()
+    }
 }
 
 /// The road.
@@ -50,16 +64,7 @@ pub struct Proxy {
 impl Proxy {
     pub async fn start(azurite: &Azurite) -> Self {
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        let road = Arc::new(Road {
-            seen: AtomicUsize::new(0),
-            nth: AtomicUsize::new(0),
-            after: AtomicBool::new(false),
-            lost: AtomicUsize::new(0),
-            reached: Notify::new(),
-            release: Notify::new(),
-            released: AtomicBool::new(false),
-            http,
-        });
+        let road = Arc::new(Road { order: Mutex::default(), http });
         let blob = listen(&road, azurite.blob_endpoint()).await;
         let queue = listen(&road, azurite.queue_endpoint()).await;
         Self { road, blob, queue }
@@ -70,39 +75,39 @@ impl Proxy {
         connection_string(&at(self.blob), &at(self.queue))
     }
 
+    fn command(&self, order: Order) {
+        *self.road.order.lock().unwrap() = Arc::new(order);
+    }
+
     /// Stops the `nth` request from now on (the first is 1), and all behind it.
     pub fn stop_at(&self, nth: usize, stop: Stop) {
-        self.road.released.store(false, Ordering::SeqCst);
-        self.road.after.store(stop == Stop::After, Ordering::SeqCst);
-        self.road.seen.store(0, Ordering::SeqCst);
-        self.road.nth.store(nth, Ordering::SeqCst);
+        self.command(Order { nth, after: stop == Stop::After, ..Order::default() });
     }
 
     /// Lets Azurite do the `nth` request from now on, and answers it with an error that makes the sender try again.
     pub fn lose_answer_of(&self, nth: usize) {
-        self.road.nth.store(0, Ordering::SeqCst);
-        self.road.seen.store(0, Ordering::SeqCst);
-        self.road.lost.store(nth, Ordering::SeqCst);
+        self.command(Order { lost: nth, ..Order::default() });
     }
 
     /// How many requests were sent since the last order.
     pub fn seen(&self) -> usize {
-        self.road.seen.load(Ordering::SeqCst)
+        self.road.order().seen.load(Ordering::SeqCst)
     }
 
     /// Waits until a request is stopped.
     pub async fn reached(&self) {
-        self.road.reached.notified().await;
+        wait_for(&self.road.order().reached).await;
     }
 
-    /// Lets all that were stopped go on.
+    /// Lets all that were stopped go on, and what comes after them.
     pub fn let_go(&self) {
-        self.road.nth.store(0, Ordering::SeqCst);
-        self.road.released.store(true, Ordering::SeqCst);
-        self.road.release.notify_waiters();
+        let stopped = self.road.order();
+        self.command(Order::default());
+        stopped.released.send_replace(true);
     }
 
-    /// Runs a call as a process would that is killed when the request is stopped; `None` if it was.
+    /// Runs a call as a process would that is killed when the request is stopped; `None` if it was. What it still had on
+    /// its way to Azurite is lost with it, and the road is free again.
     pub async fn until_killed<T>(&self, call: impl Future<Output = T>) -> Option<T> {
         let ended = async {
             tokio::select! {
@@ -111,8 +116,16 @@ impl Proxy {
                 answer = call => Some(answer),
             }
         };
-        tokio::time::timeout(PATIENCE, ended).await.expect("the call ends or is stopped")
+        let answer = tokio::time::timeout(PATIENCE, ended).await.expect("the call ends or is stopped");
+        self.road.order().dead.store(true, Ordering::SeqCst);
+        self.let_go();
+        answer
     }
+}
+
+async fn wait_for(sign: &watch::Sender<bool>) {
+    // The sender is at hand, so there is an end.
+    let _ = sign.subscribe().wait_for(|given| *given).await;
 }
 
 async fn listen(road: &Arc<Road>, endpoint: String) -> u16 {
@@ -125,29 +138,26 @@ async fn listen(road: &Arc<Road>, endpoint: String) -> u16 {
 }
 
 async fn pass(State((road, origin)): State<(Arc<Road>, Arc<str>)>, request: Request) -> Response {
-    let number = road.seen.fetch_add(1, Ordering::SeqCst) + 1;
-    let nth = road.nth.load(Ordering::SeqCst);
-    let stopped = nth != 0 && number >= nth;
-    let after = road.after.load(Ordering::SeqCst) && number == nth;
+    let order = road.order();
+    let number = order.seen.fetch_add(1, Ordering::SeqCst) + 1;
+    let stopped = order.nth != 0 && number >= order.nth;
+    let after = order.after && number == order.nth;
     if stopped && !after {
-        stand_still(&road).await;
+        order.reached.send_replace(true);
+        wait_for(&order.released).await;
+        if order.dead.load(Ordering::SeqCst) {
+            return Response::builder().status(500).body(Body::empty()).unwrap();
+        }
     }
     let answer = forward(&road, &origin, request).await;
     if stopped && after {
-        stand_still(&road).await;
+        order.reached.send_replace(true);
+        wait_for(&order.released).await;
     }
-    if number == road.lost.load(Ordering::SeqCst) {
+    if number == order.lost {
         return Response::builder().status(500).body(Body::empty()).unwrap();
     }
     answer
-}
-
-async fn stand_still(road: &Road) {
-    let release = road.release.notified();
-    road.reached.notify_one();
-    if !road.released.load(Ordering::SeqCst) {
-        release.await;
-    }
 }
 
 async fn forward(road: &Road, origin: &str, request: Request) -> Response {

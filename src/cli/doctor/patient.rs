@@ -49,10 +49,13 @@ async fn open(location: &StoreLocation, clock: &Clock) -> Result<Arc<dyn Store>,
         }
         StoreLocation::Azure(settings) => {
             let credential = storage_credential(&settings.account)?;
-            let store = AzureStore::open_with_doorbell(settings, credential, clock.clone(), Ids::random());
+            let store = AzureStore::open_beside(settings, credential, clock.clone(), Ids::random());
             let store = tokio::time::timeout(STORE, store).await;
             let store = store.map_err(|_| format!("{location}: no answer within {} s", STORE.as_secs()))?;
-            Ok(Arc::new(store.map_err(|error| format!("{location}: {error}"))?))
+            let store = store.map_err(|error| format!("{location}: {error}"))?;
+            let store =
+                store.ok_or_else(|| format!("{location} is not there; Keymend makes it when it first starts"))?;
+            Ok(Arc::new(store))
         }
     }
 }

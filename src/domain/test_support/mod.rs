@@ -351,8 +351,11 @@ impl World {
         }
     }
 
-    /// Adds an older key or version that is linked to the first server.
+    /// Adds an older key or version that is linked to the first server. As a probe does, it is read once, whoever asks.
     pub fn link_older(&mut self, uri: &KeyUri) -> &mut KeyEvidence {
+        if let Some(known) = self.evidence.keys.iter().position(|key| key.uri == *uri) {
+            return &mut self.evidence.keys[known];
+        }
         if let Fact::Known(keys) = &mut self.server().linked_keys {
             keys.push(linked(uri));
         }

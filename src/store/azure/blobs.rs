@@ -71,7 +71,7 @@ pub(super) enum When {
     Always,
 }
 
-/// Our container.
+/// Our container. The official client's futures are large, and are kept off the stack here: a job has many callers.
 pub(super) struct Blobs {
     container: BlobContainerClient,
     pub place: Place,
@@ -126,7 +126,7 @@ impl Blobs {
 
     pub(super) async fn get(&self, name: &str) -> Result<Option<Found>> {
         let options = BlobClientDownloadOptions { parallel: NonZero::new(1), ..Default::default() };
-        let answer = match self.container.blob_client(name).download(Some(options)).await {
+        let answer = match self.container.blob_client(name).download(Some(options)).boxed().await {
             Ok(answer) => answer,
             Err(error) if code(&error) == (404, "BlobNotFound") => return Ok(None),
             Err(error) => return Err(self.explain(&error)),
@@ -139,7 +139,7 @@ impl Blobs {
 
     /// Looks at a blob without reading it.
     pub(super) async fn look(&self, name: &str) -> Result<Option<Seen>> {
-        match self.container.blob_client(name).get_properties(None).await {
+        match self.container.blob_client(name).get_properties(None).boxed().await {
             Ok(answer) => {
                 let etag = answer.etag().ok().flatten();
                 let metadata = answer.metadata().unwrap_or_default();
@@ -169,7 +169,7 @@ impl Blobs {
             When::Always => {}
         }
         let content: RequestContent<_, NoFormat> = RequestContent::from(body);
-        match self.container.blob_client(name).upload(content, Some(options)).await {
+        match self.container.blob_client(name).upload(content, Some(options)).boxed().await {
             Ok(answer) => {
                 let etag = answer.etag;
                 etag.map(Some)
@@ -189,7 +189,7 @@ impl Blobs {
     /// Deletes a blob. `false`: it is another version, and stays. One that is not there counts as deleted.
     pub(super) async fn delete(&self, name: &str, still: Option<&Etag>) -> Result<bool> {
         let options = BlobClientDeleteOptions { if_match: still.cloned(), ..Default::default() };
-        match self.container.blob_client(name).delete(Some(options)).await {
+        match self.container.blob_client(name).delete(Some(options)).boxed().await {
             Ok(_) => Ok(true),
             Err(error) if code(&error) == (404, "BlobNotFound") => Ok(true),
             Err(error) if is_refusal(&error) => Ok(self.look(name).await?.is_none()),

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::blobs::{Blobs, Metadata, Seen, When};
 use super::document;
-use super::jobs::wait;
+use super::job_change::wait;
 use super::names;
 use crate::domain::incident::{IncidentId, IncidentKey};
 use crate::ids::Ids;

@@ -9,13 +9,16 @@
 //! | `account`, `connection_string` | which account, and how we sign in |
 //! | `shared_key`, `wire`, `fault` | signing, sending, and what went wrong in a person's words |
 //! | `blobs`, `names`, `document` | blobs under a condition; what they are called; records as JSON |
-//! | `job_record`, `jobs`, `doorbell` | what may happen to a job; the jobs; the messages that call for them |
+//! | `job_record`, `doorbell` | what may happen to a job, without a line of I/O; the messages that call for jobs |
+//! | `jobs`, `job_change`, `job_lease`, `job_sweep` | asking and settling; changing a record; handing out; what nobody came for |
 //! | `signals` | accepted once, then taken |
-//! | `incidents`, `claims` | documents with what their saves ask for; the one open incident of a key |
+//! | `incidents`, `outbox`, `settle`, `cache` | documents; what their saves ask for; doing it; what was read last |
+//! | `claims` | the one open incident of a key |
 //! | `facts` | small JSON values |
 
 mod account;
 mod blobs;
+mod cache;
 mod claims;
 mod connection_string;
 mod document;
@@ -23,9 +26,14 @@ mod doorbell;
 mod facts;
 mod fault;
 mod incidents;
+mod job_change;
+mod job_lease;
 mod job_record;
+mod job_sweep;
 mod jobs;
 mod names;
+mod outbox;
+mod settle;
 mod shared_key;
 mod signals;
 mod wire;
@@ -42,9 +50,10 @@ pub use account::{AzureStorageSettings, StorageAccess, StorageAccount};
 pub use connection_string::{InvalidConnectionString, endpoint, is_account_name, parse as parse_connection_string};
 
 use self::blobs::Blobs;
+use self::cache::Cache;
 use self::claims::Claims;
 use self::doorbell::Doorbell;
-use self::incidents::{Cache, Incidents};
+use self::incidents::Incidents;
 use self::jobs::{Jobs, Unreadable};
 use self::signals::Signals;
 use super::{Accepted, Handout, LeasedJob, NewJob, Pruned, Result, SignalRef, Store, StoreError, Swept, Version};
