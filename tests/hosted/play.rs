@@ -40,7 +40,11 @@ pub async fn play(stage: &Stage, host: &Host, setup: &Setup) -> Vec<String> {
         if now >= add(began, setup.horizon) || real.elapsed() > PATIENCE {
             break;
         }
-        tokio::time::sleep(TICK).await;
+        // What is due happens when it is due; everything else can wait for the next look.
+        let due =
+            script.iter().filter(|step| !matches!(step.act, Act::AfterRepair(_))).map(|step| add(began, step.after));
+        let next = stage.cloud.clock().idle_until(due.min().unwrap_or(Timestamp::MAX));
+        let _ = tokio::time::timeout(TICK, next).await;
     }
     let mut faults = judge::faults(&setup.expect, &stage.incidents().await, &stage.cloud);
     faults.extend(alerts(stage));
