@@ -76,8 +76,7 @@ impl Azure {
     /// # Errors
     /// [`AzureError`].
     pub async fn role(&self, scope: &ResourceId, role: &str) -> Result<Role, AzureError> {
-        let path = format!("{scope}/providers/Microsoft.Authorization/roleDefinitions/{role}");
-        let answer = self.perform(&Request::get(&path, API, "Microsoft.Authorization/roleDefinitions/read")).await?;
+        let answer = self.perform(&role_definition(scope, role)).await?;
         parse_role(&answer.body).map_err(|why| answer.bad(why))
     }
 
@@ -86,10 +85,20 @@ impl Azure {
     /// # Errors
     /// [`AzureError`]; a list is whole or an error.
     pub async fn deny_assignments(&self, scope: &ResourceId) -> Result<Vec<Denial>, AzureError> {
-        let path = format!("{scope}/providers/Microsoft.Authorization/denyAssignments");
-        let request = Request::get(&path, API, "Microsoft.Authorization/denyAssignments/read");
-        self.parsed_list(request, parse_denial).await
+        self.parsed_list(deny_assignments(scope), parse_denial).await
     }
+}
+
+/// Asks for a role by its definition's GUID, as seen from `scope`.
+pub(super) fn role_definition(scope: &ResourceId, role: &str) -> Request {
+    let path = format!("{scope}/providers/Microsoft.Authorization/roleDefinitions/{role}");
+    Request::get(&path, API, "Microsoft.Authorization/roleDefinitions/read")
+}
+
+/// Asks for the deny assignments at `scope`, above and below it.
+pub(super) fn deny_assignments(scope: &ResourceId) -> Request {
+    let path = format!("{scope}/providers/Microsoft.Authorization/denyAssignments");
+    Request::get(&path, API, "Microsoft.Authorization/denyAssignments/read")
 }
 
 impl PreparedWrite {

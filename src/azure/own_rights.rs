@@ -4,7 +4,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::azure::authorization::API;
+use crate::azure::authorization::{self, API};
 use crate::azure::error::AzureError;
 use crate::azure::json::{list, shaped};
 use crate::azure::request::Request;
@@ -108,8 +108,7 @@ impl Azure {
     /// # Errors
     /// [`AzureError`].
     pub async fn role_definition(&self, scope: &ResourceId, role: &str) -> Result<RoleDefinition, AzureError> {
-        let path = format!("{scope}/providers/Microsoft.Authorization/roleDefinitions/{role}");
-        let answer = self.perform(&Request::get(&path, API, "Microsoft.Authorization/roleDefinitions/read")).await?;
+        let answer = self.perform(&authorization::role_definition(scope, role)).await?;
         parse_definition(&answer.body).map_err(|why| answer.bad(why))
     }
 
@@ -129,9 +128,7 @@ impl Azure {
     /// # Errors
     /// [`AzureError`]; a list is whole or an error.
     pub async fn denials_in_full(&self, scope: &ResourceId) -> Result<Vec<DenyAssignment>, AzureError> {
-        let path = format!("{scope}/providers/Microsoft.Authorization/denyAssignments");
-        let request = Request::get(&path, API, "Microsoft.Authorization/denyAssignments/read");
-        self.parsed_list(request, parse_denial).await
+        self.parsed_list(authorization::deny_assignments(scope), parse_denial).await
     }
 }
 

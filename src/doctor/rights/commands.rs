@@ -1,6 +1,6 @@
 //! The commands that give a right.
 
-use super::judge::in_words;
+use super::places::in_words;
 use crate::doctor::Principal;
 use crate::doctor::report::Fix;
 use crate::domain::resource_id::ResourceId;

@@ -6,7 +6,7 @@ use tokio::sync::Mutex;
 
 use super::commands::{Known, grant};
 use super::own::{Own, Standing};
-use super::places::{places, scope_of_grant};
+use super::places::{in_words, places, scope_of_grant};
 use crate::azure::Azure;
 use crate::doctor::Principal;
 use crate::doctor::estate::Estate;
@@ -146,14 +146,5 @@ impl<'a> Judge<'a> {
             Some(names) => names.into_iter().find(|name| role.is_called(name)).map_or(Known::Absent, Known::There),
             None => Known::Unknown,
         }
-    }
-}
-
-/// A scope as a tired person reads it: the whole id stands in the command.
-pub fn in_words(scope: &ResourceId) -> String {
-    match (scope.resource_type().as_str(), scope.resource_group()) {
-        ("", None) => format!("subscription {}", scope.subscription()),
-        ("", Some(group)) => format!("resource group {group}"),
-        _ => scope.name().to_owned(),
     }
 }

@@ -55,3 +55,12 @@ pub fn scope_of_grant(estate: &Estate, right: &Right, place: &ResourceId) -> Res
     let root = estate.roots.iter().find(|root| root.contains(place));
     root.filter(|root| root.resource_type().is_empty()).cloned().unwrap_or(group)
 }
+
+/// A scope as a tired person reads it: the whole id stands in the command.
+pub fn in_words(scope: &ResourceId) -> String {
+    match (scope.resource_type().as_str(), scope.resource_group()) {
+        ("", None) => format!("subscription {}", scope.subscription()),
+        ("", Some(group)) => format!("resource group {group}"),
+        _ => scope.name().to_owned(),
+    }
+}

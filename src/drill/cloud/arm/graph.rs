@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::state::{State, after_minutes};
 use super::super::wire::Answer;
+use super::kql_parser::Unreadable;
 use super::sql::server_json;
 use super::vaults::vault_json;
 use super::{Call, kql};
@@ -31,7 +32,7 @@ pub(super) fn query(state: &mut State, call: &Call<'_>) -> Answer {
     });
     let found = match kql::run(text, if outside { Vec::new() } else { rows }) {
         Ok(found) => found,
-        Err(kql::Unreadable(why)) => return invalid(&why),
+        Err(Unreadable(why)) => return invalid(&why),
     };
     let option = |name: &str| body.pointer(&format!("/options/{name}"));
     let top = option("$top").and_then(Value::as_u64).and_then(|top| usize::try_from(top).ok()).unwrap_or(1000);

@@ -3,15 +3,11 @@
 //! `table | where … | extend … | project … | order by … | limit n`, with `and`, `or`, `not`, the usual comparisons of
 //! texts, and a few functions. Anything else is an error, as it would be for a typing mistake in Azure.
 
-use super::kql_parser::{Expr, Parser, Token, tokens};
+use super::kql_parser::{Expr, Parser, Token, Unreadable, tokens, unreadable};
 use serde_json::{Map, Value};
 
 /// How many brackets and negations a query may hold.
 const DEEPEST: usize = 100;
-
-/// Why a query cannot be run.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Unreadable(pub(super) String);
 
 /// The table that a query reads, in lower case.
 pub(super) fn table(query: &str) -> Option<String> {
@@ -93,10 +89,6 @@ fn sort(parser: &mut Parser<'_>, rows: &mut [Value]) -> Result<(), Unreadable> {
         if ascending { order } else { order.reverse() }
     });
     Ok(())
-}
-
-pub(super) fn unreadable(what: &str) -> Unreadable {
-    Unreadable(format!("Query is invalid: {what} is not understood."))
 }
 
 fn evaluate(expr: &Expr, row: &Value) -> Value {

@@ -2,7 +2,13 @@
 
 use serde_json::Value;
 
-use super::kql::{Unreadable, unreadable};
+/// Why a query cannot be run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Unreadable(pub(super) String);
+
+pub(super) fn unreadable(what: &str) -> Unreadable {
+    Unreadable(format!("Query is invalid: {what} is not understood."))
+}
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Token {
