@@ -64,8 +64,8 @@ async fn write_everything(azure: &Azure, key: &KeyUri) {
     let role = super::authorization::role_definition_id(SUB, "e147488a-f6f5-4113-8e2d-b22465e65bf6");
     let version = key.version.clone().unwrap();
     for write in [
-        PreparedWrite::patch_server_identity(&server, json!({"identity": {"type": "SystemAssigned"}})),
-        PreparedWrite::revalidate(&server),
+        PreparedWrite::patch_identity(&server, json!({"identity": {"type": "SystemAssigned"}})).unwrap(),
+        PreparedWrite::revalidate(&server).unwrap(),
         PreparedWrite::patch_vault_network_acls(&vault, acls),
         PreparedWrite::recover_vault(&vault, "westeurope", SUB),
         PreparedWrite::add_access_policy(&vault, &[entry]),

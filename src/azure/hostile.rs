@@ -166,7 +166,7 @@ async fn pages_operations_and_redirects_stay_at_the_resource_manager() {
         *said.lock().unwrap() = address.replace("ARM", cloud.address.trim_start_matches("http://"));
         let azure = cloud.azure();
         assert!(matches!(azure.locks("s1").await, Err(AzureError::BadAnswer { .. })), "{address}");
-        let receipt = azure.send(&PreparedWrite::revalidate(&server)).await.unwrap();
+        let receipt = azure.send(&PreparedWrite::revalidate(&server).unwrap()).await.unwrap();
         assert_eq!(receipt.operation, None, "{address}");
         assert!(matches!(azure.server(&server).await, Err(AzureError::BadAnswer { .. })), "{address}");
         assert_eq!(cloud.asked().len(), 3, "{address}: {:?}", cloud.lines());

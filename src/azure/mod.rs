@@ -12,6 +12,7 @@
 //! | [`mod@write`] | a prepared change, and the receipt of a sent one |
 //! | [`operation`] | following a long-running operation |
 //! | [`caller`] | who we are by our own tokens, and the time there |
+//! | [`dependent`] | things that depend on a key: one file a kind |
 //! | `sql`, `sql_databases`, `key_vault`, `key_attributes`, `key_vault_keys`, `authorization`, `own_rights`, `locks`, `activity_log`, `alert_rules`, `resource_graph`, `managed_identity` | one service each: reads, writes and their parsers |
 
 mod activity_log;
@@ -20,6 +21,7 @@ pub mod authorization;
 pub mod caller;
 pub mod clouds;
 pub mod credential;
+pub mod dependent;
 pub mod error;
 mod json;
 mod key_attributes;

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use reqwest::Method;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -11,7 +10,6 @@ use crate::azure::error::AzureError;
 use crate::azure::json::{filled, shaped, shown_moment, tags};
 use crate::azure::request::Request;
 use crate::azure::transport::Azure;
-use crate::azure::write::PreparedWrite;
 use crate::domain::evidence::{Fact, Identity, LinkedKey, Protector, Server, UserAssignedIdentity};
 use crate::domain::key_uri::{KeyUri, VaultHost};
 use crate::domain::resource_id::ResourceId;
@@ -19,17 +17,6 @@ use crate::domain::resource_id::ResourceId;
 pub(super) const API: &str = "2025-01-01";
 
 impl Azure {
-    /// One server.
-    ///
-    /// # Errors
-    /// [`AzureError`].
-    pub async fn server(&self, id: &ResourceId) -> Result<Server, AzureError> {
-        let request = Request::get(id.as_str(), API, "Microsoft.Sql/servers/read");
-        let answer = self.perform(&request).await?;
-        let (found, server) = parse_server(&answer.body).map_err(|why| answer.bad(why))?;
-        if found == *id { Ok(server) } else { Err(answer.bad(format!("it is about {found}"))) }
-    }
-
     /// All servers of a subscription: one request a page.
     ///
     /// # Errors
@@ -48,43 +35,6 @@ impl Azure {
         let request =
             Request::get(&format!("{scope}/providers/Microsoft.Sql/servers"), API, "Microsoft.Sql/servers/read");
         Ok(self.parsed_list(request, parse_server).await?.into_iter().collect())
-    }
-
-    /// A server's TDE protector.
-    ///
-    /// # Errors
-    /// [`AzureError`].
-    pub async fn protector(&self, server: &ResourceId) -> Result<Protector, AzureError> {
-        let path = format!("{server}/encryptionProtector/current");
-        let answer = self.perform(&Request::get(&path, API, "Microsoft.Sql/servers/encryptionProtector/read")).await?;
-        parse_protector(&answer.body, &|name| self.endpoints().vault_host(name)).map_err(|why| answer.bad(why))
-    }
-
-    /// Every key linked to a server, the service-managed one left out.
-    ///
-    /// # Errors
-    /// [`AzureError`].
-    pub async fn linked_keys(&self, server: &ResourceId) -> Result<Vec<LinkedKey>, AzureError> {
-        let request = Request::get(&format!("{server}/keys"), API, "Microsoft.Sql/servers/keys/read");
-        let host = |name: &str| self.endpoints().vault_host(name);
-        Ok(self.parsed_list(request, |item| parse_linked_key(item, &host)).await?.into_iter().flatten().collect())
-    }
-}
-
-impl PreparedWrite {
-    /// Gives a server another `identity` block: `PATCH` with `body` as the whole body, such as
-    /// `{"identity": {"type": "SystemAssigned"}}`. It replaces the block, so the caller must carry over user-assigned
-    /// identities; then this also takes `Microsoft.ManagedIdentity/userAssignedIdentities/assign/action` on each.
-    #[must_use]
-    pub fn patch_server_identity(server: &ResourceId, body: Value) -> Self {
-        Self::arm(Method::PATCH, server.as_str(), API, Some(body), "Microsoft.Sql/servers/write")
-    }
-
-    /// Asks SQL to check the server's protector again and bring its databases back.
-    #[must_use]
-    pub fn revalidate(server: &ResourceId) -> Self {
-        let path = format!("{server}/encryptionProtector/current/revalidate");
-        Self::arm(Method::POST, &path, API, None, "Microsoft.Sql/servers/encryptionProtector/revalidate/action")
     }
 }
 

@@ -5,39 +5,9 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::azure::error::AzureError;
 use crate::azure::json::{shaped, tags};
-use crate::azure::request::Request;
-use crate::azure::sql::API;
-use crate::azure::transport::Azure;
 use crate::domain::evidence::Database;
 use crate::domain::key_uri::KeyUri;
-use crate::domain::resource_id::ResourceId;
-
-impl Azure {
-    /// A server's databases with their settings, `master` left out.
-    ///
-    /// # Errors
-    /// [`AzureError`].
-    pub async fn databases(&self, server: &ResourceId) -> Result<Vec<Database>, AzureError> {
-        self.database_list(server, "databases", "Microsoft.Sql/servers/databases/read").await
-    }
-
-    /// The databases that SQL calls inaccessible, now.
-    ///
-    /// # Errors
-    /// [`AzureError`].
-    pub async fn inaccessible_databases(&self, server: &ResourceId) -> Result<Vec<Database>, AzureError> {
-        self.database_list(server, "inaccessibleDatabases", "Microsoft.Sql/servers/inaccessibleDatabases/read").await
-    }
-
-    async fn database_list(&self, server: &ResourceId, kind: &str, action: &str) -> Result<Vec<Database>, AzureError> {
-        let request = Request::get(&format!("{server}/{kind}"), API, action);
-        let mut databases = self.parsed_list(request, parse_database).await?;
-        databases.retain(|database| !database.name.eq_ignore_ascii_case("master"));
-        Ok(databases)
-    }
-}
 
 #[derive(Deserialize)]
 struct WireDatabase {

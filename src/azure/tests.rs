@@ -31,7 +31,7 @@ fn identity() -> ResourceId {
 }
 
 fn revalidate() -> PreparedWrite {
-    PreparedWrite::revalidate(&server())
+    PreparedWrite::revalidate(&server()).unwrap()
 }
 
 #[tokio::test]
@@ -267,7 +267,7 @@ async fn what_is_shown_is_what_is_sent() {
     let key = KeyUri::parse("https://contoso-kv.vault.azure.net/keys/tde-key").unwrap();
     let entry = PolicyEntry { tenant_id: "t".into(), object_id: "o".into(), keys: vec!["get".into()] };
     let writes = [
-        PreparedWrite::patch_server_identity(&server(), json!({"identity": {"type": "SystemAssigned"}})),
+        PreparedWrite::patch_identity(&server(), json!({"identity": {"type": "SystemAssigned"}})).unwrap(),
         revalidate(),
         PreparedWrite::patch_vault_network_acls(&vault(), json!({"bypass": "AzureServices"})),
         PreparedWrite::recover_vault(&vault(), "westeurope", "t"),

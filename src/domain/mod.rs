@@ -1,6 +1,7 @@
 //! The mind: words and decisions. Pure: no I/O, no clock, no async, no randomness; time is an argument.
 
 pub mod decide;
+pub mod dependent;
 pub mod diagnose;
 pub mod diagnosis;
 pub mod evidence;

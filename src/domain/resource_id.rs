@@ -130,6 +130,18 @@ impl ResourceId {
         self.ancestor("/providers/microsoft.sql/managedinstances/")
     }
 
+    /// The Synapse workspace this id is, or is below.
+    #[must_use]
+    pub fn synapse_workspace(&self) -> Option<Self> {
+        self.ancestor("/providers/microsoft.synapse/workspaces/")
+    }
+
+    /// What holds the databases: the logical server, managed instance or Synapse workspace that this id is, or is below.
+    #[must_use]
+    pub fn database_host(&self) -> Option<Self> {
+        self.sql_server().or_else(|| self.managed_instance()).or_else(|| self.synapse_workspace())
+    }
+
     /// The name of the SQL database this id is, or is below.
     #[must_use]
     pub fn sql_database(&self) -> Option<&str> {

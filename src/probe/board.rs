@@ -51,7 +51,7 @@ pub(super) struct Board<'a> {
 impl<'a> Board<'a> {
     pub fn new(question: &'a Question, endpoints: &'a Endpoints) -> Self {
         let told = question.protectors.iter();
-        Self {
+        let mut board = Self {
             question,
             endpoints,
             asked: BTreeSet::new(),
@@ -75,6 +75,18 @@ impl<'a> Board<'a> {
             roles: BTreeMap::new(),
             denials: None,
             changes: BTreeMap::new(),
+        };
+        board.remember();
+        board
+    }
+
+    /// Puts on the board what is known from an earlier look. Whether an identity still exists is always asked.
+    fn remember(&mut self) {
+        for (id, seen) in &self.question.remembered {
+            keep(&mut self.servers, id, &seen.server);
+            keep(&mut self.protectors, id, &seen.protector);
+            keep(&mut self.linked_keys, id, &seen.linked_keys);
+            keep(&mut self.databases, id, &seen.databases);
         }
     }
 
@@ -115,6 +127,12 @@ impl<'a> Board<'a> {
     /// Whether every server has been answered for, well or badly.
     pub fn servers_are_in(&self) -> bool {
         self.members().into_iter().all(|server| self.servers.contains_key(server))
+    }
+}
+
+fn keep<T: Clone>(board: &mut BTreeMap<ResourceId, Fact<T>>, id: &ResourceId, fact: &Fact<T>) {
+    if fact.known().is_some() {
+        board.entry(id.clone()).or_insert_with(|| fact.clone());
     }
 }
 

@@ -42,7 +42,7 @@ use futures::StreamExt;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::azure::{Azure, error::fact};
-use crate::domain::evidence::{Database, Evidence, Fact, Protector, VaultEvidence};
+use crate::domain::evidence::{Database, Evidence, Fact, Protector, ServerEvidence, VaultEvidence};
 use crate::domain::key_uri::{KeyUri, VaultHost};
 use crate::domain::resource_id::ResourceId;
 use ask::Ask;
@@ -67,6 +67,9 @@ pub struct Question {
     pub keys: Vec<KeyUri>,
     /// Protectors read moments ago, by whoever found out which vault it is: they are not read again.
     pub protectors: BTreeMap<ResourceId, Protector>,
+    /// What is remembered of servers from an earlier look: what of it is known is not read again. A look at the vault's
+    /// side alone, for a patrol or for a change that is probably harmless, costs nothing for each server.
+    pub remembered: BTreeMap<ResourceId, ServerEvidence>,
     /// The present.
     pub now: Timestamp,
     /// How far back the Activity Log is read.
@@ -83,6 +86,7 @@ impl Question {
             vault_id: None,
             keys: Vec::new(),
             protectors: BTreeMap::new(),
+            remembered: BTreeMap::new(),
             now,
             look_back: SignedDuration::from_hours(24),
         }

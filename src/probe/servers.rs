@@ -18,8 +18,15 @@ pub(super) fn asks(board: &mut Board<'_>, asks: &mut BTreeSet<Ask>) {
         if !board.protectors.contains_key(server) {
             asks.insert(Ask::Protector(server.clone()));
         }
-        asks.insert(Ask::LinkedKeys(server.clone()));
-        asks.insert(Ask::Databases(server.clone()));
+        if !board.linked_keys.contains_key(server) {
+            asks.insert(Ask::LinkedKeys(server.clone()));
+        }
+        if !board.databases.contains_key(server) {
+            asks.insert(Ask::Databases(server.clone()));
+        }
+        if board.servers.contains_key(server) {
+            continue;
+        }
         by_subscription.entry(server.subscription().to_ascii_lowercase()).or_default().push(server);
     }
     for (subscription, servers) in by_subscription {

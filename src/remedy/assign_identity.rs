@@ -14,8 +14,8 @@ use crate::remedy::{Applied, batch};
 
 type Servers = BTreeMap<ResourceId, Result<Server, AzureError>>;
 
-/// The write. The block is replaced whole, so every user-assigned identity is named in it.
-pub(super) fn write(server: &ResourceId, keep: &[ResourceId]) -> PreparedWrite {
+/// The write; none for what gets no identity from us. The block is replaced whole, so every user-assigned identity is named in it.
+pub(super) fn write(server: &ResourceId, keep: &[ResourceId]) -> Option<PreparedWrite> {
     let identity = if keep.is_empty() {
         json!({"type": "SystemAssigned"})
     } else {
@@ -23,7 +23,7 @@ pub(super) fn write(server: &ResourceId, keep: &[ResourceId]) -> PreparedWrite {
         let kept: Map<String, Value> = kept.into_iter().map(|id| (id.to_owned(), json!({}))).collect();
         json!({"type": "SystemAssigned,UserAssigned", "userAssignedIdentities": kept})
     };
-    PreparedWrite::patch_server_identity(server, json!({"identity": identity}))
+    PreparedWrite::patch_identity(server, json!({"identity": identity}))
 }
 
 /// Servers of one subscription are read together, before and after.
@@ -74,7 +74,7 @@ fn precondition(before: &Servers, server: &ResourceId, keep: &[ResourceId]) -> W
             named(identity).unwrap_or_else(|| "none".to_owned())
         )));
     }
-    Ok(write(server, &has))
+    write(server, &has).ok_or_else(|| differs("Keymend does not assign identities to this kind of resource"))
 }
 
 fn in_words(before: &Servers, server: &ResourceId) -> Vec<(String, String, String)> {

@@ -96,7 +96,7 @@ pub struct Receipt {
 #[must_use]
 pub fn prepare(azure: &Azure, change: &Change) -> Vec<PreparedWrite> {
     let write = match change {
-        Change::AssignIdentity { server, keep } => Some(assign_identity::write(server, keep)),
+        Change::AssignIdentity { server, keep } => assign_identity::write(server, keep),
         Change::AddAccessPolicy { vault, tenant_id, grants } => {
             access_policy::write(vault, tenant_id, grants.iter().map(|grant| grant.principal_id.as_str()))
         }
@@ -113,7 +113,7 @@ pub fn prepare(azure: &Azure, change: &Change) -> Vec<PreparedWrite> {
         Change::EnableKey { key } => enable_key::write(key),
         Change::ExtendExpiry { key, to, .. } => extend_expiry::write(key, *to),
         Change::TrustedServicesBypass { vault, acls } => firewall::write(vault, acls),
-        Change::Revalidate { server } => Some(PreparedWrite::revalidate(server)),
+        Change::Revalidate { server } => PreparedWrite::revalidate(server),
     };
     write.into_iter().collect()
 }

@@ -146,7 +146,11 @@ impl Responder {
 const fn tells_loss(kind: SignalKind) -> bool {
     matches!(
         kind,
-        SignalKind::AccessLost | SignalKind::WaitingForAccess | SignalKind::SelfHealEnded | SignalKind::RestoreFailed
+        SignalKind::AccessLost
+            | SignalKind::WaitingForAccess
+            | SignalKind::SelfHealEnded
+            | SignalKind::RestoreFailed
+            | SignalKind::FoundInaccessible
     )
 }
 
@@ -163,6 +167,7 @@ pub(super) const fn is_cause(kind: SignalKind) -> bool {
             | SignalKind::ServerKeyChanged
             | SignalKind::IdentityDeleted
             | SignalKind::KeyExpired
+            | SignalKind::FoundBroken
     )
 }
 

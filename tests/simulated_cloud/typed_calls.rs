@@ -78,7 +78,7 @@ async fn everything_writes() {
     azure.send(&PreparedWrite::recover_vault(&vault, "westeurope", TENANT)).await.unwrap();
     sky.pass(5).await;
     let body = json!({ "identity": { "type": "SystemAssigned" } });
-    let receipt = azure.send(&PreparedWrite::patch_server_identity(&server, body)).await.unwrap();
+    let receipt = azure.send(&PreparedWrite::patch_identity(&server, body).unwrap()).await.unwrap();
     let operation = receipt.operation.unwrap();
     assert!(matches!(azure.poll(&operation).await.unwrap(), Progress::Running { .. }));
     sky.pass(1).await;
@@ -102,7 +102,7 @@ async fn everything_writes() {
     acls["bypass"] = json!("AzureServices");
     azure.send(&PreparedWrite::patch_vault_network_acls(&vault, acls)).await.unwrap();
     assert_eq!(sky.key_access(), "ok");
-    let receipt = azure.send(&PreparedWrite::revalidate(&server)).await.unwrap();
+    let receipt = azure.send(&PreparedWrite::revalidate(&server).unwrap()).await.unwrap();
     sky.pass(5).await;
     assert_eq!(azure.poll(&receipt.operation.unwrap()).await.unwrap(), Progress::Succeeded);
     assert_eq!(sky.access("orders"), "online");

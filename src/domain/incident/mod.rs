@@ -170,6 +170,7 @@ impl Incident {
                 | SignalKind::WaitingForAccess
                 | SignalKind::SelfHealEnded
                 | SignalKind::RestoreFailed
+                | SignalKind::FoundInaccessible
         ) {
             self.loss_reported = true;
             self.told_at = Some(self.told_at.map_or(at, |told| told.min(at)));
@@ -183,7 +184,7 @@ impl Incident {
             // The text may name a longer window than is configured: plan for the shorter of both.
             self.window_minutes = self.window_minutes.min(minutes);
         }
-        if let (Some(server), Some(database)) = (signal.target.sql_server(), signal.target.sql_database())
+        if let (Some(server), Some(database)) = (signal.target.database_host(), signal.target.sql_database())
             && let Some(member) = self.members.get_mut(server.key())
         {
             member.databases.insert(database.to_owned());

@@ -71,6 +71,10 @@ pub enum SignalKind {
     HealthChanged,
     /// A database was written and no event name was found: to be confirmed through ARM.
     DatabaseChanged,
+    /// The patrol saw that a key cannot be used, or soon cannot be.
+    FoundBroken,
+    /// The patrol saw an inaccessible database that no event told of.
+    FoundInaccessible,
 }
 
 /// One thing that was told. Everything in it may be forged or wrong; it only decides where to look.
@@ -119,21 +123,19 @@ impl SignalKind {
             Self::KeyRotated => "key_rotated",
             Self::HealthChanged => "health_changed",
             Self::DatabaseChanged => "database_changed",
+            Self::FoundBroken => "found_broken",
+            Self::FoundInaccessible => "found_inaccessible",
         }
     }
 }
 
 impl Signal {
-    /// What the search for an incident is keyed by: the SQL server or managed instance for anything at or below one,
+    /// What the search for an incident is keyed by: what holds the databases for anything at or below it,
     /// the vault for anything at or below a vault, otherwise the target itself.
     #[must_use]
     pub fn subject(&self) -> ResourceId {
         let target = &self.target;
-        target
-            .sql_server()
-            .or_else(|| target.managed_instance())
-            .or_else(|| target.key_vault())
-            .unwrap_or_else(|| target.clone())
+        target.database_host().or_else(|| target.key_vault()).unwrap_or_else(|| target.clone())
     }
 
     /// What makes two deliveries the same signal: a stable text of 64 hex digits.

@@ -33,6 +33,7 @@ fn story(preset: Preset, world: World, say: &str, what: Break, writes: &[(Remedy
         policy: policy(preset, &world),
         world: world.activity_log_minutes(3.0),
         script: vec![Step::at(2, say, what)],
+        patrol: false,
         people: People::Approve(minutes(3)),
         expect: Expect { writes: Writes::Just(writes.to_vec()), ..Expect::repaired() },
         horizon: minutes(180),

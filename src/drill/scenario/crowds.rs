@@ -34,6 +34,7 @@ fn shared_vault(preset: Preset) -> Setup {
             "A pipeline run empties the vault's access policies: 40 servers lose their key",
             what,
         )],
+        patrol: false,
         people: People::NotAsked,
         expect: Expect {
             writes: Writes::Just(vec![(Remedy::AddAccessPolicy, 1)]),
@@ -69,6 +70,7 @@ fn throttled(preset: Preset) -> Setup {
             },
             Step::at(2, "A pipeline removes contoso-sql's role assignment on the vault", revoke),
         ],
+        patrol: false,
         people: People::NotAsked,
         expect: Expect { writes: Writes::Just(vec![(Remedy::AssignRole, 1)]), ..Expect::repaired() },
         horizon: minutes(180),

@@ -37,6 +37,8 @@ pub struct Setup {
     pub policy: Policy,
     /// What happens, and when.
     pub script: Vec<Step>,
+    /// Whether the patrol walks in this story.
+    pub patrol: bool,
     /// What the people on call do when they are asked.
     pub people: People,
     /// How it must end.

@@ -41,6 +41,7 @@ fn refused(world: World, script: Vec<Step>, why: NeedsPerson) -> Setup {
         policy: policy(Preset::Auto, &world),
         world,
         script,
+        patrol: false,
         people: People::NotAsked,
         expect: Expect { end: End::WithPerson(why), writes: Writes::None, online: false, ..Expect::repaired() },
         horizon: minutes(150),
