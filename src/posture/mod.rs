@@ -4,6 +4,14 @@
 //! |---|---|
 //! | [`target`] | which chains a named resource has |
 //! | [`chain`] | one chain, link by link, with what Keymend would do about it |
+//! | [`survey`] | reads everything that is protected, vault by vault |
+//! | [`checks`] | what may break it, from what was read |
+//! | [`finding`] | one finding: what, why it matters, the fix, the source; the table of rules |
+//! | [`report`] | findings, counts, and the map from vaults to databases |
 
 pub mod chain;
+pub mod checks;
+pub mod finding;
+pub mod report;
+pub mod survey;
 pub mod target;
