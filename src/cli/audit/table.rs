@@ -82,8 +82,8 @@ fn vault_findings(page: &mut Layout, findings: &[&&Finding]) {
         if !finding.fix.is_empty() {
             page.under(&format!("-> {}.", finding.fix.trim_end_matches('.')));
         }
-        for command in &finding.commands {
-            page.as_is(&format!("    {}", plain(command)));
+        for line in finding.commands.iter().flat_map(|command| command.lines()) {
+            page.as_is(&format!("    {}", plain(line)));
         }
     }
     for (id, level, count) in told.into_iter().filter(|(.., count)| *count > ALIKE) {

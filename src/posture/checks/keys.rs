@@ -36,10 +36,10 @@ pub(super) fn check(evidence: &Evidence) -> Vec<Finding> {
         match &key.version {
             Fact::Known(version) if protected.is_empty() => {
                 findings.extend(linked_unusable(key, version, now).map(of));
-                findings.extend(expiry(key, version, now, databases, servers.len()).map(of));
+                findings.extend(expiry(key, version, now, (servers.len(), databases), false).map(of));
             }
             Fact::Known(version) => {
-                findings.extend(expiry(key, version, now, databases, servers.len()).map(of));
+                findings.extend(expiry(key, version, now, (servers.len(), databases), true).map(of));
                 findings.extend(kind(key, version).map(of));
             }
             Fact::Absent if protected.is_empty() => findings.push(of(linked_gone(key))),
@@ -77,12 +77,15 @@ fn expiry(
     key: &KeyEvidence,
     version: &KeyVersion,
     now: Timestamp,
-    databases: usize,
-    servers: usize,
+    (servers, databases): (usize, usize),
+    in_use: bool,
 ) -> Option<Finding> {
     let subject = key.uri.to_string();
     let name = &key.uri.key;
     let Some(expires) = version.expires else {
+        if !in_use {
+            return None;
+        }
         let what = format!("key {name} has no expiry date");
         let fix = "Nothing, or set a date together with a rotation policy";
         return Some(Finding::new(&KEY_NO_EXPIRY, Level::Info, subject, what).fix(fix));
