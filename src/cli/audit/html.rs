@@ -23,7 +23,9 @@ pub(super) fn escaped(text: &str) -> String {
             '\'' => out.push_str("&#39;"),
             '\n' | '\t' => out.push(c),
             // Also what turns the direction of writing around.
-            c if c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{fffe}' | '\u{ffff}') => {
+            c if c.is_control()
+                || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{fffe}' | '\u{ffff}') =>
+            {
                 out.push('\u{fffd}');
             }
             c => out.push(c),
@@ -66,7 +68,11 @@ pub(super) fn page(report: &Report) -> String {
         body.push_str("<p>No server under a customer-managed key was found.</p>");
     } else {
         body.push_str(&legend());
-        body.push_str(&format!("<div class=\"scroll\" tabindex=\"0\">{}</div>", map::picture(report)));
+        body.push_str(&format!(
+            "<div class=\"scroll\" tabindex=\"0\">{}</div>{}",
+            map::picture(report),
+            map::list(report)
+        ));
     }
     body.push_str("</section><section><h2>Findings</h2>");
     if report.findings.is_empty() {
@@ -108,7 +114,12 @@ fn summary(report: &Report) -> String {
     );
     for level in Level::ALL {
         let none = if report.count(level) == 0 { " none" } else { "" };
-        out.push_str(&format!("<span class=\"count {}{none}\"><b>{}</b> {}</span>", level.word(), report.count(level), level.word()));
+        out.push_str(&format!(
+            "<span class=\"count {}{none}\"><b>{}</b> {}</span>",
+            level.word(),
+            report.count(level),
+            level.word()
+        ));
     }
     out.push_str("</section>");
     out
@@ -121,7 +132,10 @@ fn legend() -> String {
         (Colour::Unknown, "? could not be read"),
         (Colour::Ok, "✓ ok"),
     ];
-    let items: String = words.iter().map(|(colour, said)| format!("<span class=\"key {}\">{said}</span>", map::class(*colour))).collect();
+    let items: String = words
+        .iter()
+        .map(|(colour, said)| format!("<span class=\"key {}\">{said}</span>", map::class(*colour)))
+        .collect();
     format!("<p class=\"legend\">{items}</p>")
 }
 
@@ -165,7 +179,11 @@ fn article(finding: &Finding) -> String {
     } else {
         escaped(finding.source)
     };
-    out.push_str(&format!("<p class=\"src\">{}<br>{} · {source}</p></article>", escaped(&finding.subject), escaped(finding.rule)));
+    out.push_str(&format!(
+        "<p class=\"src\">{}<br>{} · {source}</p></article>",
+        escaped(&finding.subject),
+        escaped(finding.rule)
+    ));
     out
 }
 

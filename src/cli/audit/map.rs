@@ -14,8 +14,10 @@ const BOX: u32 = 36;
 const GAP: u32 = 22;
 /// The headings.
 const TOP: u32 = 34;
-/// Servers of one key that are drawn one by one; beyond that those that are well are gathered.
-const APART: usize = 8;
+/// Servers of one key that are drawn one by one; beyond that those that are well are gathered. The second number is for a
+/// map of more than [`LARGE`] servers.
+const APART: (usize, usize) = (8, 2);
+const LARGE: usize = 30;
 /// Servers that are not well are drawn one by one up to here.
 const MOST: usize = 14;
 /// Vaults that are drawn one by one though all is well with them.
@@ -35,12 +37,14 @@ pub(super) fn picture(report: &Report) -> String {
     let (drawn, gathered) = split(&report.map);
     let mut body = headings();
     let mut y = TOP;
+    let apart = apart(report);
     for vault in drawn {
-        y = self::vault(&mut body, vault, y) + GAP;
+        y = self::vault(&mut body, vault, apart, y) + GAP;
     }
     if !gathered.is_empty() {
         let servers: usize = gathered.iter().map(|vault| servers(vault)).sum();
-        let databases: usize = gathered.iter().flat_map(|vault| &vault.keys).flat_map(|key| &key.servers).map(|one| one.databases).sum();
+        let databases: usize =
+            gathered.iter().flat_map(|vault| &vault.keys).flat_map(|key| &key.servers).map(|one| one.databases).sum();
         let keys: usize = gathered.iter().map(|vault| vault.keys.len()).sum();
         let boxes = [
             many(gathered.len(), "more key vault"),
@@ -58,8 +62,49 @@ pub(super) fn picture(report: &Report) -> String {
     }
     let height = y.saturating_sub(GAP).max(TOP + ROW);
     format!(
-        "<svg class=\"map\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" height=\"{height}\" role=\"img\" aria-label=\"Which databases depend on which key vault, and how each is\">{body}</svg>"
+        "<svg class=\"map\" viewBox=\"-2 0 {} {height}\" width=\"{WIDTH}\" height=\"{height}\" role=\"img\" aria-label=\"Which databases depend on which key vault, and how each is\">{body}</svg>",
+        WIDTH + 4
     )
+}
+
+fn apart(report: &Report) -> usize {
+    if report.servers > LARGE { APART.1 } else { APART.0 }
+}
+
+/// The same as a list, for a narrow screen.
+pub(super) fn list(report: &Report) -> String {
+    let (drawn, gathered) = split(&report.map);
+    let item = |colour: Colour, text: &str| {
+        format!("<li class=\"{}\"><b class=\"sg\">{}</b> {}", class(colour), sign(colour), escaped(text))
+    };
+    let mut out = "<ul class=\"narrow\">".to_owned();
+    for vault in drawn {
+        let name = vault.host.split('.').next().unwrap_or_default();
+        out.push_str(&item(
+            vault.colour,
+            &format!("{name}: {}, {}", many(servers(vault), "server"), vault.colour.word()),
+        ));
+        out.push_str("<ul>");
+        for key in &vault.keys {
+            let expires =
+                key.expires.map_or("no expiry".to_owned(), |at| format!("expires {}", at.strftime("%Y-%m-%d")));
+            out.push_str(&item(key.colour, &format!("{}, {expires}", key.name)));
+            out.push_str("<ul>");
+            for row in rows(key, apart(report)) {
+                let down = if row.down > 0 { format!(", {} inaccessible", row.down) } else { String::new() };
+                out.push_str(&item(row.colour, &format!("{}: {}{down}", row.title, many(row.databases, "database"))));
+                out.push_str("</li>");
+            }
+            out.push_str("</ul></li>");
+        }
+        out.push_str("</ul></li>");
+    }
+    if !gathered.is_empty() {
+        out.push_str(&item(Colour::Ok, &format!("{}, all ok", many(gathered.len(), "more key vault"))));
+        out.push_str("</li>");
+    }
+    out.push_str("</ul>");
+    out
 }
 
 fn split(map: &[VaultNode]) -> (Vec<&VaultNode>, Vec<&VaultNode>) {
@@ -86,18 +131,19 @@ fn many(count: usize, noun: &str) -> String {
 
 fn headings() -> String {
     let names = ["Key vault", "Key", "Server", "Databases"];
-    let text = names.iter().zip(COLUMNS).map(|(name, (x, _))| format!("<text class=\"h\" x=\"{x}\" y=\"16\">{name}</text>"));
+    let text =
+        names.iter().zip(COLUMNS).map(|(name, (x, _))| format!("<text class=\"h\" x=\"{x}\" y=\"16\">{name}</text>"));
     text.collect()
 }
 
 /// Draws one vault; answers where it ends.
-fn vault(body: &mut String, vault: &VaultNode, top: u32) -> u32 {
+fn vault(body: &mut String, vault: &VaultNode, apart: usize, top: u32) -> u32 {
     let mut y = top;
     let mut keys = Vec::new();
     let mut inner = String::new();
     for key in &vault.keys {
         let start = y;
-        let rows = rows(key);
+        let rows = rows(key, apart);
         let mut ends = Vec::new();
         for row in &rows {
             ends.push((y, row.colour));
@@ -127,7 +173,12 @@ const fn middle(from: u32, to: u32) -> u32 {
 }
 
 fn key_node(body: &mut String, key: &KeyNode, y: u32) {
-    let version = key.version.as_deref().and_then(|version| version.get(..8)).map(|short| format!("{short}… · ")).unwrap_or_default();
+    let version = key
+        .version
+        .as_deref()
+        .and_then(|version| version.get(..8))
+        .map(|short| format!("{short}… · "))
+        .unwrap_or_default();
     let expires = key.expires.map_or("no expiry".to_owned(), |at| format!("expires {}", at.strftime("%Y-%m-%d")));
     let under = format!("{version}{expires}");
     let hint = format!("{}: {}, {under}", key.name, key.colour.word());
@@ -135,15 +186,17 @@ fn key_node(body: &mut String, key: &KeyNode, y: u32) {
 }
 
 /// The rows of a key: what is not well one by one, the rest gathered where it is much.
-fn rows(key: &KeyNode) -> Vec<Row> {
-    if key.servers.len() <= APART {
+fn rows(key: &KeyNode, apart: usize) -> Vec<Row> {
+    if key.servers.len() <= apart {
         return key.servers.iter().map(one).collect();
     }
-    let (well, ill): (Vec<&ServerNode>, Vec<&ServerNode>) = key.servers.iter().partition(|one| one.colour == Colour::Ok);
+    let (well, ill): (Vec<&ServerNode>, Vec<&ServerNode>) =
+        key.servers.iter().partition(|one| one.colour == Colour::Ok);
     let mut rows: Vec<Row> = ill.iter().take(MOST).map(|server| one(server)).collect();
     let rest: Vec<&ServerNode> = ill.into_iter().skip(MOST).collect();
-    rows.extend(gather(&rest));
-    rows.extend(gather(&well));
+    rows.extend(gather(&rest, "more server"));
+    let alone = rows.is_empty();
+    rows.extend(gather(&well, if alone { "server" } else { "more server" }));
     rows
 }
 
@@ -158,12 +211,12 @@ fn one(server: &ServerNode) -> Row {
     }
 }
 
-fn gather(servers: &[&ServerNode]) -> Option<Row> {
+fn gather(servers: &[&ServerNode], noun: &str) -> Option<Row> {
     let colour = servers.iter().map(|server| server.colour).max()?;
     let names: Vec<&str> = servers.iter().map(|server| server.id.name()).collect();
     Some(Row {
         colour,
-        title: many(servers.len(), "more server"),
+        title: many(servers.len(), noun),
         under: if colour == Colour::Ok { "all ok".to_owned() } else { format!("up to {}", colour.word()) },
         databases: servers.iter().map(|server| server.databases).sum(),
         down: servers.iter().map(|server| server.down).sum(),
