@@ -64,7 +64,7 @@ impl State {
     }
 
     /// The next time, after now, that it is this server's turn to look.
-    fn next_turn(&self, server: usize) -> Timestamp {
+    pub(crate) fn next_turn(&self, server: usize) -> Timestamp {
         let first = self.servers[server].first_check;
         let period = i64::from(self.world.timing.key_check_minutes.max(1)) * 60;
         let passed = self.now.duration_since(first).as_secs();

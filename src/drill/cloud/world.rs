@@ -356,6 +356,8 @@ pub struct Timing {
     pub self_heal: Span,
     /// Minutes until an event can be read in the Activity Log and alerted on (3–20, most near 5).
     pub activity_log: Span,
+    /// The same for the TDE events of databases (Microsoft: "at least 15-30 mins"); as `activity_log` if absent.
+    pub tde_events: Option<Span>,
     /// Minutes until a role assignment or access policy works.
     pub propagation: Span,
     /// Seconds until Entra knows a new identity everywhere.
