@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{count, extent};
 use crate::domain::evidence::{Evidence, Fact, KeyEvidence, KeyVersion, ServerEvidence};
+use crate::domain::expiry::due;
 use crate::domain::key_uri::KeyUri;
 use crate::domain::words::utc;
 use crate::notify::texts::by_hand::quoted;
@@ -11,20 +12,7 @@ use crate::posture::finding::{
     Finding, KEY_EXPIRES, KEY_KIND, KEY_NO_EXPIRY, KEY_ROTATION, LINKED_KEY_UNUSABLE, Level,
 };
 
-/// Days ahead at which an expiry is told, the furthest first.
-pub const AHEAD: [u32; 5] = [30, 14, 7, 3, 1];
-
 const DAY: i64 = 24 * 3600;
-
-/// The nearest of [`AHEAD`] that an expiry is within; `None` if it is further away, or over.
-#[must_use]
-pub fn due(expires: Timestamp, now: Timestamp) -> Option<u32> {
-    let left = expires.duration_since(now);
-    if left <= SignedDuration::ZERO {
-        return None;
-    }
-    AHEAD.into_iter().rev().find(|days| left <= SignedDuration::from_secs(i64::from(*days) * DAY))
-}
 
 pub(super) fn check(evidence: &Evidence) -> Vec<Finding> {
     let now = evidence.taken_at;

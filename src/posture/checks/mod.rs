@@ -3,12 +3,12 @@
 //! | file | job |
 //! |---|---|
 //! | `now` | what is broken already, and what could not be read |
-//! | [`keys`] | expiry, older keys, kind, rotation |
+//! | `keys` | expiry, older keys, kind, rotation |
 //! | `vault` | soft-delete, purge protection, firewall, locks, sharing, limits |
 //! | `identity` | whose rights, in which tenant |
 
 mod identity;
-pub mod keys;
+mod keys;
 mod now;
 mod vault;
 
