@@ -11,6 +11,7 @@
 //! | [`databases`] | which databases are down, came back, lost settings |
 //! | [`act`] | carries out a decision: intent, change, outcome |
 //! | [`ending`] | when an incident is over, and what people are told then |
+//! | [`expiry`] | warnings that a key expires soon |
 //! | [`tell`] | notices and their delivery |
 //! | [`schedule`] | when to come back |
 //! | [`merge`] | what joined an incident while a pass was at work |
@@ -23,6 +24,7 @@
 pub mod act;
 pub mod databases;
 pub mod ending;
+pub mod expiry;
 pub mod inventory;
 pub mod join;
 pub mod locate;
