@@ -39,6 +39,8 @@ pub(crate) struct State {
     pub(crate) buckets: HashMap<String, Bucket>,
     /// How many requests named no operation of Azure's.
     pub(crate) unknown_requests: u64,
+    /// How often a look found a database's key out of reach.
+    pub(crate) losses: u64,
     /// Grows whenever something in the world is changed.
     pub(crate) changed: u64,
     pub(super) queue: BTreeMap<(Timestamp, u64), Event>,
@@ -128,6 +130,7 @@ impl State {
             grid: Grid::default(),
             buckets: HashMap::new(),
             unknown_requests: 0,
+            losses: 0,
             changed: 0,
             queue: BTreeMap::new(),
             next_event: 0,

@@ -108,6 +108,7 @@ impl State {
 
     /// The first failed look at a key.
     fn lose(&mut self, server: usize, database: usize, unreachable: bool, why: &str) {
+        self.losses += 1;
         let id = self.servers[server].databases[database].id.clone();
         let correlation = self.new_guid(&format!("loss|{}", id.key()));
         self.servers[server].databases[database].correlation = correlation;
