@@ -5,6 +5,7 @@
 mod causes;
 mod clocks;
 mod crowds;
+mod early;
 mod refusals;
 
 use jiff::SignedDuration;
@@ -79,6 +80,11 @@ mod then {
     /// SQL can use its key.
     pub(super) fn granted() -> Fact {
         Fact { says: "the server can use its key", holds: |world| world["servers"][0]["key_access"] == "ok" }
+    }
+
+    /// SQL never found its key out of reach.
+    pub(super) fn never_down() -> Fact {
+        Fact { says: "no database was ever inaccessible", holds: |world| world["losses"] == 0 }
     }
 }
 
@@ -159,7 +165,7 @@ pub enum Writes {
 /// Every scenario.
 #[must_use]
 pub fn all() -> Vec<Scenario> {
-    [causes::all(), clocks::all(), refusals::all(), crowds::all()].concat()
+    [causes::all(), clocks::all(), refusals::all(), crowds::all(), early::all()].concat()
 }
 
 /// The scenario of that name.
