@@ -6,6 +6,7 @@ mod causes;
 mod clocks;
 mod crowds;
 mod refusals;
+mod rotation;
 
 use jiff::SignedDuration;
 use serde_json::Value;
@@ -159,7 +160,7 @@ pub enum Writes {
 /// Every scenario.
 #[must_use]
 pub fn all() -> Vec<Scenario> {
-    [causes::all(), clocks::all(), refusals::all(), crowds::all()].concat()
+    [causes::all(), clocks::all(), refusals::all(), crowds::all(), rotation::all()].concat()
 }
 
 /// The scenario of that name.
