@@ -13,6 +13,7 @@ use crate::cli::environment;
 use crate::cli::output::{fail, misused, say};
 use crate::clock::Clock;
 use crate::ids::Ids;
+use crate::patrol::Patrol;
 use crate::settings::{Settings, StoreChoice, listen_address};
 use crate::store::Store;
 use crate::telemetry::{self, Telemetry};
@@ -150,6 +151,8 @@ async fn live(settings: &Settings, callers: Callers, house: House, doorway: Door
         let _ = stopped.await;
     });
     let mut serving = tokio::spawn(serving.into_future());
+    let patrol = Patrol::new(responder.clone(), settings.patrol.clone());
+    let walking = tokio::spawn(async move { patrol.run().await });
     let mut worker = tokio::spawn(async move { responder.run().await });
     let asked_to_stop = asked_to_stop();
     say(&format!("listening on http://{address}"));
@@ -158,6 +161,7 @@ async fn live(settings: &Settings, callers: Callers, house: House, doorway: Door
         () = asked_to_stop => {
             tracing::info!("stopping");
             drop(stop);
+            walking.abort();
             worker.abort();
             readings.inspect(tokio::task::JoinHandle::abort);
             let _ = tokio::time::timeout(LAST_ANSWERS, serving).await;

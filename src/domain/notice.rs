@@ -90,6 +90,9 @@ pub struct Notice {
     pub window_over: bool,
     /// The whole diagnosis.
     pub diagnosis: Option<Diagnosis>,
+    /// Nobody has reported a loss and no database went down: the key is lost or about to be, and SQL has not noticed.
+    #[serde(default)]
+    pub at_risk: bool,
     /// The plan in question.
     pub plan: Option<Plan>,
     /// The key of the job that was set aside and that a person may let be tried again.

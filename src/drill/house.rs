@@ -16,6 +16,7 @@ use crate::notify::links::Links;
 use crate::notify::reach::Reach;
 use crate::notify::teams::{Teams, TeamsOptions};
 use crate::notify::webhook::{Webhook, WebhookOptions};
+use crate::patrol::{Patrol, PatrolSettings};
 use crate::responder::{Responder, Wake};
 use crate::store::{SqliteStore, Store};
 use crate::web::{self, App, Callers, Doorway, Limits};
@@ -50,11 +51,26 @@ impl House {
     }
 }
 
-/// Builds and starts one against the simulated cloud at `cloud`.
+/// Builds and starts one against the simulated cloud at `cloud`, without a patrol.
+///
+/// # Errors
+/// As [`build_with`].
+pub async fn build(policy: &Policy, cloud: &str, token: &str, folder: &Path, clock: &Clock) -> anyhow::Result<House> {
+    build_with(policy, false, cloud, token, folder, clock).await
+}
+
+/// Builds and starts one against the simulated cloud at `cloud`, with a patrol or without.
 ///
 /// # Errors
 /// If the store cannot be made or loopback not listened on.
-pub async fn build(policy: &Policy, cloud: &str, token: &str, folder: &Path, clock: &Clock) -> anyhow::Result<House> {
+pub async fn build_with(
+    policy: &Policy,
+    patrol: bool,
+    cloud: &str,
+    token: &str,
+    folder: &Path,
+    clock: &Clock,
+) -> anyhow::Result<House> {
     let store: Arc<dyn Store> =
         Arc::new(SqliteStore::open(&folder.join("keymend.db")).context("cannot make the store")?);
     let ids = Ids::random();
@@ -88,8 +104,10 @@ pub async fn build(policy: &Policy, cloud: &str, token: &str, folder: &Path, clo
             tracing::error!(%error, "the doors closed");
         }
     });
+    let patrol = Patrol::new(responder.clone(), PatrolSettings { enabled: patrol, ..PatrolSettings::default() });
+    let walking = tokio::spawn(async move { patrol.run().await });
     let working = tokio::spawn(async move { responder.run().await });
-    Ok(House { store, webhook, tasks: vec![serving, working] })
+    Ok(House { store, webhook, tasks: vec![serving, walking, working] })
 }
 
 /// Both kinds of channel, to the simulated cloud's inbox.

@@ -96,7 +96,7 @@ pub async fn play(
     let cloud = Cloud::new(setup.world.clone(), clock.clone());
     let listener = TcpListener::bind("127.0.0.1:0").await.context("cannot listen on 127.0.0.1")?;
     let running = cloud.serve(listener).await?;
-    let house = house::build(&setup.policy, &running.url(), TOKEN, temporary.path(), &clock).await?;
+    let house = house::build_with(&setup.policy, setup.patrol, &running.url(), TOKEN, temporary.path(), &clock).await?;
     cloud.deliver_to(house.webhook());
     let mut director = Director::new(&clock, &cloud, house.store(), setup, scenario);
     director.story.add(

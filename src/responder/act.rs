@@ -55,7 +55,13 @@ impl Responder {
         if cause == Cause::Healthy && !draft.incident.was_broken {
             return;
         }
+        // The first word says where things stand, the next ones what is done about it.
+        let decided = draft.incident.phase;
+        if is_at_risk(&draft.incident) {
+            draft.incident.phase = Phase::AtRisk;
+        }
         self.tell(draft, Situation::FirstNotice, Say::default(), now);
+        draft.incident.phase = decided;
         if matches!(cause, Cause::Undetermined | Cause::Healthy) {
             return;
         }
@@ -201,6 +207,14 @@ fn at_first(incident: &Incident) -> Phase {
         Some(_) if incident.members.values().all(|member| !member.was_down) => Phase::AtRisk,
         Some(_) => Phase::Diagnosed,
     }
+}
+
+/// Whether the key is lost or about to be, and neither Azure nor a database shows it yet.
+fn is_at_risk(incident: &Incident) -> bool {
+    let broken = incident.diagnosis.as_ref().is_some_and(|diagnosis| {
+        !matches!(diagnosis.cause(), Cause::Undetermined | Cause::Healthy | Cause::StillInaccessible)
+    });
+    broken && !incident.loss_reported && incident.members.values().all(|member| !member.was_down)
 }
 
 fn wait(incident: &mut Incident, why: String, now: Timestamp) {

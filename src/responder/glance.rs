@@ -19,9 +19,10 @@ use crate::domain::incident::{Incident, IncidentKey};
 use crate::domain::resource_id::ResourceId;
 use crate::domain::signal::{Signal, SignalKind};
 use crate::probe::{self, Question};
+use crate::store::StoreError;
 
 /// The kind of fact that remembers a server as it was read last, without its databases.
-const SERVER_SEEN: &str = "server_seen";
+pub(super) const SERVER_SEEN: &str = "server_seen";
 /// How long that is relied on.
 const RELIED_ON: SignedDuration = SignedDuration::from_hours(24);
 /// Younger than this, an unchanged memory is not written again.
@@ -108,8 +109,7 @@ impl Responder {
         let now = self.clock.now();
         let before = self.seen(add(now, -YOUNG)).await?;
         for seen in &evidence.servers {
-            // Whether databases are down is never taken from memory.
-            let seen = ServerEvidence { databases: Fact::Known(Vec::new()), ..seen.clone() };
+            let seen = as_remembered(seen);
             let whole = seen.server.known().is_some() && seen.protector.known().is_some();
             if whole && before.get(&seen.id) != Some(&seen) {
                 let value = serde_json::to_value(&seen).unwrap_or_default();
@@ -118,6 +118,30 @@ impl Responder {
         }
         Ok(())
     }
+
+    /// The same for one server, where it is new, has changed or was kept long ago.
+    pub(super) async fn keep_server_seen(&self, seen: &ServerEvidence) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let seen = as_remembered(seen);
+        let value = serde_json::to_value(&seen).unwrap_or_default();
+        let before = self.store.fact(SERVER_SEEN, seen.id.key()).await?;
+        if before.is_none_or(|(before, kept)| before != value || kept < add(now, -YOUNG)) {
+            self.store.keep_fact(SERVER_SEEN, seen.id.key(), &value, now).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether databases are down is never taken from memory, and their settings are remembered elsewhere.
+fn as_remembered(seen: &ServerEvidence) -> ServerEvidence {
+    let mut seen = seen.clone();
+    if let Fact::Known(databases) = &mut seen.databases {
+        for database in databases {
+            "Online".clone_into(&mut database.status);
+            database.settings.clear();
+        }
+    }
+    seen
 }
 
 /// Whether a signal tells of a change, and of nothing that was lost or found lost.

@@ -19,10 +19,12 @@
 //! | [`memory`] | what is remembered over all incidents |
 //! | [`set_aside`] | jobs that were set aside, and messages that nobody can read: a person is told |
 //! | [`upkeep`] | what nobody rings for: sweeping, telling of jobs set aside, forgetting |
+//! | [`beat`] | what the patrol needs of the responder's memory |
 //! | [`unhandled`] | losses that Keymend cannot look into yet |
 //! | [`wake`] | how somebody who stored a job tells the worker |
 
 pub mod act;
+pub mod beat;
 pub mod databases;
 pub mod ending;
 pub mod expiry;

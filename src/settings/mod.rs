@@ -10,6 +10,7 @@
 
 mod azure;
 mod channels;
+mod patrol;
 mod policy;
 mod problem;
 mod secrets;
@@ -29,19 +30,23 @@ pub use server::{ServerSettings, listen_address};
 pub use store::{StoreChoice, StoreLocation};
 
 use crate::domain::policy::Policy;
+use crate::patrol::PatrolSettings;
 use problem::did_you_mean;
 use section::Sources;
 
 /// The file that is read when none is named.
 const USUAL_FILE: &str = "keymend.toml";
 
-const SECTIONS: [&str; 9] = ["scope", "policy", "remedies", "gates", "azure", "simulated", "server", "store", "teams"];
+const SECTIONS: [&str; 10] =
+    ["scope", "policy", "remedies", "gates", "patrol", "azure", "simulated", "server", "store", "teams"];
 
 /// Everything that can be set, checked.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// What is allowed.
     pub policy: Policy,
+    /// How often we look by ourselves.
+    pub patrol: PatrolSettings,
     /// The cloud.
     pub azure: AzureSettings,
     /// Where alerts come in.
@@ -117,6 +122,7 @@ impl File {
         let sources = Sources { env, folder: &folder };
         let (mut problems, mut faults) = (Vec::new(), Vec::new());
         let policy = policy::policy(&mut file, sources, &mut problems);
+        let patrol = patrol::patrol(&mut file, sources, &mut problems);
         let azure = azure::azure(&mut file, sources, &mut problems);
         let server = server::server(&mut file, sources, &mut problems, &mut faults);
         let store = store::store(&mut file, sources, &mut problems);
@@ -124,7 +130,9 @@ impl File {
         let webhook = channels::webhook(&mut file, sources, &mut problems, &mut faults);
         problems.extend(file.iter().map(|(key, value)| unknown(key, value)));
         match azure {
-            Some(azure) if problems.is_empty() => Ok(Settings { policy, azure, server, store, teams, webhook, faults }),
+            Some(azure) if problems.is_empty() => {
+                Ok(Settings { policy, patrol, azure, server, store, teams, webhook, faults })
+            }
             _ => Err(Problems { source_name: name, list: problems }),
         }
     }

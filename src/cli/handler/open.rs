@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::cli::environment;
 use crate::cli::serve::house::{self, Called};
+use crate::patrol::Patrol;
 use crate::settings::{Settings, StoreLocation};
 use crate::web::functions::{Keeper, Rooms, Standing};
 use crate::web::{App, Callers, Limits};
@@ -85,7 +86,8 @@ async fn open(config: Option<&Path>) -> Result<(Rooms, bool), Shut> {
         faults: faults.chain(house.faults).collect(),
     };
     let works_alone = matches!(settings.store, StoreLocation::Sqlite(_));
-    Ok((Rooms { responder, app, opening: Arc::default() }, works_alone))
+    let patrol = Patrol::new(responder.clone(), settings.patrol.clone());
+    Ok((Rooms { responder, patrol, app, opening: Arc::default() }, works_alone))
 }
 
 fn settings(config: Option<&Path>) -> Result<Settings, Shut> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::world::{
-    DatabaseSpec, IdentityKind, IdentitySpec, PermissionModel, ServerSpec, VaultSpec, VersionSpec, World,
+    DatabaseSpec, IdentityKind, IdentitySpec, PermissionModel, ProtectorSpec, ServerSpec, VaultSpec, VersionSpec, World,
 };
 
 impl World {
@@ -56,6 +56,23 @@ impl World {
             ..ServerSpec::default()
         });
         Self { servers: servers.collect(), vaults: vec![VaultSpec::default()], ..Self::default() }
+    }
+
+    /// `vaults` vaults (`kv-01`…) with `servers` servers (`sql-01-01`…) each, one database a server.
+    #[must_use]
+    pub fn large_estate(vaults: usize, servers: usize) -> Self {
+        let vault = |v: usize| VaultSpec { name: format!("kv-{v:02}"), ..VaultSpec::default() };
+        let server = |v: usize, s: usize| ServerSpec {
+            name: format!("sql-{v:02}-{s:02}"),
+            protector: Some(ProtectorSpec { vault: format!("kv-{v:02}"), ..ProtectorSpec::default() }),
+            databases: vec![DatabaseSpec { size_gb: 4, ..DatabaseSpec::default() }],
+            ..ServerSpec::default()
+        };
+        Self {
+            servers: (1..=vaults).flat_map(|v| (1..=servers).map(move |s| server(v, s))).collect(),
+            vaults: (1..=vaults).map(vault).collect(),
+            ..Self::default()
+        }
     }
 
     /// With another seed.

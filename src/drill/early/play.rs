@@ -22,7 +22,7 @@ const HORIZON: SignedDuration = SignedDuration::from_hours(6);
 /// Plays the loss of that seed.
 pub(super) async fn one(told: Told, losses: Losses, seed: u64) -> anyhow::Result<Outcome> {
     let losses::Loss { words, mut world, what, after } = losses::draw(losses, seed);
-    let _patrol = tell_by(told, &mut world);
+    let patrol = tell_by(told, &mut world);
     let folder = house::Folder::new(None, "early", Preset::Auto)?;
     let clock = Clock::stepped(BEGINNING.parse()?, None);
     let stage = clock.busy();
@@ -30,7 +30,7 @@ pub(super) async fn one(told: Told, losses: Losses, seed: u64) -> anyhow::Result
     policy.scope.subscriptions = vec![world.subscription.clone()];
     let cloud = Cloud::new(world, clock.clone());
     let running = cloud.serve(TcpListener::bind("127.0.0.1:0").await?).await?;
-    let house = house::build(&policy, &running.url(), TOKEN, folder.path(), &clock).await?;
+    let house = house::build_with(&policy, patrol, &running.url(), TOKEN, folder.path(), &clock).await?;
     cloud.deliver_to(house.webhook());
     drop(stage);
     let lost_at = add(clock.now(), after);
@@ -57,7 +57,9 @@ pub(super) async fn one(told: Told, losses: Losses, seed: u64) -> anyhow::Result
 
 /// Sets up what tells Keymend. Answers whether the patrol walks.
 fn tell_by(told: Told, world: &mut World) -> bool {
+    world.alerts.webhooks = told != Told::Patrol;
     world.alerts.cause_alerts = matches!(told, Told::CauseAlerts | Told::EventGrid | Told::All);
+    world.alerts.event_grid = matches!(told, Told::EventGrid | Told::All);
     matches!(told, Told::Patrol | Told::All)
 }
 

@@ -6,6 +6,7 @@ mod causes;
 mod clocks;
 mod crowds;
 mod early;
+mod patrols;
 mod refusals;
 mod rotation;
 
@@ -166,8 +167,15 @@ pub enum Writes {
 /// Every scenario.
 #[must_use]
 pub fn all() -> Vec<Scenario> {
-    let families = [causes::all(), clocks::all(), refusals::all(), crowds::all(), early::all(), rotation::all()];
-    families.concat()
+    let mut all = Vec::new();
+    all.extend(causes::all());
+    all.extend(clocks::all());
+    all.extend(refusals::all());
+    all.extend(crowds::all());
+    all.extend(early::all());
+    all.extend(rotation::all());
+    all.extend(patrols::all());
+    all
 }
 
 /// The scenario of that name.

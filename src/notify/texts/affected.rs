@@ -85,7 +85,7 @@ pub fn impact(notice: &Notice) -> Line {
             (_, Some(Cause::VaultUnreachable)) => {
                 "No database is down yet. Azure SQL bears a vault that does not answer for up to 24 hours."
             }
-            (Phase::AtRisk, _) => {
+            (phase, _) if notice.at_risk || phase == Phase::AtRisk => {
                 "No database is down yet. Azure SQL refuses connections within about 10 minutes of losing the key."
             }
             (_, _) if all == 0 => "No database is known to be down.",

@@ -65,7 +65,7 @@ pub fn banner(notice: &Notice) -> String {
         Situation::FirstNotice if !notice.down.is_empty() => {
             if one { "DATABASE DOWN" } else { "DATABASES DOWN" }.to_owned()
         }
-        Situation::FirstNotice if notice.phase == Phase::AtRisk => {
+        Situation::FirstNotice if notice.at_risk || notice.phase == Phase::AtRisk => {
             "KEY ACCESS AT RISK, NO DATABASE DOWN YET".to_owned()
         }
         Situation::Diagnosed if notice.cause == Some(Cause::Undetermined) => "CAUSE NOT CLEAR YET".to_owned(),
@@ -109,7 +109,7 @@ pub fn headline(notice: &Notice) -> Line {
     let it = subject(notice);
     let about = |rest: Line| it.line.clone().say(": ").join(rest);
     match notice.situation {
-        Situation::FirstNotice if notice.phase == Phase::AtRisk => {
+        Situation::FirstNotice if notice.at_risk || notice.phase == Phase::AtRisk => {
             let verb = it.pick(" is losing its encryption key", " are losing their encryption key");
             it.line.clone().say(verb)
         }

@@ -19,7 +19,15 @@ pub(super) async fn patrol(State(hosted): State<Hosted>, Invoked(_timer): Invoke
         Ok(rooms) => rooms,
         Err(answer) => return *answer,
     };
-    let round = rooms.responder.keep_house().await;
+    let mut round = rooms.responder.keep_house().await;
+    let seen = match rooms.patrol.round_if_due().await {
+        Ok(seen) => seen,
+        Err(error) => {
+            tracing::error!(%error, "the patrol cannot use the store; it is tried again in a minute");
+            round.failed.push("the patrol");
+            None
+        }
+    };
     if count::is_read() {
         metrics::read_store(&*rooms.app.store, &rooms.app.clock).await;
     }
@@ -28,6 +36,14 @@ pub(super) async fn patrol(State(hosted): State<Hosted>, Invoked(_timer): Invoke
         "jobs_called_for": round.swept.called,
         "told_of_set_aside": round.told,
         "failed": round.failed,
+        "patrol": seen.map(|seen| json!({
+            "servers": seen.servers,
+            "vaults": seen.vaults,
+            "requests": seen.requests,
+            "found": seen.found,
+            "resumed": seen.resumed,
+            "unread": seen.unread.len(),
+        })),
     });
     if round.failed.is_empty() {
         answer::json(StatusCode::OK, &body)

@@ -11,6 +11,7 @@ use std::time::Duration;
 use axum::response::Response;
 use tokio::sync::{Mutex, Notify, watch};
 
+use crate::patrol::Patrol;
 use crate::responder::Responder;
 use crate::web::{App, answer};
 
@@ -19,6 +20,8 @@ use crate::web::{App, answer};
 pub struct Rooms {
     /// Does jobs.
     pub responder: Responder,
+    /// Looks by itself.
+    pub patrol: Patrol,
     /// Takes alerts.
     pub app: App,
     /// Held while an incident is opened: by all invocations of the process.

@@ -1,0 +1,69 @@
+//! Databases that are down and that nobody told of: the authoritative list of each server, all servers in turn.
+
+use futures::StreamExt;
+use jiff::Timestamp;
+
+use super::estate::Estate;
+use super::round::Beat;
+use crate::domain::evidence::Fact;
+use crate::domain::incident::IncidentKey;
+use crate::domain::key_uri::KeyUri;
+use crate::domain::resource_id::ResourceId;
+use crate::domain::signal::SignalKind;
+use crate::probe;
+use crate::store::StoreError;
+
+/// Servers asked at a time.
+const SIDE_BY_SIDE: usize = 8;
+
+/// Asks as many as the allowance lets us, the longest unasked first.
+pub(super) async fn some(beat: &mut Beat<'_>, estate: &mut Estate) -> Result<(), StoreError> {
+    let now = beat.responder.clock.now();
+    let protected = estate.servers.values().filter(|known| known.key().is_some());
+    let mut turn: Vec<(Option<Timestamp>, ResourceId)> = protected
+        .filter(|known| known.asked_at != Some(now))
+        .map(|known| (known.asked_at, known.seen.id.clone()))
+        .collect();
+    turn.sort();
+    turn.truncate(beat.allowance.left());
+    let azure = &beat.responder.azure;
+    let ask = |id: ResourceId| async move {
+        let names = probe::inaccessible_databases(azure, &id).await;
+        (id, names)
+    };
+    let ids: Vec<ResourceId> = turn.into_iter().map(|(_, id)| id).collect();
+    let all: Vec<_> = futures::stream::iter(ids).map(ask).buffer_unordered(SIDE_BY_SIDE).collect().await;
+    for (id, names) in all {
+        beat.allowance.spend(1);
+        let Some(known) = estate.servers.get_mut(&id) else { continue };
+        known.asked_at = Some(now);
+        if let Fact::Known(names) = names
+            && !names.is_empty()
+        {
+            let key = known.key().cloned();
+            tell(beat, &id, key.as_ref(), &names).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Tells of databases that are down, unless an incident knows their server already.
+pub(super) async fn tell(
+    beat: &mut Beat<'_>,
+    server: &ResourceId,
+    key: Option<&KeyUri>,
+    names: &[String],
+) -> Result<(), StoreError> {
+    let of = key.map_or_else(|| IncidentKey::server(server), |key| IncidentKey::vault(&key.vault));
+    let open = beat.responder.store.open_incident(&of).await?;
+    if open.is_some_and(|(incident, _)| incident.members.contains_key(server.key())) {
+        return Ok(());
+    }
+    for name in names {
+        if let Ok(database) = server.child("databases", name) {
+            let said = format!("database {name} on {} is inaccessible", server.name());
+            beat.found(SignalKind::FoundInaccessible, database, said);
+        }
+    }
+    Ok(())
+}

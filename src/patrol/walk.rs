@@ -1,0 +1,89 @@
+//! The full walk, a slice a round: protector, linked keys and databases of each server, read anew within the hour.
+
+use futures::StreamExt;
+use jiff::Timestamp;
+
+use super::estate::{Estate, down, in_service};
+use super::inaccessible;
+use super::round::Beat;
+use crate::azure::error::fact;
+use crate::clock::add;
+use crate::domain::evidence::{Fact, ServerEvidence};
+use crate::domain::resource_id::ResourceId;
+use crate::responder::Responder;
+use crate::store::StoreError;
+
+/// Requests for one server.
+const COST: usize = 3;
+/// Servers read at a time.
+const SIDE_BY_SIDE: usize = 5;
+
+/// Reads those that were never read, and those whose turn it is; the longest unread first.
+pub(super) async fn slice(beat: &mut Beat<'_>, estate: &mut Estate) -> Result<(), StoreError> {
+    let now = beat.responder.clock.now();
+    let due = add(now, -beat.settings.walk_every);
+    let mut turn: Vec<(Option<Timestamp>, ResourceId)> = estate
+        .servers
+        .values()
+        .filter(|known| known.read_at.is_none_or(|read| read <= due))
+        .map(|known| (known.read_at, known.seen.id.clone()))
+        .collect();
+    turn.sort();
+    let rounds = (beat.settings.walk_every.as_secs() / beat.settings.health_every.as_secs().max(1)).max(1);
+    let share = estate.servers.len() / usize::try_from(rounds).unwrap_or(1) + 1;
+    let unread = turn.iter().filter(|(read, _)| read.is_none()).count();
+    // A third of the budget at most goes to the walk, unless nothing is known yet.
+    let most = if unread > 0 { beat.allowance.left() * 2 / 3 } else { beat.allowance.left() / 3 } / COST;
+    turn.truncate(share.max(unread).min(most));
+    let azure = &beat.responder.azure;
+    let read = |id: ResourceId| async move {
+        let protector = fact(azure.protector(&id).await);
+        let linked_keys = fact(azure.linked_keys(&id).await);
+        let databases = fact(azure.databases(&id).await);
+        ServerEvidence { id, server: Fact::default(), protector, linked_keys, databases }
+    };
+    let ids: Vec<ResourceId> = turn.into_iter().map(|(_, id)| id).collect();
+    let all: Vec<ServerEvidence> = futures::stream::iter(ids).map(read).buffer_unordered(SIDE_BY_SIDE).collect().await;
+    for seen in all {
+        beat.allowance.spend(COST);
+        beat.round.walked += 1;
+        take(beat, estate, seen, now).await?;
+    }
+    Ok(())
+}
+
+async fn take(
+    beat: &mut Beat<'_>,
+    estate: &mut Estate,
+    seen: ServerEvidence,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let Some(known) = estate.servers.get_mut(&seen.id) else { return Ok(()) };
+    known.read_at = Some(now);
+    if let Fact::Known(databases) = &seen.databases {
+        known.asked_at = Some(now);
+        let down: Vec<String> = down(databases).into_iter().map(str::to_owned).collect();
+        if !down.is_empty() {
+            let key = seen.protector.known().and_then(|protector| protector.uri.clone());
+            inaccessible::tell(beat, &seen.id, key.as_ref(), &down).await?;
+        }
+        known.seen.databases =
+            in_service(ServerEvidence { databases: Fact::Known(databases.clone()), ..seen.clone() }).databases;
+    }
+    // What could not be read stays as it was known: a fault of a minute must not empty the map.
+    if seen.protector.known().is_some() {
+        known.seen.protector = seen.protector;
+    }
+    if seen.linked_keys.known().is_some() {
+        known.seen.linked_keys = seen.linked_keys;
+    }
+    remember(beat.responder, &known.seen).await
+}
+
+/// For the day when it cannot be asked, and for other processes.
+async fn remember(responder: &Responder, seen: &ServerEvidence) -> Result<(), StoreError> {
+    if let Fact::Known(protector) = &seen.protector {
+        responder.patrol_saw(seen, protector).await?;
+    }
+    Ok(())
+}
