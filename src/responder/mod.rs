@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`worker`] | takes due jobs from the store and does them |
 //! | [`locate`] | from accepted signals to the incident they belong to |
+//! | [`glance`] | whether a change that may take a key away has done so |
 //! | [`inventory`] | which server depends on which key |
 //! | [`join`] | adds servers and signals to an incident, or opens one |
 //! | [`pass`] | one pass over one incident |
@@ -25,6 +26,7 @@ pub mod act;
 pub mod databases;
 pub mod ending;
 pub mod expiry;
+pub mod glance;
 pub mod inventory;
 pub mod join;
 pub mod locate;
