@@ -96,7 +96,6 @@ rules! {
     PERMISSION_MODEL = "permission-model", "The vault uses access policies", "Azure RBAC is recommended: a grant on one key instead of the whole vault. A switch of the model drops every grant at once.", RBAC;
     OTHER_IDENTITY = "other-identity", "Rights are granted to an identity that SQL does not use", "With a user-assigned identity the server's own one is not used for the key: its grant misleads whoever looks at it.", IDENTITY;
     CROSS_TENANT = "cross-tenant", "The key belongs to another tenant", "Its owners can take it away, and only they can give it back.", BYOK;
-    GEO_PARTNER = "geo-partner", "A geo partner may lack the key", "After a failover the new primary needs the key of the old one: both servers need a grant on it.", BYOK;
     HOLD_TAG = "hold-tag", "The hold tag forbids every repair", "Keymend looks and tells, and changes nothing here.", CONFIGURATION;
     VAULT_SCOPE = "vault-scope", "The vault is not in scope", "Its servers are looked after, and nothing that happens to their vault would be repaired.", CONFIGURATION;
     MANAGED_HSM = "managed-hsm", "The key is in a managed HSM", "It is not read, and a person repairs it.", BYOK;

@@ -68,6 +68,7 @@ impl Responder {
         }
         let evidence = probe::observe(&self.azure, &self.glance_at(target, group, now).await?).await;
         self.keep_seen(&evidence).await?;
+        self.warn_of_expiry(&evidence).await?;
         let cause = diagnose(&evidence, &draft, &self.policy).cause();
         if cause != Cause::Healthy {
             tracing::info!(vault = %key.vault, ?cause, "a change has taken a key away, or is about to");

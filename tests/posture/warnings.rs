@@ -1,6 +1,7 @@
 //! Warnings of expiry over forty days of a cloud's time.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
@@ -8,6 +9,7 @@ use axum::routing::post;
 use jiff::{SignedDuration, Timestamp};
 use keymend::azure::{Azure, Credential, Endpoints, Secret};
 use keymend::clock::Clock;
+use keymend::domain::evidence::Evidence;
 use keymend::domain::policy::{Policy, Scope};
 use keymend::domain::resource_id::ResourceId;
 use keymend::drill::cloud::{Break, Cloud, KeyRef, Running, TOKEN, What, World};
@@ -25,7 +27,7 @@ use crate::stage::SUB;
 const SECRET: &str = "whsec_ZHJpbGwtZHJpbGwtZHJpbGwtZHJpbGwtZHJpbGw=";
 
 struct Sky {
-    clock: Clock,
+    origin: Timestamp,
     cloud: Cloud,
     _running: Running,
     responder: Responder,
@@ -48,8 +50,9 @@ async fn team() -> (String, Arc<Mutex<Vec<Value>>>) {
 
 /// Three servers on one key that expires in 35 days.
 async fn sky() -> Sky {
-    let origin: Timestamp = "2026-11-20T10:00:00Z".parse().unwrap();
-    let clock = Clock::stepped(origin, None);
+    let clock = Clock::system();
+    // A moment later than the cloud says, which counts whole seconds.
+    let origin = clock.now() + SignedDuration::from_secs(2);
     let mut world = World::shared_vault(3, 2);
     for version in world.vaults.iter_mut().flat_map(|vault| &mut vault.keys).flat_map(|key| &mut key.versions) {
         version.expires_in_days = Some(35.0);
@@ -77,23 +80,40 @@ async fn sky() -> Sky {
         ids,
         wake: Wake::default(),
     };
-    Sky { clock, cloud, _running: running, responder, told, servers, _folder: folder }
+    Sky { origin, cloud, _running: running, responder, told, servers, _folder: folder }
 }
 
 impl Sky {
-    /// Looks at everything from two processes at once, and waits a day.
-    async fn day(&self) -> usize {
-        let busy = self.clock.busy();
-        let question = Question::new(self.servers.clone(), self.clock.now());
-        let evidence = probe::observe(&self.responder.azure, &question).await;
-        let other = self.responder.clone();
-        let (one, two) = futures::join!(self.responder.warn_of_expiry(&evidence), other.warn_of_expiry(&evidence));
-        drop(busy);
-        self.clock.pause(SignedDuration::from_hours(24)).await;
-        one.unwrap() + two.unwrap()
+    async fn look(&self) -> Evidence {
+        let azure = &self.responder.azure;
+        probe::observe(azure, &Question::new(self.servers.clone(), azure.clock().now())).await
     }
 
-    fn texts(&self) -> Vec<String> {
+    /// Keymend on a day of the story: its clock all but stands.
+    fn on_day(&self, day: i64) -> Responder {
+        let now = self.origin + SignedDuration::from_hours(24 * day);
+        Responder { clock: Clock::scaled(now, 0.001), ..self.responder.clone() }
+    }
+
+    /// Two processes look at the same moment. Answers how many warnings were new.
+    async fn warn(&self, day: i64, evidence: &Evidence) -> usize {
+        let (one, other) = (self.on_day(day), self.on_day(day));
+        let (first, second) = futures::join!(one.warn_of_expiry(evidence), other.warn_of_expiry(evidence));
+        first.unwrap() + second.unwrap()
+    }
+
+    /// Delivers what is due on that day, until the team has heard `count` messages in all.
+    async fn heard(&self, day: i64, count: usize) {
+        let responder = self.on_day(day);
+        let worker = tokio::spawn(async move { responder.run().await });
+        let began = tokio::time::Instant::now();
+        while self.told.lock().unwrap().len() < count && began.elapsed().as_secs() < 20 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        worker.abort();
+    }
+
+    fn headlines(&self) -> Vec<String> {
         let told = self.told.lock().unwrap();
         told.iter().map(|event| event["data"]["headline"].as_str().unwrap().to_owned()).collect()
     }
@@ -102,21 +122,19 @@ impl Sky {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_warning_comes_once_a_key_over_forty_days() {
     let sky = sky().await;
-    let responder = sky.responder.clone();
-    let worker = tokio::spawn(async move { responder.run().await });
+    let evidence = sky.look().await;
     let mut new = Vec::new();
     for day in 0..40 {
-        if sky.day().await > 0 {
+        if sky.warn(day, &evidence).await > 0 {
             new.push(day);
+            sky.heard(day, new.len()).await;
         }
     }
-    worker.abort();
     assert_eq!(new, [5, 21, 28, 32, 34], "30, 14, 7, 3 and 1 days ahead");
-    let texts = sky.texts();
-    assert_eq!(texts.len(), 5, "one message a warning, not one a server: {texts:#?}");
-    assert!(texts.iter().all(|text| text.contains("3 servers depend on it")), "{texts:#?}");
-    let events = sky.told.lock().unwrap().clone();
-    for event in &events {
+    let lines = sky.headlines();
+    assert_eq!(lines.len(), 5, "one message a warning, not one a server: {lines:#?}");
+    assert!(lines.iter().all(|line| line.contains("3 servers depend on it")), "{lines:#?}");
+    for event in sky.told.lock().unwrap().iter() {
         assert_eq!(event["type"], "io.keymend.key.expiring.v1");
         let text = event["data"]["text"].as_str().unwrap();
         assert!(text.contains("az keyvault key rotate") && text.contains("No database is down"), "{text}");
@@ -127,12 +145,20 @@ async fn each_warning_comes_once_a_key_over_forty_days() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_date_that_was_moved_is_warned_of_anew() {
     let sky = sky().await;
-    sky.clock.pause(SignedDuration::from_hours(24 * 29)).await;
-    assert_eq!(sky.day().await, 1);
-    assert_eq!(sky.day().await, 0);
+    let before = sky.look().await;
+    assert_eq!(sky.warn(30, &before).await, 1);
+    assert_eq!(sky.warn(30, &before).await, 0);
     let key = KeyRef { vault: None, key: None, version: None };
     sky.cloud.try_break(&Break { what: What::ExtendKey(key), by: None }).unwrap();
-    assert_eq!(sky.day().await, 0, "a year is far away");
-    sky.clock.pause(SignedDuration::from_hours(24 * 340)).await;
-    assert_eq!(sky.day().await, 1);
+    let after = sky.look().await;
+    assert_eq!(sky.warn(34, &after).await, 0, "a year is far away");
+    assert_eq!(sky.warn(345, &after).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_out_of_scope_is_not_told_of() {
+    let mut sky = sky().await;
+    sky.responder.policy = Arc::new(Policy::default());
+    let evidence = sky.look().await;
+    assert_eq!(sky.warn(30, &evidence).await, 0, "an empty scope is nobody's");
 }
