@@ -1,6 +1,8 @@
 //! Changes that may take a key away, told by Event Grid alone: what they cost where they are harmless, and how soon the
 //! key is back where they are not.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use jiff::{SignedDuration, Timestamp};
 use keymend::clock::{Busy, Clock, add};
 use keymend::domain::incident::{Incident, Phase};

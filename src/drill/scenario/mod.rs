@@ -166,14 +166,7 @@ pub enum Writes {
 /// Every scenario.
 #[must_use]
 pub fn all() -> Vec<Scenario> {
-    let families = [
-        causes::all(),
-        clocks::all(),
-        refusals::all(),
-        crowds::all(),
-        early::all(),
-        rotation::all(),
-    ];
+    let families = [causes::all(), clocks::all(), refusals::all(), crowds::all(), early::all(), rotation::all()];
     families.concat()
 }
 
