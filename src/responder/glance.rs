@@ -14,14 +14,15 @@ use super::{JobResult, Responder, schedule};
 use crate::clock::add;
 use crate::domain::diagnose::diagnose;
 use crate::domain::diagnosis::Cause;
-use crate::domain::evidence::{Evidence, Fact, ServerEvidence};
+use crate::domain::evidence::{Database, Evidence, Fact, ServerEvidence};
 use crate::domain::incident::{Incident, IncidentKey};
+use crate::domain::key_uri::VaultHost;
 use crate::domain::resource_id::ResourceId;
 use crate::domain::signal::{Signal, SignalKind};
 use crate::probe::{self, Question};
 use crate::store::StoreError;
 
-/// The kind of fact that remembers a server as it was read last, without its databases.
+/// The kind of fact that remembers a server as it was read last, without its databases' settings.
 pub(super) const SERVER_SEEN: &str = "server_seen";
 /// How long that is relied on.
 const RELIED_ON: SignedDuration = SignedDuration::from_hours(24);
@@ -51,16 +52,13 @@ impl Responder {
     ) -> JobResult<Glance> {
         let Some(key) = group.first().and_then(|one| one.key.as_ref()) else { return Ok(Glance::Look) };
         let incident = IncidentKey::vault(&key.vault);
-        let harmless = signals.iter().all(|signal| is_mostly_harmless(signal.kind));
-        if !harmless || self.store.open_incident(&incident).await?.is_some() {
+        if !all_harmless(signals) || self.store.open_incident(&incident).await?.is_some() {
             return Ok(Glance::Look);
         }
-        let now = self.clock.now();
-        if let Some((_, glanced)) = self.store.fact(GLANCED, key.vault.as_str()).await?
-            && now < add(glanced, schedule::GATHER)
-        {
-            return Ok(Glance::Later(add(glanced, schedule::GATHER)));
+        if let Some(due) = self.glanced(&key.vault).await? {
+            return Ok(Glance::Later(due));
         }
+        let now = self.clock.now();
         let mut draft = Incident::open(self.ids.incident(now), incident, self.policy.window_minutes, now);
         draft.vault = Some(key.vault.clone());
         for one in group {
@@ -78,6 +76,20 @@ impl Responder {
         self.store.keep_fact(GLANCED, key.vault.as_str(), &Value::Null, now).await?;
         tracing::info!(vault = %key.vault, servers = group.len(), "a change that takes no key away; nothing to do");
         Ok(Glance::Fine)
+    }
+
+    /// When signals about a vault are looked at together, if it was glanced at moments ago.
+    pub(super) async fn gathers(&self, target: &ResourceId, signals: &[Signal]) -> JobResult<Option<Timestamp>> {
+        let host = target.key_vault().and_then(|vault| self.azure.endpoints().vault_host(vault.name()));
+        match host {
+            Some(host) if all_harmless(signals) => self.glanced(&host).await,
+            _ => Ok(None),
+        }
+    }
+
+    async fn glanced(&self, vault: &VaultHost) -> JobResult<Option<Timestamp>> {
+        let glanced = self.store.fact(GLANCED, vault.as_str()).await?;
+        Ok(glanced.map(|(_, at)| add(at, schedule::GATHER)).filter(|due| self.clock.now() < *due))
     }
 
     /// The vault's side, and of the servers only what is not remembered, or is what was changed.
@@ -110,7 +122,7 @@ impl Responder {
         let now = self.clock.now();
         let before = self.seen(add(now, -YOUNG)).await?;
         for seen in &evidence.servers {
-            let seen = as_remembered(seen);
+            let seen = ServerEvidence { databases: in_service(&seen.databases), ..seen.clone() };
             let whole = seen.server.known().is_some() && seen.protector.known().is_some();
             if whole && before.get(&seen.id) != Some(&seen) {
                 let value = serde_json::to_value(&seen).unwrap_or_default();
@@ -123,7 +135,7 @@ impl Responder {
     /// The same for one server, where it is new, has changed or was kept long ago.
     pub(super) async fn keep_server_seen(&self, seen: &ServerEvidence) -> Result<(), StoreError> {
         let now = self.clock.now();
-        let seen = as_remembered(seen);
+        let seen = ServerEvidence { databases: in_service(&seen.databases), ..seen.clone() };
         let value = serde_json::to_value(&seen).unwrap_or_default();
         let before = self.store.fact(SERVER_SEEN, seen.id.key()).await?;
         if before.is_none_or(|(before, kept)| before != value || kept < add(now, -YOUNG)) {
@@ -133,16 +145,19 @@ impl Responder {
     }
 }
 
-/// Whether databases are down is never taken from memory, and their settings are remembered elsewhere.
-fn as_remembered(seen: &ServerEvidence) -> ServerEvidence {
-    let mut seen = seen.clone();
-    if let Fact::Known(databases) = &mut seen.databases {
-        for database in databases {
-            "Online".clone_into(&mut database.status);
-            database.settings.clear();
+/// Databases to be remembered, without their settings. That one is down is never taken from memory.
+fn in_service(databases: &Fact<Vec<Database>>) -> Fact<Vec<Database>> {
+    match databases {
+        Fact::Known(all) if all.iter().all(Database::is_in_service) => {
+            let plain = |one: &Database| Database { settings: BTreeMap::new(), ..one.clone() };
+            Fact::Known(all.iter().map(plain).collect())
         }
+        _ => Fact::Unknown("not remembered".to_owned()),
     }
-    seen
+}
+
+fn all_harmless(signals: &[Signal]) -> bool {
+    signals.iter().all(|signal| is_mostly_harmless(signal.kind))
 }
 
 /// Whether a signal tells of a change, and of nothing that was lost or found lost.

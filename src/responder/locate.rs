@@ -1,6 +1,6 @@
 //! From accepted signals to the incident they belong to, or to the finding that none is needed.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use tokio::sync::Mutex;
 
@@ -45,6 +45,9 @@ impl Responder {
         if let Some(instance) = target.managed_instance().filter(|instance| self.policy.scope.covers(instance)) {
             return self.managed_instance(&instance, &signals, &ids).await;
         }
+        if let Some(due) = self.gathers(target, &signals).await? {
+            return self.locate_later(target, due).await;
+        }
         let mut concerned = self.concerned(target, &signals).await?;
         concerned.retain(|one| self.policy.scope.covers(&one.server));
         if concerned.is_empty() {
@@ -58,14 +61,16 @@ impl Responder {
             match self.glance(target, group, &signals).await? {
                 Glance::Look => {}
                 Glance::Fine => continue,
-                Glance::Later(due) => {
-                    let again = NewJob { work: Work::Locate { target: target.clone() }, due };
-                    return Ok(self.store.enqueue(&again, self.clock.now()).await?);
-                }
+                Glance::Later(due) => return self.locate_later(target, due).await,
             }
             self.join(group, &signals, taken, opening).await?;
         }
         Ok(self.store.dismiss(&ids, self.clock.now()).await?)
+    }
+
+    async fn locate_later(&self, target: &ResourceId, due: Timestamp) -> JobResult {
+        let again = NewJob { work: Work::Locate { target: target.clone() }, due };
+        Ok(self.store.enqueue(&again, self.clock.now()).await?)
     }
 
     /// The servers that the target is, or that depend on it.
