@@ -5,6 +5,7 @@
 mod causes;
 mod clocks;
 mod crowds;
+mod geo;
 mod refusals;
 mod rotation;
 
@@ -160,7 +161,7 @@ pub enum Writes {
 /// Every scenario.
 #[must_use]
 pub fn all() -> Vec<Scenario> {
-    [causes::all(), clocks::all(), refusals::all(), crowds::all(), rotation::all()].concat()
+    [causes::all(), clocks::all(), refusals::all(), crowds::all(), rotation::all(), geo::all()].concat()
 }
 
 /// The scenario of that name.
