@@ -156,6 +156,7 @@ impl State {
             entry.properties.insert("statusCode".to_owned(), json!(outcome));
         }
         self.put_in_log(entry.clone());
+        self.tell_grid_of(&entry);
         entry
     }
 

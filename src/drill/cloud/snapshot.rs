@@ -62,6 +62,7 @@ impl State {
                 "name": deny.name, "scope": deny.scope, "principals": deny.principals, "data_actions": deny.data_actions,
             })).collect::<Vec<_>>(),
             "unknown_requests": self.unknown_requests,
+            "losses": self.losses,
         })
     }
 

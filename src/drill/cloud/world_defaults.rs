@@ -184,6 +184,11 @@ impl Default for Alerting {
             without: Vec::new(),
             resource_health: false,
             copies: 1,
+            webhooks: true,
+            event_grid: false,
+            cloud_events: false,
+            pascal_case: false,
+            event_seconds: Span { min: 1.0, max: 20.0 },
         }
     }
 }

@@ -5,6 +5,7 @@
 mod causes;
 mod clocks;
 mod crowds;
+mod early;
 mod geo;
 mod refusals;
 mod rotation;
@@ -81,6 +82,11 @@ mod then {
     /// SQL can use its key.
     pub(super) fn granted() -> Fact {
         Fact { says: "the server can use its key", holds: |world| world["servers"][0]["key_access"] == "ok" }
+    }
+
+    /// SQL never found its key out of reach.
+    pub(super) fn never_down() -> Fact {
+        Fact { says: "no database was ever inaccessible", holds: |world| world["losses"] == 0 }
     }
 }
 
@@ -161,7 +167,17 @@ pub enum Writes {
 /// Every scenario.
 #[must_use]
 pub fn all() -> Vec<Scenario> {
-    [causes::all(), clocks::all(), refusals::all(), crowds::all(), rotation::all(), geo::all()].concat()
+    let families = [
+        causes::all(),
+        clocks::all(),
+        refusals::all(),
+        crowds::all(),
+        early::all(),
+        geo::all(),
+        rotation::all(),
+        rotation::all(),
+    ];
+    families.concat()
 }
 
 /// The scenario of that name.
