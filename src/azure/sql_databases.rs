@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::azure::json::{shaped, tags};
-use crate::domain::evidence::Database;
+use crate::domain::evidence::{Database, SECONDARY_TYPE};
 use crate::domain::key_uri::KeyUri;
 
 #[derive(Deserialize)]
@@ -26,9 +26,10 @@ struct WireSku {
 
 /// What Azure drops after the self-heal window (overview of customer-managed TDE), and what else is worth a comparison:
 /// the property and the name under which people see it.
-const SETTINGS: [(&str, &str); 11] = [
+const SETTINGS: [(&str, &str); 12] = [
     ("elasticPoolId", "elastic pool"),
     ("failoverGroupId", "failover group"),
+    ("secondaryType", SECONDARY_TYPE),
     ("readScale", "read scale"),
     ("autoPauseDelay", "auto-pause delay"),
     ("minCapacity", "minimum capacity"),

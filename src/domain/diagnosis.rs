@@ -63,6 +63,8 @@ pub enum Cause {
     PermissionModelSwitched,
     /// The protector's key is not linked to the server any more.
     ServerKeyMissing,
+    /// A geo-secondary was inaccessible for so long that Azure broke its link: nothing revives it, a person's work.
+    DeadSecondary,
     /// The chain is whole, and databases are inaccessible: they heal, or must be re-validated.
     StillInaccessible,
     /// The chain is whole and every database is in service.
@@ -208,7 +210,9 @@ impl Diagnosis {
     pub fn chain_is_whole(&self) -> bool {
         let mut of_the_chain = self.findings.iter().filter(|f| f.cause != Cause::DatabaseLevelKey).peekable();
         of_the_chain.peek().is_some()
-            && of_the_chain.all(|finding| matches!(finding.cause, Cause::Healthy | Cause::StillInaccessible))
+            && of_the_chain.all(|finding| {
+                matches!(finding.cause, Cause::Healthy | Cause::StillInaccessible | Cause::DeadSecondary)
+            })
     }
 
     /// When the loss began, as far as the resource or the log tells.

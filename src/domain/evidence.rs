@@ -199,6 +199,10 @@ pub struct Database {
     pub settings: BTreeMap<String, String>,
 }
 
+/// The setting that says a database is a secondary, and of which kind: `Geo`, `Standby` or `Named`
+/// (`secondaryType`, REST reference 2025-01-01). A primary and a database that stands alone have none.
+pub const SECONDARY_TYPE: &str = "secondary type";
+
 impl Database {
     /// Whether Azure SQL calls it inaccessible.
     #[must_use]

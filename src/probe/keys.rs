@@ -70,6 +70,10 @@ pub(super) fn asks(board: &mut Board<'_>, asks: &mut BTreeSet<Ask>) {
             && !is_valid(version, board.question.now)
         {
             asks.insert(Ask::KeyAtVault(exactly(&uri, version)));
+            if !version.enabled {
+                // Whether it was disabled because a newer one was made: a rotation, or an answer to a compromise.
+                asks.insert(Ask::Versions(id.clone(), uri.versionless()));
+            }
         }
         asks.insert(Ask::Key(id.clone(), uri, version));
     }

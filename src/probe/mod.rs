@@ -23,7 +23,7 @@
 //!
 //! Each protector that the question brings along saves one. The fixed ones are vault, deny assignments, locks and the log of the vault's resource group. One more without the
 //! vault's id (Resource Graph). Per event, not per server: deleted vaults (1 a subscription), versions of a key that is
-//! gone or whose version in use is not told (1), a role that is not built in (1), the log of a server's own resource group (at most [`MOST_LOGS`] groups,
+//! gone or disabled, or whose version in use is not told (1), a role that is not built in (1), the log of a server's own resource group (at most [`MOST_LOGS`] groups,
 //! only where something is wrong with the server itself). A user-assigned identity in use costs 1, shared or not.
 
 mod ask;

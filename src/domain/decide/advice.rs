@@ -51,6 +51,12 @@ pub(super) fn no_remedy(finding: &Finding, situation: &Situation<'_>) -> String 
          not repair. Check the database's own identity and key, then `az sql db tde key revalidate` for each of \
          them."
             .to_owned(),
+        Cause::DeadSecondary => "Azure cannot bring a geo-secondary back once its link is broken, and \
+         re-validation does not help it. When its primary is online: drop it, `az sql db delete --name DATABASE \
+         --server SECONDARY --resource-group GROUP`, and make it anew, `az sql db replica create --name DATABASE \
+         --server PRIMARY --resource-group GROUP --partner-server SECONDARY`; then put it back into its failover \
+         group."
+            .to_owned(),
         Cause::VaultDeleted => format!(
             "The vault's tenant could not be told, so it cannot be recovered from here: `az keyvault recover \
              --name {vault}`, grant the servers again, and {then}"

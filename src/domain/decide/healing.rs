@@ -5,6 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::clock::add;
 use crate::domain::decide::patience::{a_right_is_missing, patience_is_over};
 use crate::domain::decide::{advice, permit};
+use crate::domain::diagnose::is_dead_secondary;
 use crate::domain::diagnosis::{Cause, Finding};
 use crate::domain::evidence::{Database, Fact};
 use crate::domain::gates::Situation;
@@ -92,7 +93,11 @@ pub(super) fn still_inaccessible(finding: &Finding, situation: &Situation<'_>) -
 }
 
 fn is_down(server: &ResourceId, situation: &Situation<'_>) -> bool {
-    let through_the_server = |database: &Database| database.own_protector.is_none() && database.is_inaccessible();
+    let through_the_server = |database: &Database| {
+        database.own_protector.is_none()
+            && database.is_inaccessible()
+            && !is_dead_secondary(situation.incident, server, database)
+    };
     let seen = situation.evidence.servers.iter().find(|seen| seen.id == *server);
     seen.and_then(|seen| seen.databases.known()).is_some_and(|all| all.iter().any(through_the_server))
 }

@@ -2,6 +2,7 @@
 
 use crate::domain::diagnose::case::{Case, ServerCase, Standing};
 use crate::domain::diagnose::draft::Draft;
+use crate::domain::diagnose::geo;
 use crate::domain::diagnose::identity::{finding, proof};
 use crate::domain::diagnosis::{Cause, Finding, Link};
 use crate::domain::evidence::Fact;
@@ -88,7 +89,7 @@ pub(super) fn conclude(case: &Case<'_>, draft: &mut Draft) {
         if !matches!(server.standing, Standing::Dependent) || !draft.is_whole(server.id()) {
             continue;
         }
-        let down = server.down().into_iter().map(|name| (name, "Inaccessible"));
+        let down = geo::down(case, server).into_iter().map(|name| (name, "Inaccessible"));
         let said: Vec<_> = down
             .chain(in_between(case, server))
             .map(|(name, status)| proof("databases", format!("{name} on {} is {status}", server.name())))
@@ -98,6 +99,7 @@ pub(super) fn conclude(case: &Case<'_>, draft: &mut Draft) {
             draft.find("", still);
         }
     }
+    geo::check(case, draft);
     if !draft.has_findings() {
         draft.find("", nothing_wrong(case, &servers));
     }

@@ -168,7 +168,8 @@ const fn rank(cause: Cause) -> u8 {
         Cause::Undetermined => 25,
         Cause::StillInaccessible => 26,
         Cause::DatabaseLevelKey => 27,
-        Cause::Healthy => 28,
+        Cause::DeadSecondary => 28,
+        Cause::Healthy => 29,
     }
 }
 

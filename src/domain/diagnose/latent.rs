@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::clock::add;
 use crate::domain::diagnose::case::{Case, ServerCase};
 use crate::domain::diagnose::draft::Draft;
+use crate::domain::diagnose::geo;
 use crate::domain::diagnose::identity::proof;
 use crate::domain::diagnose::key::{KeyState, report, state};
 use crate::domain::diagnose::key_problem::in_words;
@@ -30,7 +31,7 @@ pub(super) fn check(case: &Case<'_>, draft: &mut Draft) {
             continue;
         }
         let Some(uri) = server.protector_key() else { continue };
-        let down = !server.down().is_empty();
+        let down = !geo::down(case, server).is_empty();
         let blame = down && !explained(case, server);
         let mut elsewhere = 0;
         for (key, link) in older(server, uri) {

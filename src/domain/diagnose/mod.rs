@@ -12,6 +12,7 @@ mod case;
 mod culprit;
 mod database;
 mod draft;
+mod geo;
 mod identity;
 mod key;
 mod key_problem;
@@ -33,6 +34,7 @@ use crate::domain::policy::Policy;
 pub(in crate::domain) use case::effective_identity;
 pub(in crate::domain) use culprit::can_lead_to;
 pub(in crate::domain) use draft::{Unread, sentence};
+pub(in crate::domain) use geo::is_dead_secondary;
 
 use case::Case;
 use draft::Draft;

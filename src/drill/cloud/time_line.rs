@@ -4,6 +4,7 @@
 //! * The window (30 minutes) is counted from the look that first fails, which is when the `Started` event is recorded.
 //! * Settings are dropped when the window ends, not when the database is re-validated.
 //! * Re-validation is accepted within the window too, and brings databases back at once.
+//! * A geo-secondary that is lost when the window ends never comes back, whatever is re-validated.
 //! * While the vault cannot be reached at all (5xx), databases stay `Online` for the buffer; the `Started` event is
 //!   recorded all the same.
 
@@ -175,7 +176,12 @@ impl State {
 
     /// A database begins to come back; how long it takes depends on its size. Answers when it will be there.
     pub(crate) fn begin_return(&mut self, server: usize, database: usize, lost: bool) -> Timestamp {
-        let since = match self.servers[server].databases[database].access {
+        let held = &self.servers[server].databases[database];
+        if held.settings.geo_secondary_of.is_some() && matches!(held.access, Access::Lost { .. }) {
+            // It has no full backup to come back from.
+            return self.now;
+        }
+        let since = match held.access {
             Access::Losing { since, .. } | Access::Healing { since, .. } | Access::Lost { since } => since,
             Access::ComingBack { since, .. } => since,
             Access::Online => return self.now,

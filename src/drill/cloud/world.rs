@@ -122,6 +122,9 @@ pub struct DatabaseSpec {
     pub pitr_days: Option<u32>,
     /// Long-term retention of weekly backups, such as `P4W`.
     pub ltr_weekly: Option<String>,
+    /// The server whose database of the same name this is a geo-secondary of. One that is lost for good stands alone, and
+    /// nothing brings it back.
+    pub geo_secondary_of: Option<String>,
 }
 
 /// One key vault.

@@ -6,6 +6,7 @@ mod causes;
 mod clocks;
 mod crowds;
 mod early;
+mod geo;
 mod patrols;
 mod refusals;
 mod rotation;
@@ -175,6 +176,7 @@ pub fn all() -> Vec<Scenario> {
     all.extend(early::all());
     all.extend(rotation::all());
     all.extend(patrols::all());
+    all.extend(geo::all());
     all
 }
 

@@ -148,6 +148,9 @@ const fn without_plan(cause: Cause) -> &'static str {
         Cause::DatabaseLevelKey => {
             "Repair the access of the database's own identity to its own key, then re-validate on the database."
         }
+        Cause::DeadSecondary => {
+            "Drop the geo-secondary and re-establish the link from its primary; it cannot be revived."
+        }
         Cause::IdentityMissing => "Assign the server an identity, grant it Get, Wrap Key and Unwrap Key, re-validate.",
         Cause::IdentityDeleted => {
             "Create or choose another user-assigned identity, grant it Get, Wrap Key and Unwrap Key first, then make it \

@@ -1,4 +1,5 @@
 mod culprits;
+mod geo;
 mod latent;
 mod properties;
 mod table;

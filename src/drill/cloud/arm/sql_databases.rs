@@ -90,6 +90,10 @@ pub(super) fn database_json(state: &State, server: &Server, database: &Database)
     if let Some(group) = &settings.failover_group {
         properties["failoverGroupId"] = json!(format!("{}/failoverGroups/{group}", server.id));
     }
+    // Past the window the control plane has broken the link: the database stands alone.
+    if settings.geo_secondary_of.is_some() && !matches!(database.access, Access::Lost { .. }) {
+        properties["secondaryType"] = json!("Geo");
+    }
     json!({
         "sku": sku,
         "kind": if serverless { "v12.0,user,vcore,serverless" } else { "v12.0,user,vcore" },

@@ -1,0 +1,63 @@
+//! Geo-secondaries. One that was inaccessible past the self-heal window is lost: "the control plane breaks the link and
+//! makes the database standalone", and it "can't be" brought back, since it has no full backups (Microsoft, overview of
+//! customer-managed TDE). It is told, never touched, and never taken for a sign that the key still cannot be used.
+
+use std::collections::BTreeMap;
+
+use crate::domain::diagnose::case::{Case, ServerCase, Standing};
+use crate::domain::diagnose::draft::Draft;
+use crate::domain::diagnose::identity::{finding, proof};
+use crate::domain::diagnosis::Cause;
+use crate::domain::evidence::{Database, SECONDARY_TYPE};
+use crate::domain::incident::Incident;
+use crate::domain::resource_id::ResourceId;
+
+/// Whether a database is a secondary that nothing will revive: inaccessible, no secondary any more, and known from
+/// earlier in this incident to have been one.
+pub(in crate::domain) fn is_dead_secondary(incident: &Incident, server: &ResourceId, database: &Database) -> bool {
+    let before = incident.members.get(server.key()).and_then(|member| member.settings.get(&database.name));
+    database.is_inaccessible() && !is_geo_secondary(&database.settings) && before.is_some_and(is_geo_secondary)
+}
+
+/// Named replicas share their primary's storage: they have nothing of their own to lose.
+fn is_geo_secondary(settings: &BTreeMap<String, String>) -> bool {
+    settings.get(SECONDARY_TYPE).is_some_and(|kind| !kind.eq_ignore_ascii_case("Named"))
+}
+
+/// The names of a server's databases that are inaccessible and can come back, in order.
+pub(super) fn down<'a>(case: &Case<'a>, server: &ServerCase<'a>) -> Vec<&'a str> {
+    let dead = dead(case, server);
+    server.down().into_iter().filter(|name| !dead.contains(name)).collect()
+}
+
+fn dead<'a>(case: &Case<'a>, server: &ServerCase<'a>) -> Vec<&'a str> {
+    let all = server.own_databases().filter(|database| is_dead_secondary(case.incident, server.id(), database));
+    let mut names: Vec<&str> = all.map(|database| database.name.as_str()).collect();
+    names.sort_unstable();
+    names
+}
+
+/// Names the dead secondaries of servers whose chain is whole: as a finding once nothing else is wrong, so that everything
+/// that can come back comes back first; until then as something to know.
+pub(super) fn check(case: &Case<'_>, draft: &mut Draft) {
+    let alone = !draft.has_findings();
+    for server in case.servers.iter().filter(|server| matches!(server.standing, Standing::Dependent)) {
+        let names = dead(case, server);
+        if names.is_empty() {
+            continue;
+        }
+        let said = |name: &&str| {
+            let name = *name;
+            format!(
+                "{name} on {} was a geo-secondary, was inaccessible for too long, and stands alone: nothing revives it",
+                server.name()
+            )
+        };
+        if alone {
+            let proofs = names.iter().map(|name| proof("databases", said(name))).collect();
+            draft.find(server.name(), finding(Cause::DeadSecondary, server.id(), vec![server.id().clone()], proofs));
+        } else {
+            names.iter().for_each(|name| draft.unknown(said(name)));
+        }
+    }
+}

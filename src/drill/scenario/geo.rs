@@ -1,0 +1,109 @@
+//! Geo-replication: the partner that lacks the grant, and the secondary that nothing revives.
+
+use super::{BOTH, End, Expect, Fact, People, Scenario, Setup, Step, Writes, minutes, policy, then};
+use crate::domain::plan::NeedsPerson;
+use crate::domain::policy::Preset;
+use crate::domain::remedy::Remedy;
+use crate::drill::cloud::world::{DatabaseSpec, ServerSpec};
+use crate::drill::cloud::{Actor, Break, KeyRef, What, World};
+
+/// The partner server of the standard one.
+const PARTNER: &str = "contoso-sql-dr";
+
+pub(super) fn all() -> Vec<Scenario> {
+    let make = |name, title, presets, setup| Scenario { name, title, presets, setup };
+    vec![
+        make(
+            "geo-partner-without-grant",
+            "The geo partner loses its grant on the primary's vault; the primary is fine",
+            BOTH,
+            partner_without_grant,
+        ),
+        make(
+            "dead-secondary",
+            "Approval comes late: the primary is brought back, its geo-secondary cannot be",
+            &[Preset::Guarded],
+            dead_secondary,
+        ),
+    ]
+}
+
+fn bob() -> Actor {
+    Actor::person("bob@contoso.example")
+}
+
+/// The standard world, with a geo-secondary of `orders` on a server in another region, under the same key.
+fn pair() -> World {
+    let mut world = World::standard().activity_log_minutes(3.0);
+    let orders = DatabaseSpec {
+        size_gb: 40,
+        failover_group: Some("fg-orders".to_owned()),
+        geo_secondary_of: Some("contoso-sql".to_owned()),
+        ..DatabaseSpec::default()
+    };
+    world.servers.push(ServerSpec {
+        name: PARTNER.to_owned(),
+        location: "northeurope".to_owned(),
+        databases: vec![orders],
+        ..ServerSpec::default()
+    });
+    world
+}
+
+fn partner_without_grant(preset: Preset) -> Setup {
+    let world = pair();
+    let what = Break::new(What::RevokePermission { server: Some(PARTNER.to_owned()) }).by(bob());
+    let say = "Bob removes contoso-sql-dr's role on the vault: \"that server is in another region\"";
+    Setup {
+        policy: policy(preset, &world),
+        world,
+        script: vec![Step::at(2, say, what)],
+        patrol: false,
+        people: People::Approve(minutes(3)),
+        expect: Expect {
+            writes: Writes::Just(vec![(Remedy::AssignRole, 1)]),
+            world: vec![
+                then::granted(),
+                Fact {
+                    says: "the geo partner can use the key again",
+                    holds: |world| world["servers"][1]["key_access"] == "ok",
+                },
+            ],
+            ..Expect::repaired()
+        },
+        horizon: minutes(180),
+    }
+}
+
+fn dead_secondary(preset: Preset) -> Setup {
+    let world = pair();
+    let what = Break::new(What::DisableKey(KeyRef { version: Some("*".to_owned()), ..KeyRef::default() })).by(bob());
+    Setup {
+        policy: policy(preset, &world),
+        world,
+        script: vec![Step::at(2, "Bob disables the key that primary and geo-secondary share", what)],
+        patrol: false,
+        people: People::Approve(minutes(45)),
+        expect: Expect {
+            end: End::WithPerson(NeedsPerson::NoRemedy),
+            writes: Writes::Just(vec![(Remedy::EnableKey, 1), (Remedy::Revalidate, 1)]),
+            online: false,
+            world: vec![
+                then::granted(),
+                Fact {
+                    says: "every database of the primary is online",
+                    holds: |world| {
+                        let all = world["servers"][0]["databases"].as_array();
+                        all.is_some_and(|all| all.iter().all(|one| one["status"] == "Online"))
+                    },
+                },
+                Fact {
+                    says: "the dead secondary is still there: nobody but a person drops it",
+                    holds: |world| world["servers"][1]["databases"][0]["access"] == "lost",
+                },
+            ],
+            ..Expect::repaired()
+        },
+        horizon: minutes(240),
+    }
+}
