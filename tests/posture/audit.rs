@@ -76,11 +76,7 @@ async fn each_risk_is_found_once_with_a_fix_and_a_source() {
 async fn what_is_well_is_not_complained_of() {
     let mut world = World::standard();
     let scope = world.vault_id(&world.vaults[0].name);
-    world.locks.push(LockSpec {
-        name: "keep".to_owned(),
-        level: "CanNotDelete".to_owned(),
-        scope,
-    });
+    world.locks.push(LockSpec { name: "keep".to_owned(), level: "CanNotDelete".to_owned(), scope });
     world.alerts.cause_alerts = true;
     let stage = Stage::open(world).await;
     let report = stage.keymend(&["audit", "--json"]).await.json();

@@ -122,6 +122,20 @@ pub struct DatabaseSpec {
     pub pitr_days: Option<u32>,
     /// Long-term retention of weekly backups, such as `P4W`.
     pub ltr_weekly: Option<String>,
+    /// Its own key, if it is not encrypted through the server's protector.
+    pub own_key: Option<OwnKeySpec>,
+}
+
+/// A database's own key (database-level encryption).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OwnKeySpec {
+    /// The vault's name.
+    pub vault: String,
+    /// The key's name.
+    pub key: String,
+    /// The user-assigned identity by which it reaches it, by its name in [`World::identities`].
+    pub identity: String,
 }
 
 /// One key vault.

@@ -69,6 +69,7 @@ impl Default for DatabaseSpec {
             auto_pause_minutes: None,
             pitr_days: None,
             ltr_weekly: None,
+            own_key: None,
         }
     }
 }
