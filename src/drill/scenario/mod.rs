@@ -5,6 +5,7 @@
 mod causes;
 mod clocks;
 mod crowds;
+mod database_keys;
 mod early;
 mod refusals;
 
@@ -165,7 +166,7 @@ pub enum Writes {
 /// Every scenario.
 #[must_use]
 pub fn all() -> Vec<Scenario> {
-    [causes::all(), clocks::all(), refusals::all(), crowds::all(), early::all()].concat()
+    [causes::all(), clocks::all(), refusals::all(), crowds::all(), early::all(), database_keys::all()].concat()
 }
 
 /// The scenario of that name.
