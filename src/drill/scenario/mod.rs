@@ -5,7 +5,6 @@
 mod causes;
 mod clocks;
 mod crowds;
-mod database_keys;
 mod early;
 mod refusals;
 
@@ -166,7 +165,7 @@ pub enum Writes {
 /// Every scenario.
 #[must_use]
 pub fn all() -> Vec<Scenario> {
-    [causes::all(), clocks::all(), refusals::all(), crowds::all(), early::all(), database_keys::all()].concat()
+    [causes::all(), clocks::all(), refusals::all(), crowds::all(), early::all()].concat()
 }
 
 /// The scenario of that name.
