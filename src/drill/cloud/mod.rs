@@ -40,6 +40,7 @@ mod recording;
 mod resources;
 mod rights;
 mod roles;
+pub(crate) mod rotation;
 mod server;
 mod snapshot;
 mod state;

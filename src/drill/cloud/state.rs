@@ -65,6 +65,8 @@ pub(crate) enum Event {
     Touch,
     /// An entry of the Activity Log is due for the alert rules.
     Alert { entry: usize },
+    /// A server that rotates by itself sees the key's new version.
+    PickUp { server: usize },
     /// A false alarm, or any other body, is posted.
     Post { body: Value },
     /// Event Grid hands over an event.

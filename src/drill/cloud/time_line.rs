@@ -43,6 +43,7 @@ impl State {
             Event::WindowEnds { .. } | Event::HealBegins { .. } | Event::BackOnline { .. } => {}
             Event::OperationEnds { operation } => self.end_operation(operation),
             Event::Touch => self.touch(),
+            Event::PickUp { server } => self.pick_up(server),
             Event::Alert { entry } => self.alert_on(entry),
             Event::Post { body } if self.world.alerts.webhooks => self.due_alerts.push(body),
             Event::Post { .. } => {}

@@ -7,6 +7,7 @@ mod clocks;
 mod crowds;
 mod early;
 mod refusals;
+mod rotation;
 
 use jiff::SignedDuration;
 use serde_json::Value;
@@ -165,7 +166,15 @@ pub enum Writes {
 /// Every scenario.
 #[must_use]
 pub fn all() -> Vec<Scenario> {
-    [causes::all(), clocks::all(), refusals::all(), crowds::all(), early::all()].concat()
+    let families = [
+        causes::all(),
+        clocks::all(),
+        refusals::all(),
+        crowds::all(),
+        early::all(),
+        rotation::all(),
+    ];
+    families.concat()
 }
 
 /// The scenario of that name.
