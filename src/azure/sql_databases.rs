@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::azure::json::{shaped, tags};
-use crate::domain::evidence::{Database, SECONDARY_TYPE};
+use crate::domain::evidence::{Database, LinkedKey, Protector, SECONDARY_TYPE};
 use crate::domain::key_uri::KeyUri;
 
 #[derive(Deserialize)]
@@ -44,12 +45,7 @@ const SETTINGS: [(&str, &str); 12] = [
 pub(super) fn parse_database(item: &Value) -> Result<Database, String> {
     let wire: WireDatabase = shaped(item)?;
     let status = wire.properties.get("status").and_then(Value::as_str).ok_or("a database has no status")?.to_owned();
-    let own_protector = match wire.properties.get("encryptionProtector") {
-        None | Some(Value::Null) => None,
-        Some(Value::String(uri)) if uri.is_empty() => None,
-        Some(Value::String(uri)) => Some(KeyUri::parse(uri).ok_or("a database's own protector is not a key URI")?),
-        Some(_) => return Err("a database's own protector is no text".to_owned()),
-    };
+    let own_protector = own_key(&wire.properties)?;
     let mut settings = BTreeMap::new();
     for (property, name) in SETTINGS {
         let value = match wire.properties.get(property) {
@@ -65,4 +61,55 @@ pub(super) fn parse_database(item: &Value) -> Result<Database, String> {
     }
     settings.extend(wire.tags.into_iter().map(|(name, value)| (format!("tag {name}"), value)));
     Ok(Database { name: wire.name, status, own_protector, settings })
+}
+
+/// The key that a database names as its own protector.
+fn own_key(properties: &serde_json::Map<String, Value>) -> Result<Option<KeyUri>, String> {
+    match properties.get("encryptionProtector") {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(uri)) if uri.is_empty() => Ok(None),
+        Some(Value::String(uri)) => {
+            KeyUri::parse(uri).map(Some).ok_or_else(|| "a database's own protector is not a key URI".to_owned())
+        }
+        Some(_) => Err("a database's own protector is no text".to_owned()),
+    }
+}
+
+/// A database's own protector. One without is encrypted through its server's: no customer-managed key of its own.
+pub(super) fn parse_own_protector(body: &Value) -> Result<Protector, String> {
+    let wire: WireDatabase = shaped(body)?;
+    let uri = own_key(&wire.properties)?;
+    let keys = own_keys(&wire.properties)?;
+    let of_it = uri.as_ref().and_then(|uri| keys.iter().find(|key| key.uri.as_ref() == Some(uri)));
+    let thumbprint = of_it.and_then(|key| key.thumbprint.clone());
+    let auto_rotation = wire.properties.get("encryptionProtectorAutoRotation").and_then(Value::as_bool);
+    Ok(Protector {
+        customer_managed: uri.is_some(),
+        uri,
+        thumbprint,
+        auto_rotation: auto_rotation.unwrap_or_default(),
+        key_version: None,
+    })
+}
+
+/// Every key linked to a database: `properties.keys`, by URI.
+pub(super) fn parse_own_keys(body: &Value) -> Result<Vec<LinkedKey>, String> {
+    let wire: WireDatabase = shaped(body)?;
+    own_keys(&wire.properties)
+}
+
+fn own_keys(properties: &serde_json::Map<String, Value>) -> Result<Vec<LinkedKey>, String> {
+    let keys = match properties.get("keys") {
+        None | Some(Value::Null) => return Ok(Vec::new()),
+        Some(Value::Object(keys)) => keys,
+        Some(_) => return Err("a database's keys are no object".to_owned()),
+    };
+    let linked = keys.iter().map(|(name, told)| {
+        let uri = KeyUri::parse(name).ok_or_else(|| format!("{name:?} is not a key URI of a known cloud"))?;
+        let text = |field: &str| told.get(field).and_then(Value::as_str).filter(|text| !text.is_empty());
+        let created: Option<Timestamp> = text("creationDate").and_then(|shown| shown.parse().ok());
+        let thumbprint = text("thumbprint").map(str::to_owned);
+        Ok(LinkedKey { name: name.clone(), uri: Some(uri), created, thumbprint })
+    });
+    linked.collect()
 }

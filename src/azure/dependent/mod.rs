@@ -3,6 +3,7 @@
 //! No other room asks what kind of thing an id names: it calls [`Azure::server`], [`Azure::protector`] and so on with the
 //! id, and the kind that claims the id knows which requests that takes. A new kind is one file and one line in [`KINDS`].
 
+mod database;
 mod sql_server;
 
 use async_trait::async_trait;
@@ -45,7 +46,7 @@ pub trait Dependent: Sync + std::fmt::Debug {
 }
 
 /// Every kind.
-const KINDS: [&dyn Dependent; 1] = [&sql_server::SqlServer];
+const KINDS: [&dyn Dependent; 2] = [&sql_server::SqlServer, &database::OwnKeyDatabase];
 
 /// The kind that claims the id; none if it names no such thing.
 #[must_use]

@@ -6,6 +6,7 @@
 use super::resources::{Key, KeyVersion, Protector, Vault};
 use super::state::State;
 use super::world::PermissionModel;
+use crate::domain::resource_id::ResourceId;
 
 /// Why a server cannot use its key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +26,27 @@ impl State {
     pub(crate) fn key_access(&self, server: usize) -> Result<(), NoAccess> {
         let server = &self.servers[server];
         let Some(protector) = &server.protector else { return Ok(()) };
-        let Some((principal, user_assigned)) = server.effective_principal() else {
+        self.access_by(server.id.name(), protector, server.effective_principal())
+    }
+
+    /// Whether a database can use the key that it is encrypted with: its own, or the server's.
+    pub(crate) fn database_access(&self, server: usize, database: usize) -> Result<(), NoAccess> {
+        match &self.servers[server].databases[database].own {
+            Some((protector, (id, principal, _))) => {
+                let identity = Some((principal.clone(), Some(id.clone())));
+                self.access_by(self.servers[server].id.name(), protector, identity)
+            }
+            None => self.key_access(server),
+        }
+    }
+
+    fn access_by(
+        &self,
+        name: &str,
+        protector: &Protector,
+        identity: Option<(String, Option<ResourceId>)>,
+    ) -> Result<(), NoAccess> {
+        let Some((principal, user_assigned)) = identity else {
             return Err(refused("AzureKeyVaultNoServerIdentity", "The server identity is not correctly configured."));
         };
         if user_assigned.as_ref().is_some_and(|id| self.identities.iter().all(|identity| identity.id != *id)) {
@@ -37,7 +58,7 @@ impl State {
         }
         let host = format!("{}.vault.azure.net", protector.vault);
         let not_resolving = || {
-            let text = format!("AKV host '{host}' is not resolvable from SQL, on server '{}'.", server.id.name());
+            let text = format!("AKV host '{host}' is not resolvable from SQL, on server '{name}'.");
             refused("AkvHostNotResolvingFromNode", text)
         };
         let vault = self.vault_named(&protector.vault).map(|at| &self.vaults[at]).ok_or_else(not_resolving)?;

@@ -8,7 +8,9 @@ use super::resources::{
 };
 use super::roles;
 use super::state::{State, after_minutes};
-use super::world::{GrantScope, IdentityKind, KeySpec, PermissionModel, ServerSpec, VaultSpec, World};
+use super::world::{
+    GrantScope, IdentityKind, KeySpec, OwnKeySpec, PermissionModel, ProtectorSpec, ServerSpec, VaultSpec, World,
+};
 use crate::clock::add;
 use crate::domain::resource_id::ResourceId;
 
@@ -222,12 +224,14 @@ impl State {
                 }
             }
         }
-        server.protector = self.make_protector(spec);
+        server.protector = spec.protector.as_ref().and_then(|wanted| self.make_protector(wanted));
         for database in &spec.databases {
             if let Ok(id) = server.id.child("databases", &database.name) {
+                let own = database.own_key.as_ref().and_then(|own| self.own_key(own));
                 server.databases.push(Database {
                     id,
                     settings: database.clone(),
+                    own,
                     access: Access::Online,
                     epoch: 0,
                     correlation: String::new(),
@@ -248,8 +252,18 @@ impl State {
         SignedDuration::try_from_secs_f64(seconds).unwrap_or(SignedDuration::ZERO)
     }
 
-    fn make_protector(&self, spec: &ServerSpec) -> Option<Protector> {
-        let wanted = spec.protector.as_ref()?;
+    /// A database's own key, which its identity may use.
+    fn own_key(&mut self, spec: &OwnKeySpec) -> Option<(Protector, (ResourceId, String, String))> {
+        let wanted = ProtectorSpec { vault: spec.vault.clone(), key: spec.key.clone(), ..ProtectorSpec::default() };
+        let protector = self.make_protector(&wanted)?;
+        let found = self.identities.iter().find(|identity| identity.id.name() == spec.identity)?;
+        let identity = (found.id.clone(), found.principal.clone(), found.client.clone());
+        let vault = self.vault_named(&protector.vault)?;
+        self.give_access(vault, &identity.1, &protector.key, self.now);
+        Some((protector, identity))
+    }
+
+    fn make_protector(&self, wanted: &ProtectorSpec) -> Option<Protector> {
         let vault = &self.vaults[self.vault_named(&wanted.vault)?];
         let key = vault.keys.iter().find(|key| key.name == wanted.key)?;
         let newest = key.newest()?;

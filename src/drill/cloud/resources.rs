@@ -53,6 +53,8 @@ pub(crate) struct LinkedKey {
 pub(crate) struct Database {
     pub(crate) id: ResourceId,
     pub(crate) settings: DatabaseSpec,
+    /// Its own key and the identity (id, principal, client) by which it reaches it.
+    pub(crate) own: Option<(Protector, (ResourceId, String, String))>,
     pub(crate) access: Access,
     pub(crate) epoch: u64,
     /// The correlation id of the loss it is in.

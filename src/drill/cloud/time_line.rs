@@ -63,7 +63,9 @@ impl State {
     pub(crate) fn touch(&mut self) {
         self.watch_vaults();
         for server in 0..self.servers.len() {
-            if !self.servers[server].watching && self.servers[server].protector.is_some() {
+            let keyed = self.servers[server].protector.is_some()
+                || self.servers[server].databases.iter().any(|database| database.own.is_some());
+            if !self.servers[server].watching && keyed {
                 self.servers[server].watching = true;
                 let at = self.next_turn(server);
                 self.schedule(at, Event::KeyCheck { server });
@@ -81,8 +83,8 @@ impl State {
     }
 
     fn check_key(&mut self, server: usize) {
-        let access = self.key_access(server);
         for database in 0..self.servers[server].databases.len() {
+            let access = self.database_access(server, database);
             match (self.servers[server].databases[database].access, &access) {
                 (Access::Online, Err(why)) => self.lose(server, database, why.unreachable, &why.message),
                 (Access::Losing { since, unreachable }, Ok(())) => self.heal(server, database, since, unreachable),
@@ -96,8 +98,8 @@ impl State {
                 _ => {}
             }
         }
-        let settled = self.servers[server].databases.iter().all(|database| match database.access {
-            Access::Online => access.is_ok(),
+        let settled = self.servers[server].databases.iter().enumerate().all(|(at, database)| match database.access {
+            Access::Online => self.database_access(server, at).is_ok(),
             Access::Lost { .. } => true,
             _ => false,
         });
@@ -155,7 +157,7 @@ impl State {
 
     fn end_window(&mut self, server: usize, database: usize) {
         let Access::Losing { since, unreachable } = self.servers[server].databases[database].access else { return };
-        if self.key_access(server).is_ok() {
+        if self.database_access(server, database).is_ok() {
             self.heal(server, database, since, unreachable);
             return;
         }
@@ -196,7 +198,7 @@ impl State {
 
     fn finish_return(&mut self, server: usize, database: usize) {
         let Access::ComingBack { since, lost } = self.servers[server].databases[database].access else { return };
-        if let Err(why) = self.key_access(server) {
+        if let Err(why) = self.database_access(server, database) {
             self.log_database(server, database, "MakeDatabaseAccessible", "Failed", &why.message);
             if lost {
                 self.set_access(server, database, Access::Lost { since });

@@ -125,6 +125,20 @@ pub struct DatabaseSpec {
     /// The server whose database of the same name this is a geo-secondary of. One that is lost for good stands alone, and
     /// nothing brings it back.
     pub geo_secondary_of: Option<String>,
+    /// Its own key, if it is not encrypted through the server's protector.
+    pub own_key: Option<OwnKeySpec>,
+}
+
+/// A database's own key (database-level encryption).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OwnKeySpec {
+    /// The vault's name.
+    pub vault: String,
+    /// The key's name.
+    pub key: String,
+    /// The user-assigned identity by which it reaches it, by its name in [`World::identities`].
+    pub identity: String,
 }
 
 /// One key vault.

@@ -70,6 +70,7 @@ impl Default for DatabaseSpec {
             pitr_days: None,
             ltr_weekly: None,
             geo_secondary_of: None,
+            own_key: None,
         }
     }
 }

@@ -6,7 +6,7 @@ use super::super::resources::Server;
 use super::super::state::State;
 use super::super::wire::Answer;
 use super::sql_databases::{databases, failover_groups, inaccessible, long_term, nothing, short_term};
-use super::sql_operations::{result, revalidate};
+use super::sql_operations::{result, revalidate, revalidate_database};
 use super::{Call, Operation, not_found, page, server_change};
 
 pub(super) fn find(method: &str, types: &str) -> Option<Operation> {
@@ -15,6 +15,8 @@ pub(super) fn find(method: &str, types: &str) -> Option<Operation> {
         ("PATCH", "servers") => server_change::patch,
         ("GET", "servers/encryptionprotector") => protector,
         ("POST", "servers/encryptionprotector/revalidate") => revalidate,
+        ("POST", "servers/databases/encryptionprotector/revalidate") => revalidate_database,
+        ("GET", "locations/databaseencryptionprotectorrevalidateoperationresults") => result,
         ("GET", "servers/keys") => keys,
         ("GET", "servers/databases") => databases,
         ("GET", "servers/inaccessibledatabases") => inaccessible,
@@ -29,10 +31,7 @@ pub(super) fn find(method: &str, types: &str) -> Option<Operation> {
         ("PUT", "servers" | "servers/encryptionprotector" | "servers/keys" | "servers/databases")
         | ("PATCH" | "DELETE", "servers/databases")
         | ("DELETE", "servers" | "servers/keys")
-        | (
-            "POST",
-            "servers/databases/encryptionprotector/revalidate" | "servers/databases/encryptionprotector/revert",
-        ) => unsupported,
+        | ("POST", "servers/databases/encryptionprotector/revert") => unsupported,
         _ => return None,
     })
 }

@@ -28,7 +28,20 @@ pub(super) fn databases(state: &mut State, call: &Call<'_>) -> Answer {
         return Answer::json(200, master_json(server));
     }
     match database_of(state, call) {
-        Ok((_, database)) => Answer::json(200, database_json(state, server, &server.databases[database])),
+        Ok((_, database)) => {
+            let database = &server.databases[database];
+            let mut out = database_json(state, server, database);
+            let expanded = call.request.query.get("$expand").is_some_and(|what| what.eq_ignore_ascii_case("keys"));
+            if let (Some((own, _)), true) = (&database.own, expanded) {
+                let keys = own.linked.iter().map(|key| {
+                    let told =
+                        json!({ "type": "AzureKeyVault", "thumbprint": key.thumbprint, "creationDate": key.created });
+                    (own.uri(Some(&key.version)), told)
+                });
+                out["properties"]["keys"] = Value::Object(keys.collect());
+            }
+            Answer::json(200, out)
+        }
         Err(answer) => answer,
     }
 }
@@ -94,7 +107,7 @@ pub(super) fn database_json(state: &State, server: &Server, database: &Database)
     if settings.geo_secondary_of.is_some() && !matches!(database.access, Access::Lost { .. }) {
         properties["secondaryType"] = json!("Geo");
     }
-    json!({
+    let mut out = json!({
         "sku": sku,
         "kind": if serverless { "v12.0,user,vcore,serverless" } else { "v12.0,user,vcore" },
         "properties": properties,
@@ -103,7 +116,15 @@ pub(super) fn database_json(state: &State, server: &Server, database: &Database)
         "id": database.id,
         "name": database.id.name(),
         "type": "Microsoft.Sql/servers/databases",
-    })
+    });
+    if let Some((own, (identity, principal, client))) = &database.own {
+        out["properties"]["encryptionProtector"] = json!(own.uri(own.version.as_deref()));
+        out["properties"]["encryptionProtectorAutoRotation"] = json!(own.auto_rotation);
+        let assigned = json!({ identity.as_str(): { "principalId": principal, "clientId": client } });
+        let tenant = &state.world.tenant;
+        out["identity"] = json!({ "type": "UserAssigned", "tenantId": tenant, "userAssignedIdentities": assigned });
+    }
+    out
 }
 
 /// The system database that every server has; it is never under the customer's key.

@@ -4,6 +4,7 @@ use super::super::resources::Access;
 use super::super::state::{Event, Operation, Outcome, State};
 use super::super::wire::Answer;
 use super::sql::{server_json, server_of};
+use super::sql_databases::database_of;
 use super::{Call, not_found};
 use crate::clock::add;
 
@@ -28,6 +29,9 @@ pub(super) fn revalidate(state: &mut State, call: &Call<'_>) -> Answer {
     let mut ends = add(state.now, jiff::SignedDuration::from_secs(20));
     if outcome == Outcome::Running {
         for database in 0..state.servers[server].databases.len() {
+            if state.servers[server].databases[database].own.is_some() {
+                continue;
+            }
             let access = state.servers[server].databases[database].access;
             if !matches!(access, Access::Online | Access::ComingBack { .. }) {
                 let lost = matches!(access, Access::Lost { .. });
@@ -37,6 +41,31 @@ pub(super) fn revalidate(state: &mut State, call: &Call<'_>) -> Answer {
         }
     }
     let kind = "encryptionProtectorOperationResults";
+    start(state, call, Operation { id: String::new(), kind, server, ends, outcome, change: None, opened })
+}
+
+/// Re-validates the key that a database has of its own.
+pub(super) fn revalidate_database(state: &mut State, call: &Call<'_>) -> Answer {
+    let (server, database) = match database_of(state, call) {
+        Ok(found) => found,
+        Err(answer) => return answer,
+    };
+    if state.servers[server].databases[database].own.is_none() {
+        return Answer::empty(200);
+    }
+    let Some(id) = call.ancestor(3) else { return not_found(None) };
+    let opened = state.log_write(&call.write(&id), "Started", "");
+    let outcome = match state.database_access(server, database) {
+        Ok(()) => Outcome::Running,
+        Err(why) => Outcome::Failed { code: why.code, message: why.message },
+    };
+    let mut ends = add(state.now, jiff::SignedDuration::from_secs(20));
+    let access = state.servers[server].databases[database].access;
+    if outcome == Outcome::Running && !matches!(access, Access::Online | Access::ComingBack { .. }) {
+        ends = ends.max(state.begin_return(server, database, matches!(access, Access::Lost { .. })));
+        state.changed += 1;
+    }
+    let kind = "databaseEncryptionProtectorRevalidateOperationResults";
     start(state, call, Operation { id: String::new(), kind, server, ends, outcome, change: None, opened })
 }
 
