@@ -36,9 +36,6 @@ impl Responder {
             return Ok(());
         }
         let (ids, signals): (Vec<SignalRef>, Vec<Signal>) = waiting.into_iter().unzip();
-        if let Some(instance) = target.managed_instance().filter(|instance| self.policy.scope.covers(instance)) {
-            return self.managed_instance(&instance, &signals, &ids).await;
-        }
         let mut concerned = self.concerned(target, &signals).await?;
         concerned.retain(|one| self.policy.scope.covers(&one.server));
         if concerned.is_empty() {
@@ -56,7 +53,7 @@ impl Responder {
 
     /// The servers that the target is, or that depend on it.
     async fn concerned(&self, target: &ResourceId, signals: &[Signal]) -> JobResult<Vec<Concerned>> {
-        if let Some(server) = target.sql_server() {
+        if let Some(server) = target.database_host() {
             return self.one_server(server, signals).await;
         }
         let known = self.known_servers().await?;

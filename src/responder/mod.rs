@@ -17,7 +17,6 @@
 //! | [`memory`] | what is remembered over all incidents |
 //! | [`set_aside`] | jobs that were set aside, and messages that nobody can read: a person is told |
 //! | [`upkeep`] | what nobody rings for: sweeping, telling of jobs set aside, forgetting |
-//! | [`unhandled`] | losses that Keymend cannot look into yet |
 //! | [`wake`] | how somebody who stored a job tells the worker |
 
 pub mod act;
@@ -33,7 +32,6 @@ pub mod pass;
 pub mod schedule;
 pub mod set_aside;
 pub mod tell;
-pub mod unhandled;
 pub mod upkeep;
 pub mod wake;
 pub mod worker;

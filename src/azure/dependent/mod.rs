@@ -3,7 +3,10 @@
 //! No other room asks what kind of thing an id names: it calls [`Azure::server`], [`Azure::protector`] and so on with the
 //! id, and the kind that claims the id knows which requests that takes. A new kind is one file and one line in [`KINDS`].
 
+mod managed_instance;
 mod sql_server;
+
+use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use serde_json::Value;
@@ -25,6 +28,12 @@ pub trait Dependent: Sync + std::fmt::Debug {
     /// The thing itself: region, tags, and the identities by which it may reach its key.
     async fn describe(&self, azure: &Azure, id: &ResourceId) -> Result<Server, AzureError>;
 
+    /// All of its kind below a subscription or a resource group: one request a page. A list is whole or an error; a kind that
+    /// is found in another way has none.
+    async fn below(&self, _azure: &Azure, _scope: &ResourceId) -> Result<Vec<(ResourceId, Server)>, AzureError> {
+        Ok(Vec::new())
+    }
+
     /// Its TDE protector.
     async fn protector(&self, azure: &Azure, id: &ResourceId) -> Result<Protector, AzureError>;
 
@@ -45,7 +54,7 @@ pub trait Dependent: Sync + std::fmt::Debug {
 }
 
 /// Every kind.
-const KINDS: [&dyn Dependent; 1] = [&sql_server::SqlServer];
+const KINDS: [&dyn Dependent; 2] = [&sql_server::SqlServer, &managed_instance::ManagedInstance];
 
 /// The kind that claims the id; none if it names no such thing.
 #[must_use]
@@ -78,6 +87,19 @@ impl PreparedWrite {
 }
 
 impl Azure {
+    /// All of every kind below a subscription or a resource group, by its id: one request a page and kind. A kind whose
+    /// list could not be read is answered for by its error.
+    pub async fn dependents_below(
+        &self,
+        scope: &ResourceId,
+    ) -> Vec<(Kind, Result<BTreeMap<ResourceId, Server>, AzureError>)> {
+        let lists = KINDS.into_iter().map(|kind| async move {
+            let listed = kind.below(self, scope).await;
+            (kind.kind(), listed.map(|listed| listed.into_iter().collect()))
+        });
+        futures::future::join_all(lists).await
+    }
+
     /// What depends on a key, by its id.
     ///
     /// # Errors
