@@ -5,7 +5,7 @@
 //! | floor | rooms |
 //! |---|---|
 //! | doors | [`cli`], [`web`], `drill` (the simulated cloud: speaks HTTP like Azure) |
-//! | loop | [`responder`]: one pass over one incident; [`doctor`]: whether everything is there that it needs |
+//! | loop | [`responder`]: one pass over one incident; [`doctor`]: whether everything is there that it needs; [`posture`]: how a chain is now, and what may break it |
 //! | hands | [`probe`] reads Azure, [`remedy`] changes it, [`notify`] tells people, [`store`] remembers |
 //! | wire | [`azure`]: clouds, credentials, transport, typed calls; no other room builds an Azure URL |
 //! | mind | [`domain`]: words and decisions; pure |
@@ -22,6 +22,7 @@ pub mod domain;
 pub mod drill;
 pub mod ids;
 pub mod notify;
+pub mod posture;
 pub mod probe;
 pub mod remedy;
 pub mod responder;

@@ -116,6 +116,7 @@ struct WireVaultProperties {
     enable_rbac_authorization: Option<bool>,
     access_policies: Option<Vec<WirePolicy>>,
     enable_purge_protection: Option<bool>,
+    soft_delete_retention_in_days: Option<u32>,
     network_acls: Option<Value>,
     public_network_access: Option<String>,
     #[serde(default, deserialize_with = "list")]
@@ -177,6 +178,7 @@ pub(super) fn parse_vault(body: &Value) -> Result<Vault, String> {
         rbac,
         access_policies: policies.into_iter().map(policy).collect::<Result<_, _>>()?,
         purge_protection: properties.enable_purge_protection.unwrap_or_default(),
+        soft_delete_days: properties.soft_delete_retention_in_days,
         network: network(properties.network_acls, properties.public_network_access)?,
         pending_private_endpoints: properties.private_endpoint_connections.into_iter().filter_map(pending).collect(),
     })

@@ -1,6 +1,6 @@
 //! `keymend doctor`: whether everything is there that Keymend needs, and what to run where it is not.
 
-mod patient;
+pub(in crate::cli) mod patient;
 mod table;
 
 use std::io::{IsTerminal, Write};

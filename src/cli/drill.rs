@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::cli::output::{complain, fail, misused, say};
 use crate::domain::policy::Preset;
+use crate::drill::early;
 use crate::drill::run::{Options, Played, View, play, preset_name};
 use crate::drill::scenario::{self, Scenario, TOUR};
 use crate::drill::story::{Line, Who};
@@ -35,6 +36,9 @@ pub struct DrillArgs {
     /// Write every request to the simulated cloud and every answer there, as HAR 1.2
     #[arg(long, value_name = "FILE")]
     pub har: Option<PathBuf>,
+    /// Measure instead: how soon N random losses of each kind are repaired, by what tells Keymend of them; a table
+    #[arg(long, value_name = "N", conflicts_with_all = ["scenarios", "list", "speed", "har", "keep"])]
+    pub early: Option<u64>,
     /// Keep the stores in this folder, to look at with `keymend incidents --store …`
     #[arg(long, value_name = "DIR")]
     pub keep: Option<PathBuf>,
@@ -44,6 +48,9 @@ pub struct DrillArgs {
 pub async fn run(args: DrillArgs) -> ExitCode {
     if args.list {
         return list(args.json);
+    }
+    if let Some(count) = args.early {
+        return early(count, args.json).await;
     }
     if args.speed.is_some_and(|speed| !(speed.is_finite() && speed > 0.0)) {
         return misused("--speed wants a number above 0");
@@ -71,6 +78,33 @@ pub async fn run(args: DrillArgs) -> ExitCode {
         return fail(&format!("cannot write {}: {error}", file.display()));
     }
     conclude(&args, &played)
+}
+
+/// Seeds of the measured losses count from here.
+const FIRST_SEED: u64 = 1000;
+
+async fn early(count: u64, as_json: bool) -> ExitCode {
+    let terminal = Term::stderr();
+    let progress = |done: usize, total: usize| {
+        if terminal.is_term() || done.is_multiple_of(100) || done == total {
+            let _ = terminal.clear_line();
+            let _ =
+                terminal.write_str(&format!("{done} of {total} losses{}", if terminal.is_term() { "" } else { "\n" }));
+        }
+    };
+    match early::measure(count, FIRST_SEED, &early::Told::ALL, progress).await {
+        Ok(outcomes) => {
+            let _ = terminal.clear_line();
+            // Plain structs always serialize.
+            say(&if as_json {
+                serde_json::to_string_pretty(&outcomes).unwrap_or_default()
+            } else {
+                early::markdown(&outcomes)
+            });
+            ExitCode::SUCCESS
+        }
+        Err(error) => fail(&format!("the losses could not be played: {error:#}")),
+    }
 }
 
 fn conclude(args: &DrillArgs, played: &[Played]) -> ExitCode {

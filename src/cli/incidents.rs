@@ -2,7 +2,7 @@
 
 mod answer;
 mod jobs;
-mod layout;
+pub(in crate::cli) mod layout;
 mod list;
 mod page;
 mod remembered;

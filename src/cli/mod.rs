@@ -2,6 +2,8 @@
 //!
 //! Exit codes: 0 it was done; 1 it was refused, not found or failed; 2 it was not understood (the command line or the settings).
 
+pub mod audit;
+pub mod diagnose;
 pub mod doctor;
 #[cfg(feature = "drill")]
 pub mod drill;
@@ -41,6 +43,10 @@ pub enum Command {
     Incidents(incidents::IncidentsArgs),
     /// Read saved alert bodies and say what they are; touches nothing
     Replay(replay::ReplayArgs),
+    /// Look at everything in scope and say what may break it, worst first; changes nothing
+    Audit(audit::AuditArgs),
+    /// Look at the whole chain of one server, database or vault, and say what is broken; changes nothing
+    Diagnose(diagnose::DiagnoseArgs),
     /// Check that everything is there that Keymend needs, and say what to run where it is not
     Doctor(doctor::DoctorArgs),
     /// Watch Keymend repair a simulated cloud; the exit code tells whether every story ended as declared
@@ -62,6 +68,8 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => wait_for(serve::run(args)),
         Command::Incidents(args) => wait_for(incidents::run(args)),
         Command::Replay(args) => replay::run(&args),
+        Command::Audit(args) => wait_for(audit::run(args)),
+        Command::Diagnose(args) => wait_for(diagnose::run(args)),
         Command::Doctor(args) => wait_for(doctor::run(args)),
         #[cfg(feature = "drill")]
         Command::Drill(args) => wait_for(drill::run(args)),

@@ -276,6 +276,9 @@ pub struct Vault {
     pub access_policies: Vec<AccessPolicy>,
     /// Purge protection is on.
     pub purge_protection: bool,
+    /// Days that deleted things can be recovered, if it says so.
+    #[serde(default)]
+    pub soft_delete_days: Option<u32>,
     /// The firewall.
     pub network: VaultNetwork,
     /// `(name, status)` of private endpoint connections that are not approved.

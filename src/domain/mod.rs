@@ -5,6 +5,7 @@ pub mod dependent;
 pub mod diagnose;
 pub mod diagnosis;
 pub mod evidence;
+pub mod expiry;
 pub mod gates;
 pub mod incident;
 pub mod key_uri;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::domain::diagnosis::{Cause, DatabaseRef, Diagnosis};
+use crate::domain::expiry::Expiring;
 use crate::domain::incident::{Approval, Attempt, Entry, IncidentId, Phase};
 use crate::domain::plan::{GateHit, NeedsPerson, Plan};
 use crate::domain::resource_id::ResourceId;
@@ -33,6 +34,8 @@ pub enum Situation {
     ObservedOnly,
     /// Every database is back without us.
     RecoveredWithoutUs,
+    /// Nothing is lost; a key expires soon.
+    KeyExpiresSoon,
 }
 
 /// A setting that is other than before the loss.
@@ -108,6 +111,9 @@ pub struct Notice {
     pub next_message_at: Option<Timestamp>,
     /// For [`Situation::Resolved`] and [`Situation::RecoveredWithoutUs`]: the story.
     pub timeline: Vec<Entry>,
+    /// For [`Situation::KeyExpiresSoon`]: the key and when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expiring: Option<Expiring>,
 }
 
 /// What an incident remembers of a notice: enough to know what was said, and where the whole of it is kept.
@@ -169,6 +175,7 @@ impl Situation {
             Self::Escalated => "io.keymend.incident.escalated.v1",
             Self::ObservedOnly => "io.keymend.incident.observed.v1",
             Self::RecoveredWithoutUs => "io.keymend.incident.recovered.v1",
+            Self::KeyExpiresSoon => "io.keymend.key.expiring.v1",
         }
     }
 }

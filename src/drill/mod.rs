@@ -5,11 +5,13 @@
 //! | [`cloud`] | the simulated cloud |
 //! | [`scenario`] | what breaks, what is allowed, how it must end |
 //! | [`run`] | plays a scenario with the real responder, over HTTP |
+//! | [`early`] | how soon random losses are repaired, by what tells of them |
 //! | [`house`] | the responder's side of a drill |
 //! | [`story`] | what happened, line by line |
 //! | [`judge`] | whether it ended as declared |
 
 pub mod cloud;
+pub mod early;
 pub mod house;
 pub mod judge;
 pub mod run;

@@ -61,6 +61,7 @@ pub fn compose(
         lost_settings,
         next_message_at,
         timeline: if ends { incident.timeline.clone() } else { Vec::new() },
+        expiring: None,
     }
 }
 
@@ -75,9 +76,11 @@ pub fn is_new(incident: &Incident, situation: Situation, cause: Option<Cause>) -
     let told =
         |same: &dyn Fn(&Told) -> bool| incident.notices.iter().any(|told| told.situation == situation && same(told));
     !match situation {
-        Situation::FirstNotice | Situation::WindowOver | Situation::Resolved | Situation::RecoveredWithoutUs => {
-            told(&|_| true)
-        }
+        Situation::FirstNotice
+        | Situation::WindowOver
+        | Situation::Resolved
+        | Situation::RecoveredWithoutUs
+        | Situation::KeyExpiresSoon => told(&|_| true),
         Situation::Diagnosed | Situation::DeadlineNear | Situation::ObservedOnly => {
             told(&|notice| notice.cause == cause)
         }

@@ -117,8 +117,25 @@ pub async fn inaccessible_databases(azure: &Azure, server: &ResourceId) -> Fact<
     fact(names.map(|databases| databases.into_iter().map(|database| database.name).collect()))
 }
 
+/// How far an observation is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// The wave that is under way, from 1.
+    pub wave: u8,
+    /// Requests of all waves so far that are answered.
+    pub done: usize,
+    /// Requests of all waves so far.
+    pub asked: usize,
+}
+
 /// Looks at everything. A probe that fails never fails the observation: its facts say why they are missing.
 pub async fn observe(azure: &Azure, question: &Question) -> Evidence {
+    observe_telling(azure, question, &|_| ()).await
+}
+
+/// The same, for a person who waits: `progress` is told when a wave begins and when a request is answered.
+pub async fn observe_telling(azure: &Azure, question: &Question, progress: &(dyn Fn(Progress) + Sync)) -> Evidence {
+    let (mut done, mut asked) = (0, 0);
     let mut board = Board::new(question, azure.endpoints());
     let mut waves = 0;
     while waves < MOST_WAVES {
@@ -127,8 +144,18 @@ pub async fn observe(azure: &Azure, question: &Question) -> Evidence {
             break;
         }
         waves += 1;
-        let answers = futures::stream::iter(asks).map(|ask| ask.put(azure, question)).buffer_unordered(SIDE_BY_SIDE);
-        for note in answers.collect::<Vec<_>>().await {
+        asked += asks.len();
+        progress(Progress { wave: waves, done, asked });
+        let mut answers =
+            futures::stream::iter(asks).map(|ask| ask.put(azure, question)).buffer_unordered(SIDE_BY_SIDE);
+        let mut notes = Vec::new();
+        while let Some(note) = answers.next().await {
+            done += 1;
+            progress(Progress { wave: waves, done, asked });
+            notes.push(note);
+        }
+        drop(answers);
+        for note in notes {
             note(&mut board);
         }
     }

@@ -4,6 +4,7 @@ use jiff::SignedDuration;
 use serde_json::Value;
 use tokio::sync::Mutex;
 
+use super::glance::Glance;
 use super::inventory::{SERVER_KEY, ServerKey};
 use super::{JobError, JobResult, Responder};
 use crate::clock::add;
@@ -13,12 +14,17 @@ use crate::domain::key_uri::KeyUri;
 use crate::domain::resource_id::ResourceId;
 use crate::domain::signal::{Signal, SignalKind};
 use crate::probe;
-use crate::store::SignalRef;
+use crate::store::{NewJob, SignalRef, Work};
 
 /// The kind of fact that remembers that Azure knows no such server.
 const GONE: &str = "gone";
 /// How long that counts: a flood of forged names must not become a flood of reads.
 const STILL_GONE: SignedDuration = SignedDuration::from_mins(2);
+
+/// The kind of fact that remembers when a subscription's servers were asked for their keys.
+const ASKED: &str = "asked";
+/// How long they are not asked again because of a vault that nothing is known to depend on.
+const ASKED_FOR: SignedDuration = SignedDuration::from_mins(60);
 
 /// A server that signals concern, with its key if that could be told.
 pub(super) struct Concerned {
@@ -46,6 +52,14 @@ impl Responder {
         let groups = by_vault(concerned);
         let taken = if groups.len() == 1 { ids.as_slice() } else { &[] };
         for group in &groups {
+            match self.glance(target, group, &signals).await? {
+                Glance::Look => {}
+                Glance::Fine => continue,
+                Glance::Later(due) => {
+                    let again = NewJob { work: Work::Locate { target: target.clone() }, due };
+                    return Ok(self.store.enqueue(&again, self.clock.now()).await?);
+                }
+            }
             self.join(group, &signals, taken, opening).await?;
         }
         Ok(self.store.dismiss(&ids, self.clock.now()).await?)
@@ -72,8 +86,23 @@ impl Responder {
             known.into_iter().filter(depends).map(|one| Concerned { server: one.server, key: Some(one.key) }).collect();
         if let Some(vault) = target.key_vault() {
             self.add_from_resource_graph(&vault, &mut concerned).await;
+            if concerned.is_empty() {
+                concerned = self.first_heard_of(&vault).await?;
+            }
         }
         Ok(concerned)
+    }
+
+    /// The servers of a vault of which nothing is remembered: the subscription's are asked for their keys, once in a while.
+    async fn first_heard_of(&self, vault: &ResourceId) -> JobResult<Vec<Concerned>> {
+        let Some(host) = self.azure.endpoints().vault_host(vault.name()) else { return Ok(Vec::new()) };
+        let asked = self.store.fact(ASKED, vault.subscription()).await?;
+        if asked.is_some_and(|(_, asked)| self.clock.now() < add(asked, ASKED_FOR)) {
+            return Ok(Vec::new());
+        }
+        let found = self.others_of(&host, vault).await?;
+        self.store.keep_fact(ASKED, vault.subscription(), &Value::Null, self.clock.now()).await?;
+        Ok(found)
     }
 
     async fn one_server(&self, server: ResourceId, signals: &[Signal]) -> JobResult<Vec<Concerned>> {

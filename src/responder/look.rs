@@ -86,6 +86,7 @@ impl Responder {
                 self.remember(&seen.id, uri).await?;
             }
         }
+        self.keep_seen(&evidence).await?;
         self.remember_vault(incident, &evidence).await?;
         take_in(incident, &evidence, now);
         let mut diagnosis = diagnose(&evidence, incident, &self.policy);
@@ -98,7 +99,7 @@ impl Responder {
         Ok(evidence)
     }
 
-    async fn remember_vault(&self, incident: &mut Incident, evidence: &Evidence) -> JobResult {
+    pub(super) async fn remember_vault(&self, incident: &mut Incident, evidence: &Evidence) -> JobResult {
         let Some(id) = evidence.vault.as_ref().and_then(|vault| vault.id.clone()) else { return Ok(()) };
         if incident.vault_id.as_ref() == Some(&id) {
             return Ok(());

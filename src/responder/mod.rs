@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`worker`] | takes due jobs from the store and does them |
 //! | [`locate`] | from accepted signals to the incident they belong to |
+//! | [`glance`] | whether a change that may take a key away has done so |
 //! | [`inventory`] | which server depends on which key |
 //! | [`join`] | adds servers and signals to an incident, or opens one |
 //! | [`pass`] | one pass over one incident |
@@ -11,6 +12,7 @@
 //! | [`databases`] | which databases are down, came back, lost settings |
 //! | [`act`] | carries out a decision: intent, change, outcome |
 //! | [`ending`] | when an incident is over, and what people are told then |
+//! | [`expiry`] | warnings that a key expires soon |
 //! | [`tell`] | notices and their delivery |
 //! | [`schedule`] | when to come back |
 //! | [`merge`] | what joined an incident while a pass was at work |
@@ -22,6 +24,8 @@
 pub mod act;
 pub mod databases;
 pub mod ending;
+pub mod expiry;
+pub mod glance;
 pub mod inventory;
 pub mod join;
 pub mod locate;

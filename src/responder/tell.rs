@@ -111,7 +111,7 @@ impl Responder {
             Ok(()) => {
                 count::notice(to.name(), "delivered");
                 self.store.keep_fact(TOLD, key, &json!({ "delivered": true }), now).await?;
-                if notice.sequence == 1 {
+                if notice.sequence == 1 && notice.situation != Situation::KeyExpiresSoon {
                     count::first_notice(to.name(), notice.lost_at, self.clock.now());
                 }
                 Ok(())

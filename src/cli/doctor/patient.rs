@@ -61,7 +61,7 @@ async fn open(location: &StoreLocation, clock: &Clock) -> Result<Arc<dyn Store>,
 }
 
 /// Whom the simulated cloud takes us for: its token is a word that tells nothing.
-async fn simulated_principal(settings: &Settings) -> Option<Principal> {
+pub(in crate::cli) async fn simulated_principal(settings: &Settings) -> Option<Principal> {
     #[derive(Deserialize)]
     struct Responder {
         object_id: String,

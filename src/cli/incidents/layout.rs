@@ -13,7 +13,7 @@ const LABEL: usize = 20;
 
 /// A page that grows line by line. All text put into it is cleaned first.
 #[derive(Debug)]
-pub(super) struct Layout {
+pub(in crate::cli) struct Layout {
     lines: Vec<String>,
     width: usize,
 }
@@ -42,6 +42,11 @@ impl Layout {
         self.lines.push(Style::new().bold().apply_to(plain(heading)).to_string());
     }
 
+    /// An empty line.
+    pub fn gap(&mut self) {
+        self.lines.push(String::new());
+    }
+
     /// Running text.
     pub fn text(&mut self, text: &str) {
         self.wrap("  ", "  ", text);
@@ -64,6 +69,20 @@ impl Layout {
     pub fn under(&mut self, text: &str) {
         let indent = " ".repeat(LABEL + 2);
         self.wrap(&indent, &indent, text);
+    }
+
+    /// A branch of a tree: the branch itself, a word that stands out, and a text that hangs beside `down`.
+    pub fn branch(&mut self, branch: &str, word: &str, style: &Style, text: &str, down: &str) {
+        let indent = measure_text_width(branch) + measure_text_width(word) + 1;
+        let first = format!("{branch}{} ", style.apply_to(plain(word)));
+        let next = format!("{down}{}", " ".repeat(indent.saturating_sub(measure_text_width(down))));
+        self.wrap(&first, &next, text);
+    }
+
+    /// What belongs to a branch, below it.
+    pub fn leaf(&mut self, down: &str, text: &str) {
+        let next = format!("{down}{}", " ".repeat(LABEL + 3 - measure_text_width(down)));
+        self.wrap(&next, &next, text);
     }
 
     /// A line that must not be broken, such as a command.

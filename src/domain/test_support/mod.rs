@@ -125,6 +125,7 @@ fn vault(servers: &[&str]) -> VaultEvidence {
         rbac: true,
         access_policies: Vec::new(),
         purge_protection: true,
+        soft_delete_days: Some(90),
         network: VaultNetwork {
             public_access: "Enabled".to_owned(),
             trusted_services_bypass: true,

@@ -88,6 +88,9 @@ impl State {
         let description = describe(event, status, target.id.name(), &server_name, why, self.world.alerts.old_events);
         let mut entry = self.blank_entry("Microsoft.Sql/servers/databases/write", &target.id, status);
         entry.correlation = target.correlation;
+        if let Some(span) = self.world.timing.tde_events {
+            entry.visible_at = add(self.now, self.draw_minutes(span, &format!("delay|{}", entry.id)));
+        }
         entry.properties.insert("eventCategory".to_owned(), json!("Administrative"));
         entry.properties.insert("entity".to_owned(), json!(target.id.as_str()));
         match self.world.alerts.event_name_in {
@@ -153,6 +156,7 @@ impl State {
             entry.properties.insert("statusCode".to_owned(), json!(outcome));
         }
         self.put_in_log(entry.clone());
+        self.tell_grid_of(&entry);
         entry
     }
 

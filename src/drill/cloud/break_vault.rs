@@ -76,6 +76,9 @@ impl State {
         }
         key.versions.push(KeyVersion { id, thumbprint, created: now, updated: now, tags: None, ..newest });
         key.deleted = None;
+        if keep {
+            super::rotation::announce(self, vault, at);
+        }
         self.keys_changed();
     }
 

@@ -45,6 +45,13 @@ pub(super) fn answer(inner: &Arc<Inner>, incoming: &Incoming) -> Answer {
             }
             _ => Answer::error(400, "NoUrl", "The body must be {\"url\": \"…\"}."),
         },
+        ("POST", "/sim/eventgrid") => match request.object().map(|body| body.get("url").and_then(Value::as_str)) {
+            Ok(Some(url)) => {
+                cloud.deliver_events_to(url.to_owned());
+                Answer::json(200, json!({ "delivering": true }))
+            }
+            _ => Answer::error(400, "NoUrl", "The body must be {\"url\": \"…\"}."),
+        },
         ("GET", "/sim/world") => Answer::json(200, cloud.world()),
         ("GET", "/sim/requests") => Answer::json(200, cloud.har()),
         ("GET", "/sim/clock") => Answer::json(200, json!({ "now": inner.clock.now(), "speed": inner.clock.factor() })),

@@ -11,6 +11,7 @@
 //! | `rights`, `throttle` | who may do what, and how often |
 //! | `arm/`, `data_plane`, `data_plane_keys` | the two services that are called |
 //! | `actor`, `activity_log`, `log_filter`, `alert_body`, `action_group` | what is written down, and who is told |
+//! | `grid_watch`, `event_grid` | which events Event Grid has, and how it delivers them |
 //! | `breaks`, `break_it`, `break_access`, `break_vault` | what people and accidents do |
 //! | `server`, `line`, `exchange`, `wire`, `control`, `recording`, `faults` | the wire |
 
@@ -28,8 +29,10 @@ mod chain;
 mod control;
 mod data_plane;
 mod data_plane_keys;
+mod event_grid;
 mod exchange;
 mod faults;
+mod grid_watch;
 mod line;
 mod log_filter;
 mod populate;
@@ -37,6 +40,7 @@ mod recording;
 mod resources;
 mod rights;
 mod roles;
+pub(crate) mod rotation;
 mod server;
 mod snapshot;
 mod state;
@@ -111,6 +115,7 @@ struct Inner {
     faults: Mutex<faults::Faults>,
     hook: Mutex<Option<Hook>>,
     webhook: Mutex<Option<String>>,
+    events: Mutex<event_grid::Subscription>,
     deliveries: Mutex<Vec<Delivery>>,
     inbox: Mutex<Vec<Posted>>,
     quiet_until: Mutex<Timestamp>,
@@ -164,6 +169,7 @@ impl Cloud {
             faults: Mutex::default(),
             hook: Mutex::default(),
             webhook: Mutex::default(),
+            events: Mutex::default(),
             deliveries: Mutex::default(),
             inbox: Mutex::default(),
             quiet_until: Mutex::new(Timestamp::MIN),
@@ -248,7 +254,12 @@ impl Cloud {
         *lock(&self.0.webhook) = Some(webhook);
     }
 
-    /// Every attempt to deliver an alert so far.
+    /// Where Event Grid delivers: a URL, with its `?code=` if it needs one. Without it, where the Action Group posts.
+    pub fn deliver_events_to(&self, url: String) {
+        lock(&self.0.events).url = Some(url);
+    }
+
+    /// Every attempt to deliver an alert or an event so far.
     #[must_use]
     pub fn deliveries(&self) -> Vec<Delivery> {
         lock(&self.0.deliveries).clone()

@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 use super::exchange::{Incoming, exchange};
 use super::line::{Doors, Peer};
 use super::wire::Answer;
-use super::{Inner, action_group, control, lock};
+use super::{Inner, action_group, control, event_grid, lock};
 use crate::clock::Busy;
 
 /// The largest body that is read, in bytes: ARM's own limit.
@@ -82,11 +82,14 @@ async fn let_time_pass(inner: Arc<Inner>, mut woken: tokio::sync::mpsc::Unbounde
             busy.push(guard);
         }
         let now = inner.clock.now();
-        let (due, next) = {
+        let (due, events, next) = {
             let mut state = lock(&inner.state);
             state.advance(now);
-            (std::mem::take(&mut state.due_alerts), state.next_event_at())
+            (std::mem::take(&mut state.due_alerts), std::mem::take(&mut state.due_events), state.next_event_at())
         };
+        for event in events {
+            tokio::spawn(event_grid::deliver(inner.clone(), event, inner.clock.busy()));
+        }
         for body in due {
             let (inner, posts, guard) = (inner.clone(), posts.clone(), inner.clock.busy());
             tokio::spawn(async move {

@@ -26,6 +26,7 @@ impl State {
                     "linked": protector.linked.iter().map(|one| one.version.clone()).collect::<Vec<_>>(),
                 })),
                 "key_access": self.server_key_access(server.id.key()),
+                "looks_next": self.looks_next(server.id.key()),
                 "databases": server.databases.iter().map(|database| json!({
                     "id": database.id,
                     "name": database.id.name(),
@@ -61,6 +62,7 @@ impl State {
                 "name": deny.name, "scope": deny.scope, "principals": deny.principals, "data_actions": deny.data_actions,
             })).collect::<Vec<_>>(),
             "unknown_requests": self.unknown_requests,
+            "losses": self.losses,
         })
     }
 
@@ -69,6 +71,11 @@ impl State {
         at.map_or_else(String::new, |at| {
             self.key_access(at).map_or_else(|why| why.code.to_owned(), |()| "ok".to_owned())
         })
+    }
+
+    /// When SQL looks at the server's key next.
+    fn looks_next(&self, key: &str) -> Option<jiff::Timestamp> {
+        self.servers.iter().position(|server| server.id.key() == key).map(|at| self.next_turn(at))
     }
 
     fn key_snapshot(&self, key: &Key) -> Value {

@@ -7,6 +7,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::activity_log::Entry;
+use super::grid_watch::Grid;
 use super::resources::{Assignment, Deleted, Deny, Lock, Principal, Role, Server, UserIdentity, Vault};
 use super::throttle::Bucket;
 use super::world::{Span, World};
@@ -31,9 +32,15 @@ pub(crate) struct State {
     pub(crate) changes: Vec<Change>,
     /// Alert bodies whose time has come, for the Action Group to post.
     pub(crate) due_alerts: Vec<Value>,
+    /// Events whose time has come, for Event Grid to deliver.
+    pub(crate) due_events: Vec<Value>,
+    /// What Event Grid knows of each vault.
+    pub(super) grid: Grid,
     pub(crate) buckets: HashMap<String, Bucket>,
     /// How many requests named no operation of Azure's.
     pub(crate) unknown_requests: u64,
+    /// How often a look found a database's key out of reach.
+    pub(crate) losses: u64,
     /// Grows whenever something in the world is changed.
     pub(crate) changed: u64,
     pub(super) queue: BTreeMap<(Timestamp, u64), Event>,
@@ -58,8 +65,14 @@ pub(crate) enum Event {
     Touch,
     /// An entry of the Activity Log is due for the alert rules.
     Alert { entry: usize },
+    /// A server that rotates by itself sees the key's new version.
+    PickUp { server: usize },
     /// A false alarm, or any other body, is posted.
     Post { body: Value },
+    /// Event Grid hands over an event.
+    Publish { event: Value },
+    /// A key version is about to expire (`near`), or expires, if its date is still that one.
+    Expiry { vault: String, key: String, version: String, expires: i64, near: bool },
 }
 
 /// A long-running operation.
@@ -115,8 +128,11 @@ impl State {
             log: Vec::new(),
             changes: Vec::new(),
             due_alerts: Vec::new(),
+            due_events: Vec::new(),
+            grid: Grid::default(),
             buckets: HashMap::new(),
             unknown_requests: 0,
+            losses: 0,
             changed: 0,
             queue: BTreeMap::new(),
             next_event: 0,

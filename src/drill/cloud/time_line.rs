@@ -43,8 +43,14 @@ impl State {
             Event::WindowEnds { .. } | Event::HealBegins { .. } | Event::BackOnline { .. } => {}
             Event::OperationEnds { operation } => self.end_operation(operation),
             Event::Touch => self.touch(),
+            Event::PickUp { server } => self.pick_up(server),
             Event::Alert { entry } => self.alert_on(entry),
-            Event::Post { body } => self.due_alerts.push(body),
+            Event::Post { body } if self.world.alerts.webhooks => self.due_alerts.push(body),
+            Event::Post { .. } => {}
+            Event::Publish { event } => self.due_events.push(event),
+            Event::Expiry { vault, key, version, expires, near } => {
+                self.expiry(&vault, &key, &version, expires, near);
+            }
         }
     }
 
@@ -54,6 +60,7 @@ impl State {
 
     /// Something has changed that a server may depend on: each looks again at its next turn.
     pub(crate) fn touch(&mut self) {
+        self.watch_vaults();
         for server in 0..self.servers.len() {
             if !self.servers[server].watching && self.servers[server].protector.is_some() {
                 self.servers[server].watching = true;
@@ -64,7 +71,7 @@ impl State {
     }
 
     /// The next time, after now, that it is this server's turn to look.
-    fn next_turn(&self, server: usize) -> Timestamp {
+    pub(crate) fn next_turn(&self, server: usize) -> Timestamp {
         let first = self.servers[server].first_check;
         let period = i64::from(self.world.timing.key_check_minutes.max(1)) * 60;
         let passed = self.now.duration_since(first).as_secs();
@@ -102,6 +109,7 @@ impl State {
 
     /// The first failed look at a key.
     fn lose(&mut self, server: usize, database: usize, unreachable: bool, why: &str) {
+        self.losses += 1;
         let id = self.servers[server].databases[database].id.clone();
         let correlation = self.new_guid(&format!("loss|{}", id.key()));
         self.servers[server].databases[database].correlation = correlation;

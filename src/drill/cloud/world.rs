@@ -298,8 +298,9 @@ pub struct RoleGrant {
 }
 
 /// What the alert rules watch and how the Action Group says it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[allow(clippy::struct_excessive_bools)]
 pub struct Alerting {
     /// The alert rule's name.
     pub rule: String,
@@ -317,6 +318,17 @@ pub struct Alerting {
     pub resource_health: bool,
     /// How often each alert is posted, within a minute: Azure promises no single delivery. 0 = never.
     pub copies: u32,
+    /// Whether the Action Group posts at all. Without it every webhook is lost.
+    pub webhooks: bool,
+    /// Whether Event Grid tells of changes too: of the vaults' permissions and keys, and of ARM's writes and deletes.
+    pub event_grid: bool,
+    /// Whether Event Grid speaks CloudEvents 1.0 (else its own schema).
+    pub cloud_events: bool,
+    /// Whether a vault's event spells its fields as the documentation's samples do (`VaultName`), else as the
+    /// specification does (`vaultName`).
+    pub pascal_case: bool,
+    /// Seconds until Event Grid delivers an event.
+    pub event_seconds: Span,
 }
 
 /// Where an alert's body carries the TDE event's name. No captured body has been published, so all are tried.
@@ -356,6 +368,8 @@ pub struct Timing {
     pub self_heal: Span,
     /// Minutes until an event can be read in the Activity Log and alerted on (3–20, most near 5).
     pub activity_log: Span,
+    /// The same for the TDE events of databases (Microsoft: "at least 15-30 mins"); as `activity_log` if absent.
+    pub tde_events: Option<Span>,
     /// Minutes until a role assignment or access policy works.
     pub propagation: Span,
     /// Seconds until Entra knows a new identity everywhere.

@@ -183,6 +183,11 @@ impl Default for Alerting {
             without: Vec::new(),
             resource_health: false,
             copies: 1,
+            webhooks: true,
+            event_grid: false,
+            cloud_events: false,
+            pascal_case: false,
+            event_seconds: Span { min: 1.0, max: 20.0 },
         }
     }
 }
@@ -196,6 +201,7 @@ impl Default for Timing {
             online_within_window: false,
             self_heal: Span { min: 5.0, max: 20.0 },
             activity_log: Span { min: 3.0, max: 20.0 },
+            tde_events: None,
             propagation: Span { min: 2.0, max: 6.0 },
             identity_seconds: 60,
             vault_dns: Span { min: 1.0, max: 3.0 },

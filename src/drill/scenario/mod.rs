@@ -5,7 +5,9 @@
 mod causes;
 mod clocks;
 mod crowds;
+mod early;
 mod refusals;
+mod rotation;
 
 use jiff::SignedDuration;
 use serde_json::Value;
@@ -79,6 +81,11 @@ mod then {
     /// SQL can use its key.
     pub(super) fn granted() -> Fact {
         Fact { says: "the server can use its key", holds: |world| world["servers"][0]["key_access"] == "ok" }
+    }
+
+    /// SQL never found its key out of reach.
+    pub(super) fn never_down() -> Fact {
+        Fact { says: "no database was ever inaccessible", holds: |world| world["losses"] == 0 }
     }
 }
 
@@ -159,7 +166,15 @@ pub enum Writes {
 /// Every scenario.
 #[must_use]
 pub fn all() -> Vec<Scenario> {
-    [causes::all(), clocks::all(), refusals::all(), crowds::all()].concat()
+    let families = [
+        causes::all(),
+        clocks::all(),
+        refusals::all(),
+        crowds::all(),
+        early::all(),
+        rotation::all(),
+    ];
+    families.concat()
 }
 
 /// The scenario of that name.

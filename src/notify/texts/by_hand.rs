@@ -62,7 +62,7 @@ pub const fn follow_up(remedy: Remedy) -> Option<&'static str> {
 }
 
 /// Quotes one argument for a POSIX shell.
-pub(super) fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
         text.to_owned()

@@ -12,6 +12,7 @@ pub mod changes;
 pub mod clocks;
 mod details;
 mod ending;
+mod expiring;
 pub mod gates;
 mod mending;
 pub mod message;
@@ -63,6 +64,7 @@ pub fn message(notice: &Notice) -> Message {
         Situation::Escalated => person::escalated(notice),
         Situation::ObservedOnly => opening::observed(notice),
         Situation::RecoveredWithoutUs => ending::recovered(notice),
+        Situation::KeyExpiresSoon => expiring::expiring(notice),
     };
     sections.retain(|section| !section.parts.is_empty());
     Message {

@@ -8,6 +8,7 @@ use crate::notify::texts::affected::{Subject, impact, is_about_nothing, subject}
 use crate::notify::texts::causes::cause_clause;
 use crate::notify::texts::changes::{done_in_short, plan_sentence};
 use crate::notify::texts::clocks::{clock, left, length};
+use crate::notify::texts::expiring;
 use crate::notify::texts::gates::{gate_name, person_words};
 use crate::notify::texts::words::{Line, count};
 
@@ -31,7 +32,7 @@ pub const fn tone(notice: &Notice) -> Tone {
         Situation::FirstNotice | Situation::DeadlineNear | Situation::WindowOver | Situation::Escalated => {
             Tone::Attention
         }
-        Situation::Diagnosed | Situation::ApprovalAsked => Tone::Warning,
+        Situation::Diagnosed | Situation::ApprovalAsked | Situation::KeyExpiresSoon => Tone::Warning,
         Situation::ChangeMade | Situation::ObservedOnly => Tone::Accent,
         Situation::Resolved | Situation::RecoveredWithoutUs => Tone::Good,
     }
@@ -51,6 +52,7 @@ pub const fn phase_words(situation: Situation) -> &'static str {
         Situation::Escalated => "A PERSON IS NEEDED",
         Situation::ObservedOnly => "OBSERVED ONLY, NOTHING IS CHANGED",
         Situation::RecoveredWithoutUs => "RECOVERED WITHOUT KEYMEND",
+        Situation::KeyExpiresSoon => "KEY EXPIRES SOON",
     }
 }
 
@@ -132,6 +134,7 @@ pub fn headline(notice: &Notice) -> Line {
         Situation::Resolved => back(notice, &it),
         Situation::RecoveredWithoutUs => back(notice, &it).say(", and Keymend changed nothing"),
         Situation::Escalated => about(stopped(notice)),
+        Situation::KeyExpiresSoon => expiring::headline(notice),
     }
 }
 
@@ -183,6 +186,7 @@ pub fn meaning(notice: &Notice) -> Line {
                 .join(impact(notice))
         }
         Situation::Resolved | Situation::RecoveredWithoutUs => ended(notice),
+        Situation::KeyExpiresSoon => expiring::meaning(notice),
         Situation::Escalated => impact(notice).say(window.unwrap_or_default()),
     }
 }

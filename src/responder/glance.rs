@@ -1,0 +1,127 @@
+//! A glance at the vault's side of the chain, for a change that may have taken a key away and probably has not.
+//!
+//! Most changes of vaults, roles and servers are harmless. What is remembered of the servers is not read again, so a glance
+//! costs the same for one server as for a hundred: the vault, the key versions in use, grants, denials, locks and the log.
+//! Where all is well nobody hears of it; where it is not, an incident opens before SQL has noticed.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+
+use super::locate::{Concerned, is_cause};
+use super::{JobResult, Responder, schedule};
+use crate::clock::add;
+use crate::domain::diagnose::diagnose;
+use crate::domain::diagnosis::Cause;
+use crate::domain::evidence::{Evidence, Fact, ServerEvidence};
+use crate::domain::incident::{Incident, IncidentKey};
+use crate::domain::resource_id::ResourceId;
+use crate::domain::signal::{Signal, SignalKind};
+use crate::probe::{self, Question};
+
+/// The kind of fact that remembers a server as it was read last, without its databases.
+const SERVER_SEEN: &str = "server_seen";
+/// How long that is relied on.
+const RELIED_ON: SignedDuration = SignedDuration::from_hours(24);
+/// Younger than this, an unchanged memory is not written again.
+const YOUNG: SignedDuration = SignedDuration::from_hours(12);
+/// The kind of fact that remembers when a vault was glanced at, and found well.
+const GLANCED: &str = "glanced";
+
+/// What came of a glance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Glance {
+    /// Every link is right: nothing to tell.
+    Fine,
+    /// Something is wrong, or cannot be told: an incident.
+    Look,
+    /// It was glanced at moments ago: what comes until then is looked at together.
+    Later(Timestamp),
+}
+
+impl Responder {
+    /// Glances at what these signals concern, if they are of the kind that is mostly harmless.
+    pub(super) async fn glance(
+        &self,
+        target: &ResourceId,
+        group: &[Concerned],
+        signals: &[Signal],
+    ) -> JobResult<Glance> {
+        let Some(key) = group.first().and_then(|one| one.key.as_ref()) else { return Ok(Glance::Look) };
+        let incident = IncidentKey::vault(&key.vault);
+        let harmless = signals.iter().all(|signal| is_mostly_harmless(signal.kind));
+        if !harmless || self.store.open_incident(&incident).await?.is_some() {
+            return Ok(Glance::Look);
+        }
+        let now = self.clock.now();
+        if let Some((_, glanced)) = self.store.fact(GLANCED, key.vault.as_str()).await?
+            && now < add(glanced, schedule::GATHER)
+        {
+            return Ok(Glance::Later(add(glanced, schedule::GATHER)));
+        }
+        let mut draft = Incident::open(self.ids.incident(now), incident, self.policy.window_minutes, now);
+        draft.vault = Some(key.vault.clone());
+        for one in group {
+            draft.add_member(&one.server, one.key.clone());
+        }
+        let evidence = probe::observe(&self.azure, &self.glance_at(target, group, now).await?).await;
+        self.keep_seen(&evidence).await?;
+        let cause = diagnose(&evidence, &draft, &self.policy).cause();
+        if cause != Cause::Healthy {
+            tracing::info!(vault = %key.vault, ?cause, "a change has taken a key away, or is about to");
+            return Ok(Glance::Look);
+        }
+        self.remember_vault(&mut draft, &evidence).await?;
+        self.store.keep_fact(GLANCED, key.vault.as_str(), &Value::Null, now).await?;
+        tracing::info!(vault = %key.vault, servers = group.len(), "a change that takes no key away; nothing to do");
+        Ok(Glance::Fine)
+    }
+
+    /// The vault's side, and of the servers only what is not remembered, or is what was changed.
+    async fn glance_at(&self, target: &ResourceId, group: &[Concerned], now: Timestamp) -> JobResult<Question> {
+        let changed = target.sql_server();
+        let mut remembered = self.seen(add(now, -RELIED_ON)).await?;
+        remembered.retain(|server, _| Some(server) != changed.as_ref());
+        let host = group.first().and_then(|one| one.key.as_ref()).map(|key| key.vault.clone());
+        let known = self.known_servers().await?.into_iter().filter(|one| Some(&one.key.vault) == host.as_ref());
+        let vault_id = target.key_vault().or_else(|| known.filter_map(|one| one.vault_id).next());
+        Ok(Question {
+            vault: host,
+            vault_id,
+            keys: group.iter().filter_map(|one| one.key.clone()).collect(),
+            protectors: self.just_read(&group.iter().map(|one| one.server.clone()).collect::<Vec<_>>()).await?,
+            remembered,
+            ..Question::new(group.iter().map(|one| one.server.clone()).collect(), now)
+        })
+    }
+
+    async fn seen(&self, since: Timestamp) -> JobResult<BTreeMap<ResourceId, ServerEvidence>> {
+        let facts = self.store.facts(SERVER_SEEN).await?;
+        let young = facts.into_iter().filter(|(_, _, kept)| *kept >= since);
+        let read = young.filter_map(|(_, value, _)| serde_json::from_value::<ServerEvidence>(value).ok());
+        Ok(read.map(|seen| (seen.id.clone(), seen)).collect())
+    }
+
+    /// Remembers the servers of a look for the glances to come.
+    pub(super) async fn keep_seen(&self, evidence: &Evidence) -> JobResult {
+        let now = self.clock.now();
+        let before = self.seen(add(now, -YOUNG)).await?;
+        for seen in &evidence.servers {
+            // Whether databases are down is never taken from memory.
+            let seen = ServerEvidence { databases: Fact::Known(Vec::new()), ..seen.clone() };
+            let whole = seen.server.known().is_some() && seen.protector.known().is_some();
+            if whole && before.get(&seen.id) != Some(&seen) {
+                let value = serde_json::to_value(&seen).unwrap_or_default();
+                self.store.keep_fact(SERVER_SEEN, seen.id.key(), &value, now).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a signal tells of a change, and of nothing that was lost or found lost.
+const fn is_mostly_harmless(kind: SignalKind) -> bool {
+    is_cause(kind) && !matches!(kind, SignalKind::FoundBroken)
+        || matches!(kind, SignalKind::LockChanged | SignalKind::KeyNearExpiry | SignalKind::KeyRotated)
+}
