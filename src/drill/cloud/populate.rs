@@ -8,7 +8,7 @@ use super::resources::{
 };
 use super::roles;
 use super::state::{State, after_minutes};
-use super::world::{GrantScope, IdentityKind, KeySpec, PermissionModel, ServerSpec, VaultSpec, World};
+use super::world::{GrantScope, IdentityKind, KeySpec, PermissionModel, ServerKind, ServerSpec, VaultSpec, World};
 use crate::clock::add;
 use crate::domain::resource_id::ResourceId;
 
@@ -189,7 +189,11 @@ impl State {
     }
 
     fn add_server(&mut self, spec: &ServerSpec) {
-        let Some(id) = self.id_in(&spec.resource_group, &format!("Microsoft.Sql/servers/{}", spec.name)) else {
+        let kind = match spec.kind {
+            ServerKind::SqlServer => "servers",
+            ServerKind::ManagedInstance => "managedInstances",
+        };
+        let Some(id) = self.id_in(&spec.resource_group, &format!("Microsoft.Sql/{kind}/{}", spec.name)) else {
             return;
         };
         let mut server = Server {

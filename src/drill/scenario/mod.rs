@@ -6,6 +6,7 @@ mod causes;
 mod clocks;
 mod crowds;
 mod early;
+mod instances;
 mod refusals;
 mod rotation;
 
@@ -166,14 +167,8 @@ pub enum Writes {
 /// Every scenario.
 #[must_use]
 pub fn all() -> Vec<Scenario> {
-    let families = [
-        causes::all(),
-        clocks::all(),
-        refusals::all(),
-        crowds::all(),
-        early::all(),
-        rotation::all(),
-    ];
+    let families =
+        [causes::all(), clocks::all(), refusals::all(), crowds::all(), early::all(), instances::all(), rotation::all()];
     families.concat()
 }
 
