@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::azure::error::AzureError;
 use crate::azure::request::Request;
 use crate::azure::transport::Azure;
+use crate::domain::dependent::Kind;
 use crate::domain::key_uri::VaultHost;
 use crate::domain::resource_id::ResourceId;
 
@@ -61,7 +62,7 @@ impl Azure {
              | extend k=tostring(properties.keyId), i=identity | where k contains '{host}' | project id, k, i"
         );
         let mut servers = self.graph(&query, Some(subscriptions), row_id).await?;
-        servers.retain(|id| id.resource_type() == "microsoft.sql/servers");
+        servers.retain(|id| matches!(Kind::of(id), Some(Kind::SqlServer | Kind::ManagedInstance)));
         Ok(servers)
     }
 

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::azure::json::{shaped, tags};
-use crate::domain::evidence::{Database, LinkedKey, Protector, SECONDARY_TYPE};
+use crate::azure::json::{filled, shaped, tags};
+use crate::domain::evidence::{Database, Inaccessibility, LinkedKey, Protector, SECONDARY_TYPE};
 use crate::domain::key_uri::KeyUri;
 
 #[derive(Deserialize)]
@@ -60,7 +60,34 @@ pub(super) fn parse_database(item: &Value) -> Result<Database, String> {
         settings.insert("service objective".to_owned(), format!("{name}{capacity}"));
     }
     settings.extend(wire.tags.into_iter().map(|(name, value)| (format!("tag {name}"), value)));
-    Ok(Database { name: wire.name, status, own_protector, settings })
+    let reason = match wire.properties.get("extendedAccessibilityInfo") {
+        None | Some(Value::Null) => None,
+        // It is for people and a help: what cannot be read of it must hide no database.
+        Some(told) => parse_reason(told).ok(),
+    };
+    Ok(Database { name: wire.name, status, own_protector, settings, reason })
+}
+
+#[derive(Deserialize)]
+struct WireReason {
+    #[serde(rename = "inaccessibilityReasonErrorCode")]
+    code: String,
+    #[serde(rename = "inaccessibilityReasonDescription")]
+    description: String,
+    #[serde(rename = "inaccessibilityReasonKind")]
+    kind: String,
+    #[serde(rename = "inaccessibilityReasonTdeKeyUri", default, deserialize_with = "filled")]
+    key: Option<String>,
+}
+
+/// Why a managed instance's database is inaccessible (`ManagedDatabaseExtendedAccessibilityInfo`, 2025-01-01).
+fn parse_reason(told: &Value) -> Result<Inaccessibility, String> {
+    let WireReason { code, description, kind, key } = shaped(told)?;
+    let key = match key {
+        Some(uri) => Some(KeyUri::parse(&uri).ok_or("the key that made a database inaccessible is not a key URI")?),
+        None => None,
+    };
+    Ok(Inaccessibility { kind, code, description, key })
 }
 
 /// The key that a database names as its own protector.

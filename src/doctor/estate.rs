@@ -93,7 +93,10 @@ fn roots(scope: &Scope) -> Vec<ResourceId> {
 /// Whether servers may lie at or below a root.
 #[must_use]
 pub fn may_hold_servers(root: &ResourceId) -> bool {
-    matches!(root.resource_type().as_str(), "" | "microsoft.sql/servers")
+    matches!(
+        root.resource_type().as_str(),
+        "" | "microsoft.sql/servers" | "microsoft.sql/managedinstances" | "microsoft.synapse/workspaces"
+    )
 }
 
 /// Whether vaults may lie at or below a root.

@@ -197,6 +197,30 @@ pub struct Database {
     pub own_protector: Option<KeyUri>,
     /// What Azure drops after the self-heal window, as name → value in words.
     pub settings: BTreeMap<String, String>,
+    /// Why it is inaccessible, where Azure says (managed instances alone).
+    #[serde(default)]
+    pub reason: Option<Inaccessibility>,
+}
+
+/// Why a database is inaccessible, in Azure's own words: `extendedAccessibilityInfo` of a managed instance's database.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inaccessibility {
+    /// `TransparentDataEncryption`, `DatabaseReplication`, `Unknown`.
+    pub kind: String,
+    /// Azure's error code.
+    pub code: String,
+    /// The cause and what to do, in Azure's words.
+    pub description: String,
+    /// The key, if the cause is one.
+    pub key: Option<KeyUri>,
+}
+
+impl Inaccessibility {
+    /// Whether Azure blames the key.
+    #[must_use]
+    pub fn is_of_the_key(&self) -> bool {
+        self.kind.eq_ignore_ascii_case("TransparentDataEncryption")
+    }
 }
 
 /// The setting that says a database is a secondary, and of which kind: `Geo`, `Standby` or `Named`

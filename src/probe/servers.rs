@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::domain::dependent::Kind;
 use crate::domain::evidence::{Fact, Server, ServerEvidence};
 use crate::domain::resource_id::ResourceId;
 use crate::probe::ask::Ask;
@@ -25,6 +26,11 @@ pub(super) fn asks(board: &mut Board<'_>, asks: &mut BTreeSet<Ask>) {
             asks.insert(Ask::Databases(server.clone()));
         }
         if board.servers.contains_key(server) {
+            continue;
+        }
+        // Only logical servers are many in a subscription.
+        if Kind::of(server) != Some(Kind::SqlServer) {
+            asks.insert(Ask::Server(server.clone()));
             continue;
         }
         by_subscription.entry(server.subscription().to_ascii_lowercase()).or_default().push(server);

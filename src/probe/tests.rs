@@ -688,6 +688,8 @@ async fn verification_costs_one_request_a_server() {
 
 #[tokio::test]
 async fn the_small_questions() {
+    let instance =
+        || ResourceId::parse(&format!("{SUB}/resourceGroups/r/providers/Microsoft.Sql/managedInstances/mi")).unwrap();
     let cloud = StandIn::start(|asked, _| {
         if asked.path.ends_with("/resources") {
             let rows = [
@@ -705,7 +707,7 @@ async fn the_small_questions() {
         read.known().and_then(|protector| protector.uri.as_ref()).map(|uri: &KeyUri| uri.vault.clone()),
         Some(host())
     );
-    assert_eq!(servers_of_vault(&azure, &host(), &["s".to_owned()]).await, Fact::Known(vec![server(0)]));
+    assert_eq!(servers_of_vault(&azure, &host(), &["s".to_owned()]).await, Fact::Known(vec![server(0), instance()]));
     assert_eq!(
         servers_of_vault(&azure, &host(), &[]).await,
         Fact::Known(vec![]),

@@ -131,7 +131,7 @@ fn passing(error: &AzureError) -> Option<(SignedDuration, &'static str)> {
 fn who_gives(action: &str) -> &'static str {
     let action = action.to_ascii_lowercase();
     let is = |known: &str| action == known;
-    if is("microsoft.sql/servers/encryptionprotector/revalidate/action") {
+    if action.starts_with("microsoft.sql/") && action.ends_with("/encryptionprotector/revalidate/action") {
         "The role in infra/roles/02-responder-revalidate.json gives it"
     } else if is("microsoft.sql/servers/write") || action.contains("userassignedidentities/") {
         "The role in infra/roles/03-responder-identity.json gives it"

@@ -94,7 +94,7 @@ impl Responder {
 
     /// The vault's side, and of the servers only what is not remembered, or is what was changed.
     async fn glance_at(&self, target: &ResourceId, group: &[Concerned], now: Timestamp) -> JobResult<Question> {
-        let changed = target.sql_server();
+        let changed = target.database_host();
         let mut remembered = self.seen(add(now, -RELIED_ON)).await?;
         remembered.retain(|server, _| Some(server) != changed.as_ref());
         let host = group.first().and_then(|one| one.key.as_ref()).map(|key| key.vault.clone());

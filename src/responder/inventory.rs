@@ -102,17 +102,27 @@ impl Responder {
         Ok(facts.into_iter().filter_map(|(_, value, _)| serde_json::from_value(value).ok()).collect())
     }
 
-    /// The other servers in the subscription that depend on the vault: what takes the key from one takes it from all, and
-    /// waiting for each one's alert would mean repairing them one by one.
+    /// Everything in the subscription that may depend on a key, as far as it could be listed.
+    async fn dependents_in(&self, subscription: &str) -> Vec<ResourceId> {
+        let mut all = Vec::new();
+        let Ok(scope) = ResourceId::parse(&format!("/subscriptions/{subscription}")) else { return all };
+        for (kind, listed) in self.azure.dependents_below(&scope).await {
+            match listed {
+                Ok(listed) => all.extend(listed.into_keys()),
+                Err(error) => {
+                    let kind = kind.noun();
+                    tracing::info!(%error, kind, "the subscription's could not be listed; their own alerts will name them");
+                }
+            }
+        }
+        all
+    }
+
+    /// Whatever else in the subscription depends on the vault (servers, managed instances, Synapse workspaces): what takes
+    /// the key from one takes it from all, and waiting for each one's alert would mean repairing them one by one.
     pub(super) async fn others_of(&self, vault: &VaultHost, first: &ResourceId) -> JobResult<Vec<Concerned>> {
         let known = self.known_servers().await?;
-        let mut all = match self.azure.servers_in(first.subscription()).await {
-            Ok(listed) => listed.into_keys().collect(),
-            Err(error) => {
-                tracing::info!(%error, "the subscription's servers could not be listed; their own alerts will name them");
-                Vec::new()
-            }
-        };
+        let mut all = self.dependents_in(first.subscription()).await;
         all.retain(|server: &ResourceId| server != first && self.policy.scope.covers(server));
         let (told, unknown): (Vec<ResourceId>, Vec<ResourceId>) =
             all.into_iter().partition(|server| known.iter().any(|one| one.server == *server));

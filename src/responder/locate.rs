@@ -42,9 +42,6 @@ impl Responder {
             return Ok(());
         }
         let (ids, signals): (Vec<SignalRef>, Vec<Signal>) = waiting.into_iter().unzip();
-        if let Some(instance) = target.managed_instance().filter(|instance| self.policy.scope.covers(instance)) {
-            return self.managed_instance(&instance, &signals, &ids).await;
-        }
         if let Some(due) = self.gathers(target, &signals).await? {
             return self.locate_later(target, due).await;
         }
@@ -75,7 +72,7 @@ impl Responder {
 
     /// The servers that the target is, or that depend on it.
     async fn concerned(&self, target: &ResourceId, signals: &[Signal]) -> JobResult<Vec<Concerned>> {
-        if let Some(server) = target.sql_server() {
+        if let Some(server) = target.database_host() {
             return self.one_server(server, signals).await;
         }
         let known = self.known_servers().await?;

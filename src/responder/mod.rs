@@ -20,7 +20,6 @@
 //! | [`set_aside`] | jobs that were set aside, and messages that nobody can read: a person is told |
 //! | [`upkeep`] | what nobody rings for: sweeping, telling of jobs set aside, forgetting |
 //! | [`beat`] | what the patrol needs of the responder's memory |
-//! | [`unhandled`] | losses that Keymend cannot look into yet |
 //! | [`wake`] | how somebody who stored a job tells the worker |
 
 pub mod act;
@@ -39,7 +38,6 @@ pub mod pass;
 pub mod schedule;
 pub mod set_aside;
 pub mod tell;
-pub mod unhandled;
 pub mod upkeep;
 pub mod wake;
 pub mod worker;

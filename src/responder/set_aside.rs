@@ -218,7 +218,7 @@ impl Responder {
 
     /// The open incident that a resource belongs to, or a new one.
     async fn incident_about(&self, target: &ResourceId) -> JobResult<Option<(Incident, Version)>> {
-        let server = target.sql_server().or_else(|| target.managed_instance());
+        let server = target.database_host();
         let vault = target.key_vault();
         let about = |incident: &Incident| match (&server, &vault) {
             (Some(server), _) => incident.members.contains_key(server.key()),

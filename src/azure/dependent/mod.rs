@@ -4,7 +4,10 @@
 //! id, and the kind that claims the id knows which requests that takes. A new kind is one file and one line in [`KINDS`].
 
 mod database;
+mod managed_instance;
 mod sql_server;
+
+use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use serde_json::Value;
@@ -26,6 +29,12 @@ pub trait Dependent: Sync + std::fmt::Debug {
     /// The thing itself: region, tags, and the identities by which it may reach its key.
     async fn describe(&self, azure: &Azure, id: &ResourceId) -> Result<Server, AzureError>;
 
+    /// All of its kind below a subscription or a resource group: one request a page. A list is whole or an error; a kind that
+    /// is found in another way has none.
+    async fn below(&self, _azure: &Azure, _scope: &ResourceId) -> Result<Vec<(ResourceId, Server)>, AzureError> {
+        Ok(Vec::new())
+    }
+
     /// Its TDE protector.
     async fn protector(&self, azure: &Azure, id: &ResourceId) -> Result<Protector, AzureError>;
 
@@ -46,7 +55,8 @@ pub trait Dependent: Sync + std::fmt::Debug {
 }
 
 /// Every kind.
-const KINDS: [&dyn Dependent; 2] = [&sql_server::SqlServer, &database::OwnKeyDatabase];
+const KINDS: [&dyn Dependent; 3] =
+    [&sql_server::SqlServer, &managed_instance::ManagedInstance, &database::OwnKeyDatabase];
 
 /// The kind that claims the id; none if it names no such thing.
 #[must_use]
@@ -79,6 +89,19 @@ impl PreparedWrite {
 }
 
 impl Azure {
+    /// All of every kind below a subscription or a resource group, by its id: one request a page and kind. A kind whose
+    /// list could not be read is answered for by its error.
+    pub async fn dependents_below(
+        &self,
+        scope: &ResourceId,
+    ) -> Vec<(Kind, Result<BTreeMap<ResourceId, Server>, AzureError>)> {
+        let lists = KINDS.into_iter().map(|kind| async move {
+            let listed = kind.below(self, scope).await;
+            (kind.kind(), listed.map(|listed| listed.into_iter().collect()))
+        });
+        futures::future::join_all(lists).await
+    }
+
     /// What depends on a key, by its id.
     ///
     /// # Errors

@@ -33,6 +33,10 @@ impl Dependent for SqlServer {
         if found == *id { Ok(server) } else { Err(answer.bad(format!("it is about {found}"))) }
     }
 
+    async fn below(&self, azure: &Azure, scope: &ResourceId) -> Result<Vec<(ResourceId, Server)>, AzureError> {
+        Ok(azure.servers_below(scope).await?.into_iter().collect())
+    }
+
     async fn protector(&self, azure: &Azure, id: &ResourceId) -> Result<Protector, AzureError> {
         let path = format!("{id}/encryptionProtector/current");
         let request = Request::get(&path, API, "Microsoft.Sql/servers/encryptionProtector/read");

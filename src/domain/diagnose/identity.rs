@@ -1,5 +1,6 @@
 //! First link: each server's identity, and whether the server is of a kind that we can mend at all.
 
+use crate::domain::dependent::Kind;
 use crate::domain::diagnose::case::{Case, ServerCase, Standing};
 use crate::domain::diagnose::draft::Draft;
 use crate::domain::diagnosis::{Cause, Finding, Link, Proof};
@@ -89,7 +90,10 @@ fn one(case: &Case<'_>, server: &ServerCase<'_>, known: &Server, draft: &mut Dra
             let change = Change::AssignIdentity { server: server.id().clone(), keep: Vec::new() };
             let mut missing =
                 finding(Cause::IdentityMissing, server.id(), vec![server.id().clone()], vec![proof("server", &said)]);
-            missing.changes.push(change);
+            // The roles that Keymend is given let it write servers alone.
+            if Kind::of(server.id()) == Some(Kind::SqlServer) {
+                missing.changes.push(change);
+            }
             draft.broken(Link::Identity, "", said, missing);
         }
         Primary::NotInList(id) => deleted(server, &id, "is not assigned to it any more", draft),

@@ -208,6 +208,7 @@ fn server(name: &str, key: &KeyUri) -> ServerEvidence {
         name: name.to_owned(),
         status: "Online".to_owned(),
         own_protector: None,
+        reason: None,
         settings: BTreeMap::new(),
     };
     ServerEvidence {

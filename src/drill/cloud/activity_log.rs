@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::actor::Actor;
+use super::alert_body::{INSTANCE_LOSS, LOSS};
 use super::log_filter::Filter;
 use super::state::{Change, Event, State, after_minutes};
 use super::world::EventNameIn;
@@ -86,7 +87,14 @@ impl State {
         let target = self.servers[server].databases[database].clone();
         let server_name = self.servers[server].id.name().to_owned();
         let description = describe(event, status, target.id.name(), &server_name, why, self.world.alerts.old_events);
-        let mut entry = self.blank_entry("Microsoft.Sql/servers/databases/write", &target.id, status);
+        // An instance's events have names of their own, and say that it is a managed server.
+        let instance = self.servers[server].is_instance();
+        let (operation, event, description) = match event {
+            "MakeDatabaseInaccessible" if instance => (INSTANCE_LOSS, "MakeManagedDbInaccessible", String::new()),
+            "MakeDatabaseAccessible" if instance => (INSTANCE_LOSS, "MakeManagedDatabaseAccessible", String::new()),
+            _ => (LOSS, event, description),
+        };
+        let mut entry = self.blank_entry(operation, &target.id, status);
         entry.correlation = target.correlation;
         if let Some(span) = self.world.timing.tde_events {
             entry.visible_at = add(self.now, self.draw_minutes(span, &format!("delay|{}", entry.id)));

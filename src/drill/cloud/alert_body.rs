@@ -11,6 +11,9 @@ use crate::clock::add;
 /// The operation behind which TDE events hide.
 pub(crate) const LOSS: &str = "Microsoft.Sql/servers/databases/write";
 
+/// The same for managed instances, as in the one event of them that was published.
+pub(crate) const INSTANCE_LOSS: &str = "Microsoft.Sql/managedServers/databases/write";
+
 /// Operations that may take a key away, and that rules for causes watch.
 pub(crate) const CAUSES: [&str; 13] = [
     "Microsoft.KeyVault/vaults/delete",
@@ -47,7 +50,9 @@ impl State {
             return false;
         }
         let is = |known: &str| known.eq_ignore_ascii_case(operation);
-        is(LOSS) || alerts.cause_alerts && entry.status == "Succeeded" && CAUSES.into_iter().any(is)
+        is(LOSS)
+            || is(INSTANCE_LOSS)
+            || alerts.cause_alerts && entry.status == "Succeeded" && CAUSES.into_iter().any(is)
     }
 
     /// An entry has reached the alert rules: the Action Group posts it.

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::world::{
-    DatabaseSpec, IdentityKind, IdentitySpec, PermissionModel, ProtectorSpec, ServerSpec, VaultSpec, VersionSpec, World,
+    DatabaseSpec, IdentityKind, IdentitySpec, PermissionModel, ProtectorSpec, ServerKind, ServerSpec, VaultSpec,
+    VersionSpec, World,
 };
 
 impl World {
@@ -73,6 +74,19 @@ impl World {
             vaults: (1..=vaults).map(vault).collect(),
             ..Self::default()
         }
+    }
+
+    /// One managed instance `contoso-mi` with databases `ledger` and `stock`, protected like the standard server.
+    #[must_use]
+    pub fn instance() -> Self {
+        let database = |name: &str| DatabaseSpec { name: name.to_owned(), ..DatabaseSpec::default() };
+        let instance = ServerSpec {
+            name: "contoso-mi".to_owned(),
+            kind: ServerKind::ManagedInstance,
+            databases: vec![database("ledger"), database("stock")],
+            ..ServerSpec::default()
+        };
+        Self { servers: vec![instance], vaults: vec![VaultSpec::default()], ..Self::default() }
     }
 
     /// With another seed.

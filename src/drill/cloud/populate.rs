@@ -9,7 +9,8 @@ use super::resources::{
 use super::roles;
 use super::state::{State, after_minutes};
 use super::world::{
-    GrantScope, IdentityKind, KeySpec, OwnKeySpec, PermissionModel, ProtectorSpec, ServerSpec, VaultSpec, World,
+    GrantScope, IdentityKind, KeySpec, OwnKeySpec, PermissionModel, ProtectorSpec, ServerKind, ServerSpec, VaultSpec,
+    World,
 };
 use crate::clock::add;
 use crate::domain::resource_id::ResourceId;
@@ -191,7 +192,11 @@ impl State {
     }
 
     fn add_server(&mut self, spec: &ServerSpec) {
-        let Some(id) = self.id_in(&spec.resource_group, &format!("Microsoft.Sql/servers/{}", spec.name)) else {
+        let kind = match spec.kind {
+            ServerKind::SqlServer => "servers",
+            ServerKind::ManagedInstance => "managedInstances",
+        };
+        let Some(id) = self.id_in(&spec.resource_group, &format!("Microsoft.Sql/{kind}/{}", spec.name)) else {
             return;
         };
         let mut server = Server {

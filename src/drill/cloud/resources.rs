@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::world::{DatabaseSpec, NetworkSpec, PermissionModel};
 use crate::domain::resource_id::ResourceId;
 
-/// A logical SQL server.
+/// A logical SQL server, or a managed instance.
 #[derive(Debug, Clone)]
 pub(crate) struct Server {
     pub(crate) id: ResourceId,
@@ -229,6 +229,11 @@ impl Database {
 }
 
 impl Server {
+    /// Whether it is a managed instance.
+    pub(crate) fn is_instance(&self) -> bool {
+        self.id.managed_instance().is_some()
+    }
+
     /// The identity that SQL uses: the primary user-assigned one if any is assigned, else its own.
     pub(crate) fn effective_principal(&self) -> Option<(String, Option<ResourceId>)> {
         if self.user_identities.is_empty() {

@@ -57,6 +57,8 @@ pub struct ServerSpec {
     pub location: String,
     /// Its tags.
     pub tags: BTreeMap<String, String>,
+    /// What it is.
+    pub kind: ServerKind,
     /// Its identity when the story begins.
     pub identity: IdentityKind,
     /// Its TDE protector; none = Microsoft's key.
@@ -67,6 +69,17 @@ pub struct ServerSpec {
     pub databases: Vec<DatabaseSpec>,
     /// Names of its failover groups; databases name the one they are in.
     pub failover_groups: Vec<String>,
+}
+
+/// What holds the databases.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ServerKind {
+    /// A logical SQL server.
+    #[default]
+    SqlServer,
+    /// A SQL managed instance.
+    ManagedInstance,
 }
 
 /// Which identity a server has.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::world::{
     Alerting, DatabaseSpec, DenySpec, EventNameIn, GrantScope, IdentityKind, IdentitySpec, KeySpec, NetworkSpec,
-    PermissionModel, ProtectorSpec, Responder, RoleGrant, SUBSCRIPTION, ServerSpec, Span, TENANT, TOKEN, Timing,
-    VaultSpec, VersionSpec, World,
+    PermissionModel, ProtectorSpec, Responder, RoleGrant, SUBSCRIPTION, ServerKind, ServerSpec, Span, TENANT, TOKEN,
+    Timing, VaultSpec, VersionSpec, World,
 };
 
 impl Default for World {
@@ -35,6 +35,7 @@ impl Default for ServerSpec {
             resource_group: "rg-data".to_owned(),
             location: "westeurope".to_owned(),
             tags: BTreeMap::new(),
+            kind: ServerKind::SqlServer,
             identity: IdentityKind::SystemAssigned,
             protector: Some(ProtectorSpec::default()),
             granted: true,

@@ -7,6 +7,7 @@ mod clocks;
 mod crowds;
 mod early;
 mod geo;
+mod instances;
 mod patrols;
 mod refusals;
 mod rotation;
@@ -177,6 +178,7 @@ pub fn all() -> Vec<Scenario> {
     all.extend(rotation::all());
     all.extend(patrols::all());
     all.extend(geo::all());
+    all.extend(instances::all());
     all
 }
 

@@ -121,7 +121,15 @@ pub fn command(change: &Change) -> Option<String> {
             format!("az keyvault update --name {} {} --bypass AzureServices", quoted(vault.name()), place(vault))
         }
         Change::Revalidate { server } => {
-            format!("az sql server tde-key revalidate --server {} {}", quoted(server.name()), place(server))
+            if server.managed_instance().is_some() {
+                // The Azure CLI has no command of its own for it.
+                format!(
+                    "az rest --method post --url {}",
+                    quoted(&format!("{server}/encryptionProtector/current/revalidate?api-version=2025-01-01"))
+                )
+            } else {
+                format!("az sql server tde-key revalidate --server {} {}", quoted(server.name()), place(server))
+            }
         }
     };
     Some(line)

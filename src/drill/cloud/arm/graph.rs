@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::super::state::{State, after_minutes};
 use super::super::wire::Answer;
 use super::kql_parser::Unreadable;
+use super::managed_instances::instance_json;
 use super::sql::server_json;
 use super::vaults::vault_json;
 use super::{Call, kql};
@@ -68,7 +69,7 @@ fn resources(state: &State, call: &Call<'_>) -> Vec<Value> {
         out.push(row(state, &vault.id, vault_json(state, vault)));
     }
     for server in state.servers.iter().filter(|one| readable(state, call, &one.id, "Microsoft.Sql/servers/read")) {
-        let mut shown = server_json(state, server);
+        let mut shown = if server.is_instance() { instance_json(state, server) } else { server_json(state, server) };
         if state.world.graph_knows_keys
             && let Some(protector) = &server.protector
         {
@@ -80,7 +81,7 @@ fn resources(state: &State, call: &Call<'_>) -> Vec<Value> {
                 let shown = json!({
                     "id": database.id,
                     "name": database.id.name(),
-                    "type": "microsoft.sql/servers/databases",
+                    "type": database.id.resource_type(),
                     "location": server.location,
                     "tags": database.settings.tags,
                     "properties": { "status": state.status(database) },

@@ -8,6 +8,7 @@ mod insights;
 mod kql;
 mod kql_parser;
 mod managed_identity;
+mod managed_instances;
 pub(crate) mod server_change;
 mod sql;
 mod sql_databases;
@@ -115,7 +116,9 @@ type Operation = fn(&mut State, &Call<'_>) -> Answer;
 fn find(call: &Call<'_>) -> Option<Operation> {
     let method = call.request.method.as_str();
     Some(match (call.provider.as_str(), method, call.types.as_str()) {
-        ("microsoft.sql", ..) => return sql::find(method, &call.types),
+        ("microsoft.sql", ..) => {
+            return sql::find(method, &call.types).or_else(|| managed_instances::find(method, &call.types));
+        }
         ("microsoft.keyvault", ..) => return vaults::find(method, &call.types),
         ("microsoft.authorization", ..) => return authorization::find(method, &call.types),
         ("microsoft.managedidentity", ..) => return managed_identity::find(method, &call.types),
@@ -310,6 +313,7 @@ pub(super) fn not_found(id: Option<&ResourceId>) -> Answer {
 fn provider_type(id: &ResourceId) -> String {
     match id.resource_type().as_str() {
         "microsoft.sql/servers" => "Microsoft.Sql/servers".to_owned(),
+        "microsoft.sql/managedinstances" => "Microsoft.Sql/managedInstances".to_owned(),
         "microsoft.keyvault/vaults" => "Microsoft.KeyVault/vaults".to_owned(),
         "microsoft.managedidentity/userassignedidentities" => {
             "Microsoft.ManagedIdentity/userAssignedIdentities".to_owned()

@@ -53,7 +53,8 @@ fn servers(state: &mut State, call: &Call<'_>) -> Answer {
             Err(answer) => answer,
         };
     }
-    let all = state.servers.iter().filter(|server| call.scope.as_ref().is_none_or(|scope| scope.contains(&server.id)));
+    let all = state.servers.iter().filter(|server| !server.is_instance());
+    let all = all.filter(|server| call.scope.as_ref().is_none_or(|scope| scope.contains(&server.id)));
     let all = all.map(|server| server_json(state, server)).collect();
     page(state, call, all)
 }
@@ -87,7 +88,7 @@ pub(super) fn server_json(state: &State, server: &Server) -> Value {
     out
 }
 
-fn identity_json(state: &State, server: &Server) -> Option<Value> {
+pub(super) fn identity_json(state: &State, server: &Server) -> Option<Value> {
     let kind = match (&server.system_identity, server.user_identities.is_empty()) {
         (None, true) => return None,
         (Some(_), true) => "SystemAssigned",
@@ -111,7 +112,7 @@ fn identity_json(state: &State, server: &Server) -> Option<Value> {
     Some(Value::Object(out))
 }
 
-fn protector(state: &mut State, call: &Call<'_>) -> Answer {
+pub(super) fn protector(state: &mut State, call: &Call<'_>) -> Answer {
     let server = match server_of(state, call) {
         Ok(server) => &state.servers[server],
         Err(answer) => return answer,
@@ -163,7 +164,7 @@ fn version_in_use(state: &State, server: &Server) -> Option<String> {
     newest.map(|version| version.id.clone()).or_else(|| protector.linked.last().map(|linked| linked.version.clone()))
 }
 
-fn keys(state: &mut State, call: &Call<'_>) -> Answer {
+pub(super) fn keys(state: &mut State, call: &Call<'_>) -> Answer {
     let server = match server_of(state, call) {
         Ok(server) => &state.servers[server],
         Err(answer) => return answer,

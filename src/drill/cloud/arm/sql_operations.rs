@@ -40,7 +40,11 @@ pub(super) fn revalidate(state: &mut State, call: &Call<'_>) -> Answer {
             }
         }
     }
-    let kind = "encryptionProtectorOperationResults";
+    let kind = if state.servers[server].is_instance() {
+        "managedInstanceEncryptionProtectorAzureAsyncOperation"
+    } else {
+        "encryptionProtectorOperationResults"
+    };
     start(state, call, Operation { id: String::new(), kind, server, ends, outcome, change: None, opened })
 }
 

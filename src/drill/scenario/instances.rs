@@ -1,0 +1,39 @@
+//! Stories about managed instances.
+
+use super::{Expect, People, Scenario, Setup, Step, Writes, minutes, policy, then};
+use crate::domain::policy::Preset;
+use crate::domain::remedy::Remedy;
+use crate::drill::cloud::{Actor, Break, What, World};
+
+const AUTO: &[Preset] = &[Preset::Auto];
+
+pub(super) fn all() -> Vec<Scenario> {
+    let make = |name, title, setup| Scenario { name, title, presets: AUTO, setup };
+    vec![
+        make("managed-instance-permission", "A managed instance loses its role on the vault: repaired", permission),
+        make("managed-instance-too-late", "The same after the window: repaired and re-validated", too_late),
+    ]
+}
+
+fn permission(preset: Preset) -> Setup {
+    story(preset, World::instance().activity_log_minutes(3.0), vec![(Remedy::AssignRole, 1)])
+}
+
+fn too_late(preset: Preset) -> Setup {
+    let writes = vec![(Remedy::AssignRole, 1), (Remedy::Revalidate, 1)];
+    story(preset, World::instance().activity_log_minutes(45.0), writes)
+}
+
+fn story(preset: Preset, world: World, writes: Vec<(Remedy, usize)>) -> Setup {
+    let pipeline = Actor::application("5ba4de00-0000-4000-8000-000000000007", "5ba4de00-0000-4000-8000-000000000008");
+    let what = Break::new(What::RevokePermission { server: None }).by(pipeline);
+    Setup {
+        policy: policy(preset, &world),
+        world,
+        script: vec![Step::at(2, "A pipeline removes contoso-mi's role assignment on the vault", what)],
+        patrol: false,
+        people: People::NotAsked,
+        expect: Expect { writes: Writes::Just(writes), world: vec![then::granted()], ..Expect::repaired() },
+        horizon: minutes(360),
+    }
+}
