@@ -18,8 +18,7 @@ async fn a_managed_instance_that_lost_its_role_gets_it_back() {
     let cloud = Cloud::new(World::instance().activity_log_minutes(600.0), clock.clone());
     let running = cloud.serve(tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap()).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let mut policy = Policy::default();
-    policy.preset = Preset::Auto;
+    let mut policy = Policy { preset: Preset::Auto, ..Policy::default() };
     policy.scope.subscriptions.push(SUBSCRIPTION.to_owned());
     let house = house::build(&policy, &running.url(), TOKEN, folder.path(), &clock).await.unwrap();
     let database = format!(
@@ -51,7 +50,7 @@ async fn a_managed_instance_that_lost_its_role_gets_it_back() {
     assert_eq!(incidents.len(), 1, "the alert ended in silence");
     assert_eq!(incidents[0].phase, Phase::Healed, "{:?}", incidents[0].timeline);
     assert_eq!(cloud.world()["servers"][0]["key_access"], "ok");
-    let writes: Vec<_> = cloud.requests().into_iter().filter(|exchange| judge::is_write(exchange)).collect();
+    let writes: Vec<_> = cloud.requests().into_iter().filter(judge::is_write).collect();
     assert_eq!(writes.len(), 1, "one role assignment: {writes:?}");
     house.stop().await;
     running.stop().await;

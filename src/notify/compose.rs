@@ -50,7 +50,7 @@ pub fn compose(
         restore_before: incident.restore_before(),
         window_minutes: incident.heals_for_minutes(),
         window_over: incident.window_is_over(now),
-        at_risk: !incident.loss_reported && databases(incident).is_empty(),
+        at_risk: !incident.members.is_empty() && !incident.loss_reported && databases(incident).is_empty(),
         diagnosis: diagnosis(incident, cause).cloned(),
         plan: if ends { None } else { asked_plan.or_else(|| Plan::of(incident.diagnosis.as_ref())) },
         retry: None,

@@ -24,7 +24,8 @@ pub struct PatrolSettings {
 impl Default for PatrolSettings {
     fn default() -> Self {
         Self {
-            enabled: true,
+            // Switched on by whoever wants it, until a person's closing of what it found is respected.
+            enabled: false,
             health_every: SignedDuration::from_mins(1),
             walk_every: SignedDuration::from_hours(1),
             jitter_percent: 10,
