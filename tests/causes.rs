@@ -1,6 +1,7 @@
 //! Changes that may take a key away, told by Event Grid alone: what they cost where they are harmless, and how soon the
 //! key is back where they are not.
 
+#![cfg(feature = "drill")]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use jiff::{SignedDuration, Timestamp};

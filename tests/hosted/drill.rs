@@ -47,6 +47,7 @@ async fn every_scenario_ends_under_the_host_as_it_declares() {
         .flat_map(|scenario| scenario.presets.iter().map(move |preset| (scenario, *preset)))
         .enumerate()
         .map(|(at, (scenario, preset))| (at, scenario, preset))
+        .filter(|(_, scenario, preset)| rings_by_webhook(scenario, *preset))
         .filter(|(_, scenario, preset)| format!("{}:{}", scenario.name, preset_name(*preset)).contains(&wanted))
         .collect();
     // The heaviest first: the light ones fill the gaps.
@@ -59,6 +60,12 @@ async fn every_scenario_ends_under_the_host_as_it_declares() {
         .await;
     let faults: Vec<String> = results.into_iter().flatten().flatten().collect();
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// Whether an Action Group's webhook tells of it: Event Grid and the patrol are not part of this stage yet.
+fn rings_by_webhook(scenario: &Scenario, preset: Preset) -> bool {
+    let setup = (scenario.setup)(preset);
+    !setup.patrol && !setup.world.alerts.event_grid && setup.world.alerts.webhooks
 }
 
 /// The stories to be told: those whose name and preset hold this text; all where it is not set.
