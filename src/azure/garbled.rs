@@ -7,7 +7,9 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 
-use super::{activity_log, authorization, key_attributes, key_vault, key_vault_keys, locks, sql, sql_databases};
+use super::{
+    activity_log, authorization, key_attributes, key_vault, key_vault_keys, locks, replication, sql, sql_databases,
+};
 use crate::domain::key_uri::VaultHost;
 
 const VERSION: &str = "ee059b2bb5bc48398a53b168c6cdcb10";
@@ -92,6 +94,30 @@ fn servers() {
             "federatedClientId": "f"},
     });
     hold(&body, |body| sql::parse_server(body).ok(), &[], |read, original| read.0 == original.0);
+}
+
+#[test]
+fn replication_links() {
+    let server = |name: &str| format!("/subscriptions/s/resourceGroups/rg/providers/Microsoft.Sql/servers/{name}");
+    let link = |role: &str, kind: &str| {
+        json!({"id": format!("{}/databases/orders/replicationLinks/f0", server("a")), "name": "f0",
+            "properties": {"role": role, "partnerRole": "Secondary", "linkType": kind, "partnerServer": "b",
+                "partnerDatabase": "orders", "partnerDatabaseId": format!("{}/databases/orders", server("b"))}})
+    };
+    hold(
+        &link("Primary", "GEO"),
+        |body| replication::parse_link(body).ok().flatten(),
+        &[],
+        |read, original| {
+            read.database == original.database
+                && read.primary == original.primary
+                && (read.partner.is_none() || read.partner == original.partner)
+        },
+    );
+    for (role, kind) in [("Primary", "NAMED"), ("Source", "GEO"), ("Copy", "GEO")] {
+        assert_eq!(replication::parse_link(&link(role, kind)), Ok(None), "{role} {kind}");
+    }
+    assert!(replication::parse_link(&link("Conductor", "GEO")).is_err());
 }
 
 #[test]

@@ -32,6 +32,7 @@ mod managed_identity;
 pub mod operation;
 pub mod own_rights;
 mod pages;
+mod replication;
 mod request;
 pub mod resource_graph;
 mod retry;

@@ -63,6 +63,8 @@ pub enum Cause {
     PermissionModelSwitched,
     /// The protector's key is not linked to the server any more.
     ServerKeyMissing,
+    /// A server that holds geo-secondaries may not use the key of their primaries.
+    GeoPartnerWithoutGrant,
     /// A geo-secondary was inaccessible for so long that Azure broke its link: nothing revives it, a person's work.
     DeadSecondary,
     /// The chain is whole, and databases are inaccessible: they heal, or must be re-validated.
@@ -205,10 +207,12 @@ impl Diagnosis {
     }
 
     /// Whether every link from identity to permission was seen to be right (databases may still be down). A database
-    /// with a key of its own says nothing about the server's chain.
+    /// with a key of its own, and a geo partner, say nothing about the server's chain.
     #[must_use]
     pub fn chain_is_whole(&self) -> bool {
-        let mut of_the_chain = self.findings.iter().filter(|f| f.cause != Cause::DatabaseLevelKey).peekable();
+        let apart =
+            |finding: &&Finding| matches!(finding.cause, Cause::DatabaseLevelKey | Cause::GeoPartnerWithoutGrant);
+        let mut of_the_chain = self.findings.iter().filter(|finding| !apart(finding)).peekable();
         of_the_chain.peek().is_some()
             && of_the_chain.all(|finding| {
                 matches!(finding.cause, Cause::Healthy | Cause::StillInaccessible | Cause::DeadSecondary)

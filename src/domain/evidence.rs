@@ -66,6 +66,10 @@ pub struct Evidence {
     pub keys: Vec<KeyEvidence>,
     /// The servers in question.
     pub servers: Vec<ServerEvidence>,
+    /// Servers that hold geo-secondaries of theirs, and are not themselves in question: of each the server itself, or why
+    /// nothing can be said of it.
+    #[serde(default)]
+    pub partners: Vec<ServerEvidence>,
     /// All management locks of the subscriptions in question, at any level.
     pub locks: Fact<Vec<Lock>>,
     /// Changes found in the Activity Log (and resource changes), newest first. Never complete: the log lags 3–20 min.
@@ -87,6 +91,51 @@ pub struct ServerEvidence {
     pub linked_keys: Fact<Vec<LinkedKey>>,
     /// All its databases, with their status and settings.
     pub databases: Fact<Vec<Database>>,
+    /// The geo-replication links of its databases.
+    #[serde(default)]
+    pub links: Fact<Vec<ReplicationLink>>,
+}
+
+impl ServerEvidence {
+    /// Nothing is known of it yet.
+    #[must_use]
+    pub fn unread(id: ResourceId) -> Self {
+        Self {
+            id,
+            server: Fact::default(),
+            protector: Fact::default(),
+            linked_keys: Fact::default(),
+            databases: Fact::default(),
+            links: Fact::default(),
+        }
+    }
+
+    /// The servers that hold geo-secondaries of this one's databases, with the names of these databases.
+    #[must_use]
+    pub fn partners(&self) -> BTreeMap<ResourceId, Vec<&str>> {
+        let mut partners: BTreeMap<ResourceId, Vec<&str>> = BTreeMap::new();
+        let links = self.links.known().map(Vec::as_slice).unwrap_or_default();
+        for link in links.iter().filter(|link| link.primary) {
+            if let Some(partner) = &link.partner {
+                let names = partners.entry(partner.clone()).or_default();
+                names.push(&link.database);
+                names.sort_unstable();
+                names.dedup();
+            }
+        }
+        partners
+    }
+}
+
+/// A geo-replication link, as the server at one of its ends tells it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplicationLink {
+    /// The database at this end.
+    pub database: String,
+    /// Whether this end is the primary.
+    pub primary: bool,
+    /// The other end's server; none where Azure gives its name alone.
+    pub partner: Option<ResourceId>,
 }
 
 /// What matters of a server's description.

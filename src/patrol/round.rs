@@ -153,15 +153,7 @@ async fn list(beat: &mut Beat<'_>, estate: &mut Estate) {
             if !beat.responder.policy.scope.covers(&id) {
                 continue;
             }
-            let known = estate.servers.entry(id.clone()).or_insert_with(|| {
-                Known::new(ServerEvidence {
-                    id,
-                    server: Fact::default(),
-                    protector: Fact::default(),
-                    linked_keys: Fact::default(),
-                    databases: Fact::default(),
-                })
-            });
+            let known = estate.servers.entry(id.clone()).or_insert_with(|| Known::new(ServerEvidence::unread(id)));
             known.seen.server = Fact::Known(server);
         }
     }

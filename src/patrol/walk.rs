@@ -40,7 +40,7 @@ pub(super) async fn slice(beat: &mut Beat<'_>, estate: &mut Estate) -> Result<()
         let protector = fact(azure.protector(&id).await);
         let linked_keys = fact(azure.linked_keys(&id).await);
         let databases = fact(azure.databases(&id).await);
-        ServerEvidence { id, server: Fact::default(), protector, linked_keys, databases }
+        ServerEvidence { protector, linked_keys, databases, ..ServerEvidence::unread(id) }
     };
     let ids: Vec<ResourceId> = turn.into_iter().map(|(_, id)| id).collect();
     let all: Vec<ServerEvidence> = futures::stream::iter(ids).map(read).buffer_unordered(SIDE_BY_SIDE).collect().await;

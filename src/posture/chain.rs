@@ -44,7 +44,8 @@ impl Verdict {
 
     fn of(diagnosis: &Diagnosis) -> Self {
         match diagnosis.cause() {
-            Cause::Healthy => Self::Whole,
+            // Of a partner's grant the server's own databases know nothing.
+            Cause::Healthy | Cause::GeoPartnerWithoutGrant => Self::Whole,
             Cause::ServiceManaged | Cause::TargetGone => Self::NotOurs,
             Cause::Undetermined => Self::Unknown,
             _ => Self::Broken,

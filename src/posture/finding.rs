@@ -79,6 +79,7 @@ macro_rules! rules {
 
 rules! {
     CHAIN_BROKEN = "chain-broken", "The key cannot be reached", "Databases go inaccessible within about 10 minutes, and after 30 minutes they no longer come back by themselves.", BYOK;
+    GEO_PARTNER = "geo-partner", "A geo partner may not use the key of its primary", "The geo-secondary goes inaccessible, for good after 30 minutes, and there is nothing to fail over to.", BYOK;
     CHAIN_UNREAD = "chain-unread", "Part of the chain could not be read", "What is not seen cannot be called safe.", RIGHTS;
     KEY_EXPIRES = "key-expires", "The key expires", "An expired key takes every database down that it protects, although Key Vault itself would still decrypt with it.", BYOK;
     KEY_NO_EXPIRY = "key-no-expiry", "The key never expires", "No outage comes from it; many security baselines ask for an expiry with rotation.", BYOK;

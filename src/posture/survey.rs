@@ -2,8 +2,8 @@
 //!
 //! # What it costs
 //! Requests to the Resource Manager: one list of servers a subscription or resource that is named; for each server its
-//! protector, and where that is a customer's key its linked keys, its databases and (with a user-assigned identity) that
-//! identity: at most [`PER_SERVER`]; for each group of up to [`GROUP`] servers of one vault at most [`PER_VAULT`], and one
+//! protector, and where that is a customer's key its linked keys, its databases, its geo-replication links and (with a
+//! user-assigned identity) that identity: at most [`PER_SERVER`]; for each group of up to [`GROUP`] servers of one vault at most [`PER_VAULT`], and one
 //! for each distinct key version.
 //!
 //! Azure refills 25 reads a second into a bucket of 250 for each subscription and principal. [`Pace`] spends less than
@@ -16,6 +16,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::azure::{Azure, error::fact};
 use crate::clock::Clock;
+use crate::domain::dependent::Kind;
 use crate::domain::evidence::{Evidence, Fact, Protector, Server, ServerEvidence, VaultEvidence};
 use crate::domain::key_uri::VaultHost;
 use crate::domain::policy::Scope;
@@ -23,9 +24,9 @@ use crate::domain::resource_id::ResourceId;
 use crate::probe::{self, Question};
 
 /// Requests a server, at most.
-pub const PER_SERVER: usize = 4;
+pub const PER_SERVER: usize = 5;
 /// Requests a group of servers of one vault, at most, beside one for each key version.
-pub const PER_VAULT: usize = 10;
+pub const PER_VAULT: usize = 10 + 2 * probe::MOST_PARTNERS;
 /// Servers of one vault that are read together.
 pub const GROUP: usize = 40;
 /// Servers asked for their protector at the same time.
@@ -155,18 +156,24 @@ async fn list(
 ) -> BTreeMap<ResourceId, Server> {
     let mut servers = BTreeMap::new();
     for root in estate.roots.clone() {
-        if !matches!(root.resource_type().as_str(), "" | "microsoft.sql/servers") {
+        let one = matches!(Kind::of(&root), Some(Kind::SqlServer | Kind::ManagedInstance));
+        if !one && !root.resource_type().is_empty() {
             continue;
         }
-        pace.spend(1).await;
-        let found = if root.resource_type().is_empty() {
-            azure.servers_below(&root).await
+        pace.spend(if one { 1 } else { 2 }).await;
+        let found = if one {
+            let kind = Kind::of(&root).unwrap_or(Kind::SqlServer);
+            vec![(kind, azure.server(&root).await.map(|server| BTreeMap::from([(root.clone(), server)])))]
         } else {
-            azure.server(&root).await.map(|server| BTreeMap::from([(root.clone(), server)]))
+            azure.dependents_below(&root).await
         };
-        match found {
-            Ok(found) => servers.extend(found),
-            Err(error) => estate.unread.push(format!("the servers of {root} could not be listed: {error}")),
+        for (kind, found) in found {
+            match found {
+                Ok(found) => servers.extend(found),
+                Err(error) => {
+                    estate.unread.push(format!("the {}s of {root} could not be listed: {error}", kind.noun()));
+                }
+            }
         }
     }
     servers.retain(|id, _| covers(id));
@@ -205,14 +212,7 @@ fn sort(
             return None;
         }
     };
-    let unasked = || "not asked yet".to_owned();
-    let seen = ServerEvidence {
-        id,
-        server: Fact::Known(server),
-        protector,
-        linked_keys: Fact::Unknown(unasked()),
-        databases: Fact::Unknown(unasked()),
-    };
+    let seen = ServerEvidence { server: Fact::Known(server), protector, ..ServerEvidence::unread(id) };
     Some((host, seen))
 }
 
@@ -220,8 +220,13 @@ fn sort(
 async fn read(azure: &Azure, host: &VaultHost, vault_id: Option<ResourceId>, servers: &[ServerEvidence]) -> Evidence {
     let ids = servers.iter().map(|seen| seen.id.clone()).collect();
     let remembered = servers.iter().map(|seen| (seen.id.clone(), seen.clone())).collect();
-    let question =
-        Question { vault: Some(host.clone()), vault_id, remembered, ..Question::new(ids, azure.clock().now()) };
+    let question = Question {
+        vault: Some(host.clone()),
+        vault_id,
+        remembered,
+        partners: true,
+        ..Question::new(ids, azure.clock().now())
+    };
     probe::observe(azure, &question).await
 }
 
@@ -241,6 +246,11 @@ fn together(mut first: Evidence, second: Evidence) -> Evidence {
         known.extend(new);
     }
     first.servers.extend(second.servers);
+    for partner in second.partners {
+        if !first.partners.iter().any(|known| known.id == partner.id) {
+            first.partners.push(partner);
+        }
+    }
     first.waves = first.waves.max(second.waves);
     first
 }

@@ -18,6 +18,7 @@ pub(super) enum Ask {
     Protector(ResourceId),
     LinkedKeys(ResourceId),
     Databases(ResourceId),
+    Links(ResourceId),
     Identity(ResourceId),
     Locks(String),
     FindVault(VaultHost),
@@ -64,6 +65,10 @@ impl Ask {
                 Self::Databases(id) => {
                     let answer = fact(azure.databases(&id).await);
                     note(move |board| drop(board.databases.insert(id, answer)))
+                }
+                Self::Links(id) => {
+                    let answer = fact(azure.replication_links(&id).await);
+                    note(move |board| drop(board.links.insert(id, answer)))
                 }
                 Self::Identity(id) => {
                     let answer = fact(azure.user_assigned_identity(&id).await);

@@ -8,7 +8,8 @@ use crate::azure::Endpoints;
 use crate::azure::authorization::{Role, RoleAssignment};
 use crate::azure::resource_graph::FoundVault;
 use crate::domain::evidence::{
-    Change, Database, DeletedKey, DeletedVault, Denial, Fact, KeyVersion, LinkedKey, Lock, Protector, Server, Vault,
+    Change, Database, DeletedKey, DeletedVault, Denial, Fact, KeyVersion, LinkedKey, Lock, Protector, ReplicationLink,
+    Server, Vault,
 };
 use crate::domain::key_uri::{KeyUri, VaultHost};
 use crate::domain::resource_id::ResourceId;
@@ -31,6 +32,7 @@ pub(super) struct Board<'a> {
     pub protectors: BTreeMap<ResourceId, Fact<Protector>>,
     pub linked_keys: BTreeMap<ResourceId, Fact<Vec<LinkedKey>>>,
     pub databases: BTreeMap<ResourceId, Fact<Vec<Database>>>,
+    pub links: BTreeMap<ResourceId, Fact<Vec<ReplicationLink>>>,
     pub identities: BTreeMap<ResourceId, Fact<String>>,
     pub locks: BTreeMap<String, Fact<Vec<Lock>>>,
     pub found: Option<Fact<Option<FoundVault>>>,
@@ -60,6 +62,7 @@ impl<'a> Board<'a> {
             protectors: told.map(|(server, protector)| (server.clone(), Fact::Known(protector.clone()))).collect(),
             linked_keys: BTreeMap::new(),
             databases: BTreeMap::new(),
+            links: BTreeMap::new(),
             identities: BTreeMap::new(),
             locks: BTreeMap::new(),
             found: None,
@@ -87,6 +90,7 @@ impl<'a> Board<'a> {
             keep(&mut self.protectors, id, &seen.protector);
             keep(&mut self.linked_keys, id, &seen.linked_keys);
             keep(&mut self.databases, id, &seen.databases);
+            keep(&mut self.links, id, &seen.links);
         }
     }
 

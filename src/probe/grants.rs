@@ -10,7 +10,7 @@ use crate::domain::evidence::{Denial, Fact, Grant, KeyRights};
 use crate::domain::resource_id::ResourceId;
 use crate::probe::ask::Ask;
 use crate::probe::board::{Board, NO_WAVE, failure, or_unasked, reason};
-use crate::probe::{keys, vault};
+use crate::probe::{keys, partners, vault};
 
 /// Identities whose groups are looked into.
 const MOST_LOOKUPS: usize = 5;
@@ -33,7 +33,16 @@ pub(super) fn asks(board: &mut Board<'_>, asks: &mut BTreeSet<Ask>) {
     for principal in short_of_rights_but_for_groups(board, &principals) {
         asks.insert(Ask::Assignments(id.clone(), Some(principal)));
     }
-    for (assignment, _) in relevant(board, &principals) {
+    // A partner becomes known late: its groups are asked for along with its own rights.
+    let own = own_rights(board);
+    let mut everybody = principals;
+    for principal in partners::principals(board).into_values() {
+        if !own.get(&principal).is_some_and(|rights| rights.complete()) {
+            asks.insert(Ask::Assignments(id.clone(), Some(principal.clone())));
+        }
+        everybody.insert(principal);
+    }
+    for (assignment, _) in relevant(board, &everybody) {
         if built_in_role(&assignment.role()).is_none() {
             asks.insert(Ask::Role(id.clone(), assignment.role()));
         }
@@ -118,7 +127,9 @@ pub(super) fn grants(board: &Board<'_>) -> Fact<Vec<Grant>> {
     if let Some(why) = unasked {
         return Fact::Unknown(format!("not asked: {why}"));
     }
-    match board.assignments.values().find(|list| list.known().is_none()) {
+    let of_servers = |asked: &Option<String>| asked.as_ref().is_none_or(|asked| principals(board).contains(asked));
+    let lists = board.assignments.iter().filter(|(asked, _)| of_servers(asked)).map(|(_, list)| list);
+    match lists.into_iter().find(|list| list.known().is_none()) {
         Some(Fact::Denied(right)) => return Fact::Denied(right.clone()),
         Some(other) => return Fact::Unknown(reason(other)),
         None => {}
@@ -143,6 +154,21 @@ pub(super) fn grants(board: &Board<'_>) -> Fact<Vec<Grant>> {
         grants.push(grant(assignment, asked, role));
     }
     Fact::Known(grants)
+}
+
+/// Why it cannot be told for certain what a partner's identity may do in this vault; none if it can.
+pub(super) fn unsure(board: &Board<'_>, principal: &str) -> Option<String> {
+    if vault::rbac(board) != Some(true) || own_rights(board).get(principal).is_some_and(|rights| rights.complete()) {
+        return None;
+    }
+    match board.assignments.get(&Some(principal.to_owned())) {
+        None => return Some(format!("its roles were not asked for: {NO_WAVE}")),
+        Some(Fact::Known(_)) => {}
+        Some(failed) => return Some(format!("its roles could not be read: {}", reason(failed))),
+    }
+    let mut its = listed(board).into_iter().filter(|(_, asked)| asked.is_some_and(|asked| asked == principal));
+    let dark = its.find(|(assignment, _)| role(board, &assignment.role()).is_none())?;
+    Some(format!("what its role {} gives could not be read", dark.0.role()))
 }
 
 fn grant(assignment: &RoleAssignment, asked: Option<&String>, role: Role) -> Grant {

@@ -7,6 +7,7 @@
 //! | probe | asks |
 //! |---|---|
 //! | `servers` | server, protector, linked keys, databases |
+//! | `partners` | who holds geo-secondaries of the servers' databases (where the question asks for it) |
 //! | `identities` | whether the user-assigned identity that a server uses still exists |
 //! | `vault` | where the vault is; itself, or its soft-deleted remains; whether it answers |
 //! | `keys` | every key version that SQL needs; what is left of the ones that are gone |
@@ -33,6 +34,7 @@ mod grants;
 mod identities;
 mod keys;
 mod locks;
+mod partners;
 mod servers;
 mod vault;
 
@@ -48,6 +50,7 @@ use crate::domain::resource_id::ResourceId;
 use ask::Ask;
 use board::Board;
 pub use changes::MOST_LOGS;
+pub use partners::MOST_PARTNERS;
 
 /// Requests of one wave that are under way at the same time.
 const SIDE_BY_SIDE: usize = 16;
@@ -70,6 +73,9 @@ pub struct Question {
     /// What is remembered of servers from an earlier look: what of it is known is not read again. A look at the vault's
     /// side alone, for a patrol or for a change that is probably harmless, costs nothing for each server.
     pub remembered: BTreeMap<ResourceId, ServerEvidence>,
+    /// Whether the servers that hold geo-secondaries are looked at too: one list for each logical server whose links are not
+    /// remembered, one request for each of up to [`MOST_PARTNERS`] partners, and one more where role assignments count.
+    pub partners: bool,
     /// The present.
     pub now: Timestamp,
     /// How far back the Activity Log is read.
@@ -87,6 +93,7 @@ impl Question {
             keys: Vec::new(),
             protectors: BTreeMap::new(),
             remembered: BTreeMap::new(),
+            partners: false,
             now,
             look_back: SignedDuration::from_hours(24),
         }
@@ -165,7 +172,16 @@ pub async fn observe_telling(azure: &Azure, question: &Question, progress: &(dyn
 /// What all probes ask next, each thing once.
 fn next(board: &mut Board<'_>) -> BTreeSet<Ask> {
     let mut asks = BTreeSet::new();
-    let rules = [servers::asks, identities::asks, vault::asks, keys::asks, grants::asks, locks::asks, changes::asks];
+    let rules = [
+        servers::asks,
+        partners::asks,
+        identities::asks,
+        vault::asks,
+        keys::asks,
+        grants::asks,
+        locks::asks,
+        changes::asks,
+    ];
     for rule in rules {
         rule(board, &mut asks);
     }
@@ -191,6 +207,7 @@ fn evidence(board: &Board<'_>, waves: u8) -> Evidence {
         vault,
         keys: keys::keys(board),
         servers: servers::servers(board),
+        partners: partners::partners(board),
         locks: locks::locks(board),
         changes,
         changes_read,

@@ -71,6 +71,7 @@ pub(super) fn servers(board: &Board<'_>) -> Vec<ServerEvidence> {
         protector: or_unasked(board.protectors.get(id), NO_WAVE),
         linked_keys: or_unasked(board.linked_keys.get(id), NO_WAVE),
         databases: or_unasked(board.databases.get(id), NO_WAVE),
+        links: board.links.get(id).cloned().unwrap_or_default(),
     };
     board.members().into_iter().map(read).collect()
 }

@@ -106,6 +106,7 @@ impl Responder {
             keys: group.iter().filter_map(|one| one.key.clone()).collect(),
             protectors: self.just_read(&group.iter().map(|one| one.server.clone()).collect::<Vec<_>>()).await?,
             remembered,
+            partners: true,
             ..Question::new(group.iter().map(|one| one.server.clone()).collect(), now)
         })
     }
@@ -135,9 +136,16 @@ impl Responder {
     /// The same for one server, where it is new, has changed or was kept long ago.
     pub(super) async fn keep_server_seen(&self, seen: &ServerEvidence) -> Result<(), StoreError> {
         let now = self.clock.now();
-        let seen = ServerEvidence { databases: in_service(&seen.databases), ..seen.clone() };
-        let value = serde_json::to_value(&seen).unwrap_or_default();
+        let mut seen = ServerEvidence { databases: in_service(&seen.databases), ..seen.clone() };
         let before = self.store.fact(SERVER_SEEN, seen.id.key()).await?;
+        // Whoever did not ask for the links must not have them forgotten.
+        if let (None, Some((before, kept))) = (seen.links.known(), &before)
+            && *kept >= add(now, -YOUNG)
+            && let Ok(before) = serde_json::from_value::<ServerEvidence>(before.clone())
+        {
+            seen.links = before.links;
+        }
+        let value = serde_json::to_value(&seen).unwrap_or_default();
         if before.is_none_or(|(before, kept)| before != value || kept < add(now, -YOUNG)) {
             self.store.keep_fact(SERVER_SEEN, seen.id.key(), &value, now).await?;
         }

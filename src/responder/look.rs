@@ -74,6 +74,7 @@ impl Responder {
             vault_id: incident.vault_id.clone(),
             keys: incident.members.values().filter_map(|member| member.protector.clone()).collect(),
             look_back: LOOK_BACK,
+            partners: true,
             ..Question::new(servers, self.clock.now())
         };
         let span = tracing::info_span!("observe", servers = question.servers.len());

@@ -277,6 +277,7 @@ pub const fn cause_name(cause: Cause) -> &'static str {
         Cause::RoleMissing => "role_missing",
         Cause::PermissionModelSwitched => "permission_model_switched",
         Cause::ServerKeyMissing => "server_key_missing",
+        Cause::GeoPartnerWithoutGrant => "geo_partner_without_grant",
         Cause::DeadSecondary => "dead_secondary",
         Cause::StillInaccessible => "still_inaccessible",
         Cause::Healthy => "healthy",

@@ -57,6 +57,11 @@ impl<'a> ServerCase<'a> {
         Self { seen, standing }
     }
 
+    /// A geo partner, whose own protector is no matter.
+    pub(super) const fn partner(seen: &'a ServerEvidence) -> Self {
+        Self { seen, standing: Standing::Elsewhere }
+    }
+
     pub(super) const fn id(&self) -> &'a ResourceId {
         &self.seen.id
     }

@@ -66,6 +66,12 @@ const fn operations(cause: Cause) -> &'static [(&'static str, Place)] {
         Cause::PolicyMissing => &[(POLICY_WRITE, Place::Vault), (VAULT_WRITE, Place::Vault)],
         // A vault that was deleted and recovered has lost the roles that were assigned on it.
         Cause::RoleMissing => &[(ROLE_DELETE, Place::VaultScope), (VAULT_DELETE, Place::Vault)],
+        Cause::GeoPartnerWithoutGrant => &[
+            (ROLE_DELETE, Place::VaultScope),
+            (POLICY_WRITE, Place::Vault),
+            (VAULT_WRITE, Place::Vault),
+            (VAULT_DELETE, Place::Vault),
+        ],
         Cause::ServerKeyMissing => &[
             ("microsoft.sql/servers/keys/delete", Place::Server),
             ("microsoft.sql/servers/encryptionprotector/write", Place::Server),
@@ -119,7 +125,7 @@ fn vault_deletion(case: &Case<'_>, finding: &Finding) -> Option<Timestamp> {
 pub(super) fn name(case: &Case<'_>, finding: &Finding, draft: &mut Draft) -> Option<Culprit> {
     let found = find(case, finding);
     if found.is_some() {
-        if finding.cause == Cause::RoleMissing {
+        if found.as_ref().is_some_and(|culprit| culprit.operation.eq_ignore_ascii_case(ROLE_DELETE)) {
             draft.unknown("the Activity Log does not say whose role was removed, only that one was");
         }
         return found;

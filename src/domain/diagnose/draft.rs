@@ -168,8 +168,10 @@ const fn rank(cause: Cause) -> u8 {
         Cause::Undetermined => 25,
         Cause::StillInaccessible => 26,
         Cause::DatabaseLevelKey => 27,
-        Cause::DeadSecondary => 28,
-        Cause::Healthy => 29,
+        // The servers' own databases come back first.
+        Cause::GeoPartnerWithoutGrant => 28,
+        Cause::DeadSecondary => 29,
+        Cause::Healthy => 30,
     }
 }
 

@@ -19,6 +19,7 @@ mod key_problem;
 mod key_version;
 mod latent;
 mod merge;
+mod partner;
 mod permission;
 mod protective;
 mod vault;
@@ -75,6 +76,7 @@ fn walk(case: &Case<'_>) -> Draft {
     if keys_can_be_seen {
         key::check(case, &mut draft);
         permission::check(case, &mut draft);
+        partner::check(case, &mut draft);
     } else {
         draft.hidden(Link::Key, "cannot be seen while the vault is gone or unread");
         draft.hidden(Link::Permission, "cannot be seen while the vault is gone or unread");

@@ -44,11 +44,7 @@ fn policies(case: &Case<'_>, vault: &Vault, server: &ServerCase<'_>, principal: 
     let cause =
         if switched_from_roles(case, vault, principal) { Cause::PermissionModelSwitched } else { Cause::PolicyMissing };
     let mut finding = missing_permission(cause, vault, server, "access policies", &said);
-    finding.changes.push(Change::AddAccessPolicy {
-        vault: vault.id.clone(),
-        tenant_id: vault.tenant_id.clone(),
-        grants: vec![grant_to(server, principal, &missing)],
-    });
+    finding.changes.push(add_policy(vault, server, principal, &missing));
     draft.broken(Link::Permission, "", said, finding);
 }
 
@@ -127,6 +123,15 @@ pub(super) fn assign_role(
         key: key.to_owned(),
         grant: grant_to(server, principal, missing),
         role: CRYPTO_SERVICE_ENCRYPTION_USER.to_owned(),
+    }
+}
+
+/// The change that gives a server's identity its access policy.
+pub(super) fn add_policy(vault: &Vault, server: &ServerCase<'_>, principal: &str, missing: &[&'static str]) -> Change {
+    Change::AddAccessPolicy {
+        vault: vault.id.clone(),
+        tenant_id: vault.tenant_id.clone(),
+        grants: vec![grant_to(server, principal, missing)],
     }
 }
 

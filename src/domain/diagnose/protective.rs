@@ -127,7 +127,8 @@ fn permissions_are_seen_right(case: &Case<'_>, findings: &[Finding]) -> bool {
     let without_identity = |server| {
         findings.iter().any(|finding| finding.cause == Cause::IdentityMissing && finding.servers.contains(server))
     };
-    let missing = [Cause::PolicyMissing, Cause::RoleMissing, Cause::PermissionModelSwitched];
+    let missing =
+        [Cause::PolicyMissing, Cause::RoleMissing, Cause::PermissionModelSwitched, Cause::GeoPartnerWithoutGrant];
     case.vault().is_some_and(grants_read)
         && case.dependents().all(|server| case.identity(server).is_some() || without_identity(server.id()))
         && !findings.iter().any(|finding| missing.contains(&finding.cause))
@@ -168,6 +169,9 @@ fn unexplained(case: &Case<'_>, findings: &[Finding]) -> Vec<Side> {
         Cause::VaultFirewalled => Some(Side::Vault),
         Cause::PolicyMissing if !recovered => Some(Side::Policy),
         Cause::RoleMissing if !recovered => Some(Side::Role),
+        Cause::GeoPartnerWithoutGrant if !recovered => {
+            Some(if case.vault().is_some_and(|vault| vault.rbac) { Side::Role } else { Side::Policy })
+        }
         Cause::DenyAssignment => Some(Side::Deny),
         _ => None,
     };

@@ -106,7 +106,8 @@ fn servers(plan: &Plan) -> BTreeSet<ResourceId> {
 }
 
 fn seen<'a>(situation: &Situation<'a>, server: &ResourceId) -> Option<&'a ServerEvidence> {
-    situation.evidence.servers.iter().find(|seen| seen.id == *server)
+    let Evidence { servers, partners, .. } = situation.evidence;
+    servers.iter().chain(partners).find(|seen| seen.id == *server)
 }
 
 /// The object ids that gain access by the plan: those it grants, and its servers' identities.

@@ -111,6 +111,7 @@ pub fn world_of(servers: &[&str]) -> World {
         locks: Fact::Known(Vec::new()),
         changes: Vec::new(),
         changes_read: Fact::Known(()),
+        partners: Vec::new(),
     };
     World { evidence, incident, policy, memory: Memory::default(), now }
 }
@@ -234,6 +235,7 @@ fn server(name: &str, key: &KeyUri) -> ServerEvidence {
         }),
         linked_keys: Fact::Known(vec![linked(key)]),
         databases: Fact::Known(vec![database("orders"), database("billing"), database("web")]),
+        links: Fact::Known(Vec::new()),
     }
 }
 

@@ -26,10 +26,16 @@ impl State {
             return;
         };
         let Some(vault) = self.vault_named(&protector.vault) else { return };
+        self.revoke_on(vault, &principal, by);
+        self.something_changed();
+    }
+
+    /// Takes everything that a principal may do in a vault, by the vault's model.
+    pub(super) fn revoke_on(&mut self, vault: usize, principal: &str, by: Option<&Actor>) {
         let id = self.vaults[vault].id.clone();
         if self.vaults[vault].model == PermissionModel::Policy {
             let before = vault_json(self, &self.vaults[vault]);
-            self.vaults[vault].policies.retain(|policy| !policy.object_id.eq_ignore_ascii_case(&principal));
+            self.vaults[vault].policies.retain(|policy| !policy.object_id.eq_ignore_ascii_case(principal));
             let what = changed_properties(&before, &vault_json(self, &self.vaults[vault]));
             if let Ok(target) = id.child("accessPolicies", "remove") {
                 self.record(&write(by, "Microsoft.KeyVault/vaults/accessPolicies/write", &target, "PUT"), what);
@@ -39,7 +45,7 @@ impl State {
             let lost = self
                 .assignments
                 .iter()
-                .filter(|one| one.principal.eq_ignore_ascii_case(&principal) && on_keys(&one.scope));
+                .filter(|one| one.principal.eq_ignore_ascii_case(principal) && on_keys(&one.scope));
             let lost: Vec<_> = lost.cloned().collect();
             for one in &lost {
                 let path = format!("{}/providers/Microsoft.Authorization/roleAssignments/{}", one.scope, one.name);
@@ -50,7 +56,6 @@ impl State {
             }
             self.assignments.retain(|one| lost.iter().all(|gone| gone.name != one.name));
         }
-        self.something_changed();
     }
 
     pub(super) fn grant(&mut self, at: usize, by: Option<&Actor>) {

@@ -99,6 +99,12 @@ pub enum What {
         #[serde(default)]
         server: Option<String>,
     },
+    /// What the identity of a server that holds geo-secondaries may do on the keys of their primaries is taken away.
+    RevokeGeoPermission {
+        /// The name of the server that holds the secondaries.
+        #[serde(default)]
+        server: Option<String>,
+    },
     /// A vault is switched between access policies and Azure RBAC.
     SwitchPermissionModel {
         /// The vault's name.

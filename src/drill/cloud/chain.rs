@@ -36,11 +36,11 @@ impl State {
                 let identity = Some((principal.clone(), Some(id.clone())));
                 self.access_by(self.servers[server].id.name(), protector, identity)
             }
-            None => self.key_access(server),
+            None => self.key_access(server).and_then(|()| self.access_of_secondary(server, database)),
         }
     }
 
-    fn access_by(
+    pub(super) fn access_by(
         &self,
         name: &str,
         protector: &Protector,

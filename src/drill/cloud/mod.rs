@@ -32,6 +32,7 @@ mod data_plane_keys;
 mod event_grid;
 mod exchange;
 mod faults;
+mod geo;
 mod grid_watch;
 mod line;
 mod log_filter;

@@ -38,6 +38,7 @@ impl State {
         for spec in &world.servers {
             state.add_server(spec);
         }
+        state.grant_partners(&world.servers);
         for spec in &world.locks {
             if let Ok(scope) = ResourceId::parse(&spec.scope) {
                 state.locks.push(Lock { name: spec.name.clone(), level: spec.level.clone(), scope });

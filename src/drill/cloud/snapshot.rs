@@ -6,6 +6,7 @@ use super::arm::access_policies::policy_json;
 use super::arm::vaults::network_json;
 use super::resources::{Access, Key};
 use super::state::State;
+use crate::domain::resource_id::ResourceId;
 
 impl State {
     /// What there is now. Databases carry both Azure's `status` and where they stand on the time line (`access`).
@@ -32,6 +33,7 @@ impl State {
                     "name": database.id.name(),
                     "status": self.status(database),
                     "access": access_word(database.access),
+                    "key_access": self.database_key_access(&database.id),
                     "settings": database.settings,
                 })).collect::<Vec<_>>(),
             })).collect::<Vec<_>>(),
@@ -70,6 +72,16 @@ impl State {
         let at = self.servers.iter().position(|server| server.id.key() == key);
         at.map_or_else(String::new, |at| {
             self.key_access(at).map_or_else(|why| why.code.to_owned(), |()| "ok".to_owned())
+        })
+    }
+
+    fn database_key_access(&self, id: &ResourceId) -> String {
+        let at =
+            self.servers.iter().enumerate().find_map(|(server, held)| {
+                Some((server, held.databases.iter().position(|database| database.id == *id)?))
+            });
+        at.map_or_else(String::new, |(server, database)| {
+            self.database_access(server, database).map_or_else(|why| why.code.to_owned(), |()| "ok".to_owned())
         })
     }
 

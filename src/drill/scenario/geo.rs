@@ -4,7 +4,8 @@ use super::{BOTH, End, Expect, Fact, People, Scenario, Setup, Step, Writes, minu
 use crate::domain::plan::NeedsPerson;
 use crate::domain::policy::Preset;
 use crate::domain::remedy::Remedy;
-use crate::drill::cloud::world::{DatabaseSpec, ServerSpec};
+use crate::domain::resource_id::ResourceId;
+use crate::drill::cloud::world::{DatabaseSpec, ProtectorSpec, ServerSpec, VaultSpec};
 use crate::drill::cloud::{Actor, Break, KeyRef, What, World};
 
 /// The partner server of the standard one.
@@ -15,9 +16,21 @@ pub(super) fn all() -> Vec<Scenario> {
     vec![
         make(
             "geo-partner-without-grant",
-            "The geo partner loses its grant on the primary's vault; the primary is fine",
+            "The geo partner, under its own key, loses its grant on the primary's; it is back before SQL looks",
             BOTH,
-            partner_without_grant,
+            partner_without_grant as fn(Preset) -> Setup,
+        ),
+        make(
+            "geo-partner-out-of-scope",
+            "The geo partner is not Keymend's to grant: a person is told, and nothing is changed",
+            &[Preset::Auto],
+            partner_out_of_scope,
+        ),
+        make(
+            "geo-partner-shares-key",
+            "The geo partner, under the same key as the primary, loses its grant; the primary is fine",
+            BOTH,
+            partner_shares_key,
         ),
         make(
             "dead-secondary",
@@ -50,7 +63,74 @@ fn pair() -> World {
     world
 }
 
+/// The same with a partner that has a vault and a key of its own. Every Action Group alert is lost: what is heard comes
+/// from Event Grid, or from the patrol.
+fn far_pair() -> World {
+    let mut world = pair();
+    let vault = "contoso-kv-ne".to_owned();
+    world.vaults.push(VaultSpec { name: vault.clone(), location: "northeurope".to_owned(), ..VaultSpec::default() });
+    world.servers[1].protector = Some(ProtectorSpec { vault, ..ProtectorSpec::default() });
+    world.servers[1].databases.push(DatabaseSpec { name: "archive".to_owned(), ..DatabaseSpec::default() });
+    world.alerts.event_grid = true;
+    world.alerts.webhooks = false;
+    world
+}
+
+fn revoked() -> Vec<Step> {
+    let what = Break::new(What::RevokeGeoPermission { server: Some(PARTNER.to_owned()) }).by(bob());
+    vec![Step::at(2, "Bob removes contoso-sql-dr's role on contoso-kv: \"it has a vault of its own\"", what)]
+}
+
+fn secondary_is_granted() -> Fact {
+    Fact {
+        says: "the geo-secondary can use the key of its primary",
+        holds: |world| world["servers"][1]["databases"][0]["key_access"] == "ok",
+    }
+}
+
 fn partner_without_grant(preset: Preset) -> Setup {
+    let world = far_pair();
+    Setup {
+        policy: policy(preset, &world),
+        world,
+        script: revoked(),
+        patrol: false,
+        people: People::NotAsked,
+        expect: Expect {
+            writes: Writes::Just(vec![(Remedy::AssignRole, 1)]),
+            world: vec![then::granted(), secondary_is_granted(), then::never_down()],
+            ..Expect::repaired()
+        },
+        horizon: minutes(180),
+    }
+}
+
+fn partner_out_of_scope(preset: Preset) -> Setup {
+    let mut world = far_pair();
+    "rg-data-north".clone_into(&mut world.servers[1].resource_group);
+    let mut policy = policy(preset, &world);
+    policy.scope.subscriptions.clear();
+    let group = |name: &str| format!("/subscriptions/{}/resourceGroups/{name}", world.subscription);
+    let groups = ["rg-data", "rg-keys"].map(|name| ResourceId::parse(&group(name)));
+    policy.scope.resources = groups.into_iter().flatten().collect();
+    Setup {
+        policy,
+        world,
+        script: revoked(),
+        patrol: false,
+        people: People::NotAsked,
+        expect: Expect {
+            end: End::WithPerson(NeedsPerson::Gate),
+            writes: Writes::None,
+            online: false,
+            world: vec![then::granted()],
+            ..Expect::repaired()
+        },
+        horizon: minutes(90),
+    }
+}
+
+fn partner_shares_key(preset: Preset) -> Setup {
     let world = pair();
     let what = Break::new(What::RevokePermission { server: Some(PARTNER.to_owned()) }).by(bob());
     let say = "Bob removes contoso-sql-dr's role on the vault: \"that server is in another region\"";

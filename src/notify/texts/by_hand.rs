@@ -199,6 +199,9 @@ const fn without_plan(cause: Cause) -> &'static str {
             "Give the server's identity the role Key Vault Crypto Service Encryption User on the key (vault with role \
              assignments), or Get, Wrap Key and Unwrap Key (vault with access policies)."
         }
+        Cause::GeoPartnerWithoutGrant => {
+            "Give the geo partner's identity Get, Wrap Key and Unwrap Key on the key of the primary, whatever its own key is."
+        }
         Cause::ServerKeyMissing => "Link the same key to the server again; a different key does not help.",
         Cause::StillInaccessible => {
             "Re-validate the server's TDE protector: portal, server, Transparent data encryption."
@@ -234,7 +237,11 @@ pub const fn prevention(cause: Cause) -> &'static str {
         Cause::KeyExpired | Cause::KeyNotYetValid => {
             "Turn automatic rotation on with auto-rotation of the server's protector, and alert on keys near expiry."
         }
-        Cause::PolicyMissing | Cause::RoleMissing | Cause::DenyAssignment | Cause::PermissionModelSwitched => {
+        Cause::PolicyMissing
+        | Cause::RoleMissing
+        | Cause::DenyAssignment
+        | Cause::PermissionModelSwitched
+        | Cause::GeoPartnerWithoutGrant => {
             "Ask why the grant was taken away. Keep the servers' grants in the same code as the vault."
         }
         _ => "",

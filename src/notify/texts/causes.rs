@@ -38,6 +38,7 @@ pub const fn cause_name(cause: Cause) -> &'static str {
         Cause::RoleMissing => "role missing",
         Cause::PermissionModelSwitched => "permission model switched",
         Cause::ServerKeyMissing => "key not linked to the server",
+        Cause::GeoPartnerWithoutGrant => "geo partner without its grant",
         Cause::DeadSecondary => "geo-secondary beyond revival",
         Cause::StillInaccessible => "key fine, databases still down",
         Cause::Healthy => "nothing wrong",
@@ -109,6 +110,7 @@ pub fn cause_clause(cause: Cause, resource: &str) -> Line {
         Cause::RoleMissing => Line::of("the server's role on ").join(it).say(" is missing"),
         Cause::PermissionModelSwitched => Line::of("the permission model of ").join(it).say(" was switched"),
         Cause::ServerKeyMissing => it.say(" is no longer linked to the server"),
+        Cause::GeoPartnerWithoutGrant => Line::of("the geo partner's grant on ").join(it).say(" is missing"),
         Cause::DeadSecondary => Line::of("a geo-secondary on ").join(it).say(" cannot be revived"),
         Cause::StillInaccessible => Line::of("the key can be used again, databases are still down"),
         Cause::Healthy => Line::of("key access is in order"),
@@ -136,6 +138,9 @@ const fn consequence(cause: Cause) -> &'static str {
         Cause::PermissionModelSwitched => {
             "Grants made under the old model count no longer, for other users of the vault either."
         }
+        Cause::GeoPartnerWithoutGrant => {
+            "Its geo-secondaries go inaccessible, for good after 30 minutes, and nothing can be failed over to them."
+        }
         Cause::CrossTenant => "Only its owner can restore access to it.",
         Cause::ManagedHsm => "Its rights are kept inside the HSM, where Keymend cannot change them.",
         Cause::Undetermined => "Not enough could be read to tell.",
@@ -159,6 +164,7 @@ pub fn cause_sentence(cause: Cause, resource: &str, servers: &[ResourceId]) -> L
             | Cause::PolicyMissing
             | Cause::RoleMissing
             | Cause::PermissionModelSwitched
+            | Cause::GeoPartnerWithoutGrant
     );
     let line = if named && !servers.is_empty() {
         line.say(", so ").join(affected::servers(servers)).say(" cannot use the key.")

@@ -51,7 +51,8 @@ pub fn changed_by(notice: &Notice) -> Option<Line> {
         | Cause::IdentityDeleted
         | Cause::PolicyMissing
         | Cause::RoleMissing
-        | Cause::PermissionModelSwitched => {
+        | Cause::PermissionModelSwitched
+        | Cause::GeoPartnerWithoutGrant => {
             if notice.at.duration_since(notice.lost_at) < LOG_LAG {
                 "nobody could be named: the Activity Log shows no such change yet (it lags up to 20 minutes)"
             } else {

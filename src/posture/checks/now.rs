@@ -8,12 +8,13 @@ use crate::domain::resource_id::ResourceId;
 use crate::notify::texts::by_hand::command;
 use crate::notify::texts::causes::finding_sentence;
 use crate::posture::chain::{Chain, Verdict};
-use crate::posture::finding::{CHAIN_BROKEN, CHAIN_UNREAD, Finding, Level};
+use crate::posture::finding::{CHAIN_BROKEN, CHAIN_UNREAD, Finding, GEO_PARTNER, Level};
 
 pub(super) fn check(evidence: &Evidence, chains: &[Chain]) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut unread: BTreeMap<String, Vec<ResourceId>> = BTreeMap::new();
     for chain in chains {
+        findings.extend(partners(chain));
         match chain.verdict {
             Verdict::Broken => findings.extend(broken(chain, evidence)),
             Verdict::Unknown => {
@@ -37,7 +38,7 @@ pub(super) fn check(evidence: &Evidence, chains: &[Chain]) -> Vec<Finding> {
 
 fn broken(chain: &Chain, evidence: &Evidence) -> Vec<Finding> {
     let databases = chain.databases.len();
-    let real = |cause: Cause| !matches!(cause, Cause::Healthy | Cause::Undetermined);
+    let real = |cause: Cause| !matches!(cause, Cause::Healthy | Cause::Undetermined | Cause::GeoPartnerWithoutGrant);
     let found = chain.diagnosis.findings.iter().filter(|finding| real(finding.cause)).map(|found| {
         let said = finding_sentence(found, evidence.taken_at).to_string();
         let down = chain.databases.iter().filter(|database| database.inaccessible).count();
@@ -50,4 +51,19 @@ fn broken(chain: &Chain, evidence: &Evidence) -> Vec<Finding> {
         found.changes.iter().filter_map(command).fold(finding, Finding::run)
     });
     found.collect()
+}
+
+/// Servers that hold geo-secondaries of a chain's databases, and may not use its key.
+fn partners(chain: &Chain) -> Vec<Finding> {
+    let found = chain.diagnosis.findings.iter().filter(|found| found.cause == Cause::GeoPartnerWithoutGrant);
+    let each = found.flat_map(|found| found.servers.iter().map(move |partner| (found, partner)));
+    let told = each.map(|(found, partner)| {
+        let proof = found.proof.iter().find(|proof| proof.said.contains(partner.name()));
+        let what = proof.map_or_else(|| format!("{} lacks the key", partner.name()), |proof| proof.said.clone());
+        let finding = Finding::new(&GEO_PARTNER, Level::High, partner.to_string(), what)
+            .fix("Give the partner's identity the key of the primary, whatever its own key is")
+            .of(vec![chain.id.clone(), partner.clone()], chain.databases.len());
+        found.changes.iter().filter_map(command).fold(finding, Finding::run)
+    });
+    told.collect()
 }

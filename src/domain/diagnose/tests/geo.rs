@@ -3,8 +3,12 @@
 use std::collections::BTreeMap;
 
 use crate::domain::diagnosis::Cause;
-use crate::domain::evidence::{Database, Fact, KeyVersion, SECONDARY_TYPE};
-use crate::domain::test_support::{OLD_VERSION, World, key_uri, server_id, world};
+use crate::domain::evidence::{Database, Fact, KeyVersion, ReplicationLink, SECONDARY_TYPE, ServerEvidence};
+use crate::domain::plan::Decision;
+use crate::domain::remedy::{Change, Remedy};
+use crate::domain::test_support::{
+    OLD_VERSION, World, access_policy, grant, key_uri, policy_world, principal, server_id, world, world_of,
+};
 
 /// The incident saw `orders` as a secondary of this kind; now it is inaccessible.
 fn lost_secondary(kind: &str) -> World {
@@ -65,4 +69,87 @@ fn it_is_no_reason_to_switch_a_retired_key_on() {
     let Fact::Known(KeyVersion { enabled, .. }) = &mut old.version else { panic!() };
     *enabled = false;
     assert_eq!(world.diagnosis().cause(), Cause::DeadSecondary);
+}
+
+const PARTNER: &str = "contoso-sql-dr";
+
+/// `orders` has its geo-secondary on a server that is not in question, under a key of its own.
+fn with_partner(mut world: World) -> World {
+    let partner = world_of(&[PARTNER]).evidence.servers.remove(0);
+    world.evidence.partners = vec![ServerEvidence { server: partner.server, ..ServerEvidence::unread(partner.id) }];
+    let link = |primary| ReplicationLink { database: "orders".to_owned(), primary, partner: Some(server_id(PARTNER)) };
+    world.server().links = Fact::Known(vec![link(true)]);
+    world
+}
+
+fn give(world: &mut World) {
+    let vault = world.evidence.vault.as_mut().expect("there is one");
+    let Fact::Known(grants) = &mut vault.grants else { panic!() };
+    grants.push(grant(&principal(PARTNER)));
+}
+
+#[test]
+fn a_partner_without_a_grant_is_found_and_granted_the_key_of_the_primary() {
+    let mut world = with_partner(world());
+    let diagnosis = world.diagnosis();
+    assert_eq!(diagnosis.cause(), Cause::GeoPartnerWithoutGrant);
+    assert_eq!(diagnosis.findings[0].servers, [server_id(PARTNER)]);
+    assert!(diagnosis.findings[0].proof[0].said.contains("orders on contoso-sql"), "{:?}", diagnosis.findings[0]);
+    let [Change::AssignRole { key, grant, .. }] = diagnosis.findings[0].changes.as_slice() else { panic!() };
+    assert_eq!((key.as_str(), &grant.server), ("tde-key", &server_id(PARTNER)));
+    assert!(matches!(world.decide().0, Decision::Repair { plan } if plan.remedy == Remedy::AssignRole));
+    give(&mut world);
+    assert_eq!(world.diagnosis().cause(), Cause::Healthy);
+}
+
+#[test]
+fn in_a_vault_with_access_policies_the_partner_gets_one() {
+    let mut world = with_partner(policy_world());
+    let diagnosis = world.diagnosis();
+    assert!(matches!(diagnosis.findings[0].changes.as_slice(), [Change::AddAccessPolicy { .. }]), "{diagnosis:?}");
+    world.vault().access_policies.push(access_policy(&principal(PARTNER), &["get", "wrapkey", "unwrapkey"]));
+    assert_eq!(world.diagnosis().cause(), Cause::Healthy);
+}
+
+#[test]
+fn a_partner_that_could_not_be_read_or_is_gone_is_no_cause() {
+    for (fact, told) in [(Fact::Unknown("not now".to_owned()), true), (Fact::Absent, false)] {
+        let mut world = with_partner(world());
+        world.evidence.partners[0].server = fact;
+        let diagnosis = world.diagnosis();
+        assert_eq!(diagnosis.cause(), Cause::Healthy);
+        assert_eq!(diagnosis.unknowns.iter().any(|said| said.contains(PARTNER)), told, "{:?}", diagnosis.unknowns);
+    }
+}
+
+#[test]
+fn a_primary_elsewhere_is_no_partner_of_ours() {
+    let mut world = with_partner(world());
+    let Fact::Known(links) = &mut world.server().links else { panic!() };
+    links[0].primary = false;
+    assert_eq!(world.diagnosis().cause(), Cause::Healthy);
+}
+
+#[test]
+fn the_partner_out_of_scope_or_on_hold_is_left_to_a_person() {
+    let mut held = with_partner(world());
+    let Fact::Known(server) = &mut held.evidence.partners[0].server else { panic!() };
+    server.tags.insert(held.policy.gates.hold_tag.clone(), "true".to_owned());
+    let mut outside = with_partner(world());
+    outside.policy.scope.except.push(server_id(PARTNER));
+    for world in [held, outside] {
+        let (decision, hits) = world.decide();
+        assert!(matches!(decision, Decision::Escalate { .. }), "{decision:?}");
+        assert!(hits.iter().any(|hit| hit.hard), "{hits:?}");
+    }
+}
+
+#[test]
+fn databases_that_are_down_come_first() {
+    let mut world = with_partner(world());
+    database(&mut world, "billing").status = "Inaccessible".to_owned();
+    let diagnosis = world.diagnosis();
+    assert_eq!(diagnosis.cause(), Cause::StillInaccessible);
+    assert_eq!(diagnosis.findings[1].cause, Cause::GeoPartnerWithoutGrant);
+    assert!(diagnosis.chain_is_whole(), "the server's own chain is");
 }

@@ -5,7 +5,9 @@ use serde_json::{Map, Value, json};
 use super::super::resources::Server;
 use super::super::state::State;
 use super::super::wire::Answer;
-use super::sql_databases::{databases, failover_groups, inaccessible, long_term, nothing, short_term};
+use super::sql_databases::{
+    databases, failover_groups, inaccessible, long_term, nothing, replication_links, short_term,
+};
 use super::sql_operations::{result, revalidate, revalidate_database};
 use super::{Call, Operation, not_found, page, server_change};
 
@@ -21,9 +23,8 @@ pub(super) fn find(method: &str, types: &str) -> Option<Operation> {
         ("GET", "servers/databases") => databases,
         ("GET", "servers/inaccessibledatabases") => inaccessible,
         ("GET", "servers/failovergroups") => failover_groups,
-        ("GET", "servers/replicationlinks" | "servers/databases/replicationlinks" | "servers/databases/operations") => {
-            nothing
-        }
+        ("GET", "servers/replicationlinks" | "servers/databases/replicationlinks") => replication_links,
+        ("GET", "servers/databases/operations") => nothing,
         ("GET", "servers/databases/backupshorttermretentionpolicies") => short_term,
         ("GET", "servers/databases/backuplongtermretentionpolicies") => long_term,
         ("GET", "locations/encryptionprotectoroperationresults" | "locations/serveroperationresults") => result,

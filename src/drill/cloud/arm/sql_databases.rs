@@ -155,7 +155,11 @@ pub(super) fn failover_groups(state: &mut State, call: &Call<'_>) -> Answer {
         Err(answer) => return answer,
     };
     let all = server.failover_groups.iter().map(|name| {
-        let partner = format!("{}-dr", server.id);
+        let holds = |other: &&Server| {
+            other.databases.iter().any(|db| db.settings.geo_secondary_of.as_deref() == Some(server.id.name()))
+        };
+        let holder = state.servers.iter().find(holds).map(|other| other.id.to_string());
+        let partner = holder.unwrap_or_else(|| format!("{}-dr", server.id));
         let members = server.databases.iter().filter(|db| db.settings.failover_group.as_ref() == Some(name));
         json!({
             "id": format!("{}/failoverGroups/{name}", server.id),
@@ -173,6 +177,20 @@ pub(super) fn failover_groups(state: &mut State, call: &Call<'_>) -> Answer {
         })
     });
     page(state, call, all.collect())
+}
+
+/// Of a server, or of one of its databases.
+pub(super) fn replication_links(state: &mut State, call: &Call<'_>) -> Answer {
+    let server = match server_of(state, call) {
+        Ok(server) => server,
+        Err(answer) => return answer,
+    };
+    let mut links = state.replication_links(server);
+    if call.names.len() > 1 {
+        let below = format!("/databases/{}/replicationlinks/", call.name(1)).to_lowercase();
+        links.retain(|link| link["id"].as_str().is_some_and(|id| id.to_lowercase().contains(&below)));
+    }
+    page(state, call, links)
 }
 
 pub(super) fn nothing(state: &mut State, call: &Call<'_>) -> Answer {
