@@ -92,6 +92,10 @@ impl<'a> Board<'a> {
             keep(&mut self.databases, id, &seen.databases);
             keep(&mut self.links, id, &seen.links);
         }
+        if let Some(vault) = &self.question.read_vault {
+            self.vaults.insert(vault.id.clone(), Fact::Known(vault.clone()));
+            self.asked.insert(Ask::Vault(vault.id.clone()));
+        }
     }
 
     /// The servers in question, each once, in the order they were given.

@@ -44,7 +44,7 @@ use futures::StreamExt;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::azure::{Azure, error::fact};
-use crate::domain::evidence::{Database, Evidence, Fact, Protector, ServerEvidence, VaultEvidence};
+use crate::domain::evidence::{Database, Evidence, Fact, Protector, ServerEvidence, Vault, VaultEvidence};
 use crate::domain::key_uri::{KeyUri, VaultHost};
 use crate::domain::resource_id::ResourceId;
 use ask::Ask;
@@ -66,6 +66,8 @@ pub struct Question {
     pub vault: Option<VaultHost>,
     /// Where the vault was seen before: saves another.
     pub vault_id: Option<ResourceId>,
+    /// The vault itself, if it was just read, as by a list.
+    pub read_vault: Option<Vault>,
     /// Keys known from before, looked at where a server no longer tells its own.
     pub keys: Vec<KeyUri>,
     /// Protectors read moments ago, by whoever found out which vault it is: they are not read again.
@@ -76,6 +78,9 @@ pub struct Question {
     /// Whether the servers that hold geo-secondaries are looked at too: one list for each logical server whose links are not
     /// remembered, one request for each of up to [`MOST_PARTNERS`] partners, and one more where role assignments count.
     pub partners: bool,
+    /// Whether the chain is whole, and nothing that only a repair needs to know: no locks, no deny assignments and no log
+    /// are read, so that is all unknown. For looks that come every minute.
+    pub health_only: bool,
     /// The present.
     pub now: Timestamp,
     /// How far back the Activity Log is read.
@@ -90,10 +95,12 @@ impl Question {
             servers,
             vault: None,
             vault_id: None,
+            read_vault: None,
             keys: Vec::new(),
             protectors: BTreeMap::new(),
             remembered: BTreeMap::new(),
             partners: false,
+            health_only: false,
             now,
             look_back: SignedDuration::from_hours(24),
         }
