@@ -165,3 +165,32 @@ async fn the_page_needs_nothing_else_and_holds_no_foreign_markup() {
     assert_eq!(missing.code, 1, "{missing:?}");
     assert!(missing.err.contains("could not be written"), "{}", missing.err);
 }
+
+fn estate() -> World {
+    toml::from_str(include_str!("../fixtures/worlds/estate.toml")).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_geo_partner_without_the_key_of_its_primary_is_named_with_the_grant_it_lacks() {
+    let stage = Stage::open(estate()).await;
+    let well = stage.keymend(&["audit", "--json"]).await.json();
+    assert!(levels(&well, "geo-partner").is_empty(), "{well:#}");
+    stage.breaks(What::RevokeGeoPermission { server: Some("shop-sql-ne".to_owned()) });
+    let report = stage.keymend(&["audit", "--json"]).await.json();
+    assert_eq!(levels(&report, "geo-partner"), ["high"]);
+    let findings = report["findings"].as_array().unwrap();
+    let found = findings.iter().find(|finding| finding["rule"] == "geo-partner").unwrap();
+    assert!(found["subject"].as_str().unwrap().ends_with("/shop-sql-ne"), "{found:#}");
+    assert!(found["what"].as_str().unwrap().contains("baskets and orders on shop-sql-we"), "{found:#}");
+    let commands = found["commands"].to_string();
+    assert!(commands.contains("az role assignment create") && commands.contains("/vaults/shop-kv/"), "{found:#}");
+    assert!(levels(&report, "chain-broken").is_empty(), "the primary's own chain is whole: {report:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn managed_instances_are_surveyed_too() {
+    let report = Stage::open(estate()).await.keymend(&["audit", "--json"]).await.json();
+    assert_eq!((&report["servers"], &report["service_managed"]), (&11.into(), &1.into()));
+    let map = report["map"].to_string();
+    assert!(map.contains("Microsoft.Sql/managedInstances/core-mi"), "{map}");
+}
