@@ -65,6 +65,8 @@ pub enum Cause {
     ServerKeyMissing,
     /// A geo-secondary was inaccessible for so long that Azure broke its link: nothing revives it, a person's work.
     DeadSecondary,
+    /// Databases are down for another reason than their key, as Azure says, or because their instance is stopped.
+    OtherReason,
     /// The chain is whole, and databases are inaccessible: they heal, or must be re-validated.
     StillInaccessible,
     /// The chain is whole and every database is in service.
@@ -211,7 +213,10 @@ impl Diagnosis {
         let mut of_the_chain = self.findings.iter().filter(|f| f.cause != Cause::DatabaseLevelKey).peekable();
         of_the_chain.peek().is_some()
             && of_the_chain.all(|finding| {
-                matches!(finding.cause, Cause::Healthy | Cause::StillInaccessible | Cause::DeadSecondary)
+                matches!(
+                    finding.cause,
+                    Cause::Healthy | Cause::StillInaccessible | Cause::DeadSecondary | Cause::OtherReason
+                )
             })
     }
 

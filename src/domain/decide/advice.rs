@@ -57,6 +57,12 @@ pub(super) fn no_remedy(finding: &Finding, situation: &Situation<'_>) -> String 
          --server PRIMARY --resource-group GROUP --partner-server SECONDARY`; then put it back into its failover \
          group."
             .to_owned(),
+        Cause::OtherReason => {
+            "The key and the way to it are in order, so re-validation would not help and is not tried. \
+         Follow Azure's own words above, start the instance if it is stopped, or open a support request with \
+         Microsoft. Keymend keeps looking, and closes this when the databases are back."
+                .to_owned()
+        }
         Cause::VaultDeleted => format!(
             "The vault's tenant could not be told, so it cannot be recovered from here: `az keyvault recover \
              --name {vault}`, grant the servers again, and {then}"

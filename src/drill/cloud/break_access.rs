@@ -16,7 +16,12 @@ impl State {
         let body = json!({ "identity": { "type": if assigned { "SystemAssigned" } else { "None" } } });
         super::arm::server_change::apply(self, at, &body);
         let id = self.servers[at].id.clone();
-        self.record(&write(by, "Microsoft.Sql/servers/write", &id, "PATCH"), body);
+        let operation = if self.servers[at].is_instance() {
+            "Microsoft.Sql/managedInstances/write"
+        } else {
+            "Microsoft.Sql/servers/write"
+        };
+        self.record(&write(by, operation, &id, "PATCH"), body);
         self.something_changed();
     }
 
@@ -107,6 +112,19 @@ impl State {
             self.principals.remove(&gone.principal.to_ascii_lowercase());
             let operation = "Microsoft.ManagedIdentity/userAssignedIdentities/delete";
             self.record(&write(by, operation, &gone.id, "DELETE"), Value::Null);
+        }
+        self.something_changed();
+        Ok(())
+    }
+
+    pub(super) fn fail_replication(&mut self, server: Option<&str>, database: Option<&str>) -> Result<(), Missing> {
+        let names: Vec<&str> = self.servers.iter().map(|server| server.id.name()).collect();
+        for server in select(&names, server, "server")? {
+            let names: Vec<&str> = self.servers[server].databases.iter().map(|database| database.id.name()).collect();
+            for database in select(&names, database, "database")? {
+                self.servers[server].databases[database].replication_failed = true;
+                self.log_health(server, database, false);
+            }
         }
         self.something_changed();
         Ok(())

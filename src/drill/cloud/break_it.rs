@@ -84,6 +84,7 @@ impl State {
                 self.grant_right(action);
                 Ok(())
             }
+            What::FailReplication { server, database } => self.fail_replication(server.as_deref(), database.as_deref()),
             What::PostAlert { server, database } => self.post_alert(server.as_deref(), database.as_deref()),
         }
     }

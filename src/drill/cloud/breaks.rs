@@ -195,6 +195,15 @@ pub enum What {
         #[serde(default)]
         server: Option<String>,
     },
+    /// Replicating a database of a managed instance fails, so that it is inaccessible although its key is in order.
+    FailReplication {
+        /// The instance's name.
+        #[serde(default)]
+        server: Option<String>,
+        /// The database's name; the first if left out.
+        #[serde(default)]
+        database: Option<String>,
+    },
     /// An alert is posted that tells of a loss where nothing is broken.
     PostAlert {
         /// The server's name.

@@ -240,6 +240,7 @@ impl State {
                     access: Access::Online,
                     epoch: 0,
                     correlation: String::new(),
+                    replication_failed: false,
                     created: server.created,
                 });
             }

@@ -59,6 +59,8 @@ pub(crate) struct Database {
     pub(crate) epoch: u64,
     /// The correlation id of the loss it is in.
     pub(crate) correlation: String,
+    /// Whether it is down because replicating it has failed: no matter of any key.
+    pub(crate) replication_failed: bool,
     pub(crate) created: Timestamp,
 }
 

@@ -1,6 +1,7 @@
 //! Stories about managed instances.
 
-use super::{Expect, People, Scenario, Setup, Step, Writes, minutes, policy, then};
+use super::{End, Expect, People, Scenario, Setup, Step, Writes, minutes, policy, then};
+use crate::domain::plan::NeedsPerson;
 use crate::domain::policy::Preset;
 use crate::domain::remedy::Remedy;
 use crate::drill::cloud::{Actor, Break, What, World};
@@ -11,6 +12,11 @@ pub(super) fn all() -> Vec<Scenario> {
     let make = |name, title, setup| Scenario { name, title, presets: AUTO, setup };
     vec![
         make("managed-instance-permission", "A managed instance loses its role on the vault: repaired", permission),
+        make(
+            "managed-instance-replication",
+            "A database of an instance is down because replication failed: a person's work, not re-validated",
+            replication,
+        ),
         make("managed-instance-too-late", "The same after the window: repaired and re-validated", too_late),
     ]
 }
@@ -22,6 +28,22 @@ fn permission(preset: Preset) -> Setup {
 fn too_late(preset: Preset) -> Setup {
     let writes = vec![(Remedy::AssignRole, 1), (Remedy::Revalidate, 1)];
     story(preset, World::instance().activity_log_minutes(45.0), writes)
+}
+
+fn replication(preset: Preset) -> Setup {
+    let mut world = World::instance().activity_log_minutes(3.0);
+    world.alerts.resource_health = true;
+    let mut setup = story(preset, world, Vec::new());
+    let what = Break::new(What::FailReplication { server: None, database: Some("ledger".to_owned()) });
+    setup.script = vec![Step::at(2, "Replicating database ledger fails; its key is in order", what)];
+    setup.expect = Expect {
+        end: End::WithPerson(NeedsPerson::NoRemedy),
+        writes: Writes::None,
+        online: false,
+        world: vec![then::granted(), then::never_down()],
+        ..Expect::repaired()
+    };
+    setup
 }
 
 fn story(preset: Preset, world: World, writes: Vec<(Remedy, usize)>) -> Setup {
