@@ -99,6 +99,12 @@ pub enum What {
         #[serde(default)]
         server: Option<String>,
     },
+    /// Every role and access policy of a user-assigned identity on vaults and keys is taken away.
+    RevokeIdentity {
+        /// The identity's name.
+        #[serde(default)]
+        identity: Option<String>,
+    },
     /// A vault is switched between access policies and Azure RBAC.
     SwitchPermissionModel {
         /// The vault's name.

@@ -131,7 +131,10 @@ impl State {
     }
 
     fn add_vault(&mut self, spec: &VaultSpec) {
-        let Some(id) = self.id_in(&spec.resource_group, &format!("Microsoft.KeyVault/vaults/{}", spec.name)) else {
+        let kind = if spec.managed_hsm { "managedHSMs" } else { "vaults" };
+        let subscription = spec.foreign_subscription.as_ref().unwrap_or(&self.world.subscription);
+        let group = format!("/subscriptions/{subscription}/resourceGroups/{}", spec.resource_group);
+        let Ok(id) = ResourceId::parse(&format!("{group}/providers/Microsoft.KeyVault/{kind}/{}", spec.name)) else {
             return;
         };
         let keys = spec.keys.iter().map(|key| self.make_key(&spec.name, key)).collect();
@@ -206,6 +209,7 @@ impl State {
             system_identity: None,
             user_identities: Vec::new(),
             primary: None,
+            federated_client: spec.federated_client.clone(),
             protector: None,
             databases: Vec::new(),
             failover_groups: spec.failover_groups.clone(),
@@ -286,6 +290,7 @@ impl State {
         }
         Some(Protector {
             vault: vault.name().to_owned(),
+            hsm: vault.is_hsm(),
             key: key.name.clone(),
             version: (!wanted.versionless).then(|| newest.id.clone()),
             auto_rotation: wanted.auto_rotation,

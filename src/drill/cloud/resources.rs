@@ -18,6 +18,7 @@ pub(crate) struct Server {
     /// Ids of user-assigned identities with the principal and client ids that the server remembers.
     pub(crate) user_identities: Vec<(ResourceId, String, String)>,
     pub(crate) primary: Option<ResourceId>,
+    pub(crate) federated_client: Option<String>,
     pub(crate) protector: Option<Protector>,
     pub(crate) databases: Vec<Database>,
     pub(crate) failover_groups: Vec<String>,
@@ -32,6 +33,8 @@ pub(crate) struct Server {
 #[derive(Debug, Clone)]
 pub(crate) struct Protector {
     pub(crate) vault: String,
+    /// Whether that is a managed HSM.
+    pub(crate) hsm: bool,
     pub(crate) key: String,
     /// `None` for a versionless protector.
     pub(crate) version: Option<String>,
@@ -254,9 +257,14 @@ impl Server {
 }
 
 impl Protector {
+    /// The host of its vault or managed HSM.
+    pub(crate) fn host(&self) -> String {
+        format!("{}.{}.azure.net", self.vault, if self.hsm { "managedhsm" } else { "vault" })
+    }
+
     /// `https://{vault}.vault.azure.net/keys/{key}[/{version}]`.
     pub(crate) fn uri(&self, version: Option<&str>) -> String {
-        let base = format!("https://{}.vault.azure.net/keys/{}", self.vault, self.key);
+        let base = format!("https://{}/keys/{}", self.host(), self.key);
         version.map_or_else(|| base.clone(), |version| format!("{base}/{version}"))
     }
 }
@@ -264,6 +272,11 @@ impl Protector {
 impl Vault {
     pub(crate) fn name(&self) -> &str {
         self.id.name()
+    }
+
+    /// Whether it is a managed HSM.
+    pub(crate) fn is_hsm(&self) -> bool {
+        self.id.key_vault().is_none()
     }
 
     /// A key that is neither deleted nor still being recovered.

@@ -61,6 +61,8 @@ pub struct ServerSpec {
     pub kind: ServerKind,
     /// Its identity when the story begins.
     pub identity: IdentityKind,
+    /// The multi-tenant application by which it uses a key of another tenant.
+    pub federated_client: Option<String>,
     /// Its TDE protector; none = Microsoft's key.
     pub protector: Option<ProtectorSpec>,
     /// Whether its identity may use the key when the story begins.
@@ -162,6 +164,10 @@ pub struct VaultSpec {
     pub name: String,
     /// Its resource group.
     pub resource_group: String,
+    /// The subscription of another tenant that it is in, where the responder sees nothing.
+    pub foreign_subscription: Option<String>,
+    /// Whether it is a managed HSM: rights of its own, and nothing of it in the Resource Manager.
+    pub managed_hsm: bool,
     /// Its region.
     pub location: String,
     /// Its tags.

@@ -163,7 +163,7 @@ const fn without_plan(cause: Cause) -> &'static str {
              recover the HSM or key, then re-validate the server's TDE protector."
         }
         Cause::DatabaseLevelKey => {
-            "Repair the access of the database's own identity to its own key, then re-validate on the database."
+            "Repair the access of the database's own identity to its own key, then re-validate on the database: az sql db tde key revalidate."
         }
         Cause::OtherReason => {
             "Do what Azure says in its own reason below; start the instance if it is stopped. Do not re-validate: the key \
@@ -177,7 +177,10 @@ const fn without_plan(cause: Cause) -> &'static str {
             "Create or choose another user-assigned identity, grant it Get, Wrap Key and Unwrap Key first, then make it \
              the server's primary identity. A new identity of the old name does not inherit its grants."
         }
-        Cause::CrossTenant => "Ask the owner of the other tenant to restore the application's access to the key.",
+        Cause::CrossTenant => {
+            "Ask the owner of the other tenant to restore the application's access to the key: its service principal \
+             there must exist, be enabled, and have Get, Wrap Key and Unwrap Key on the key; then re-validate."
+        }
         Cause::VaultDeleted => "Recover the vault, give the servers their permission again, re-validate.",
         Cause::VaultAbsent => {
             "Find the vault (another subscription or tenant?). If it was purged, restore a backup of the same key into \

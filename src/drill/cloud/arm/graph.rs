@@ -64,7 +64,7 @@ fn readable(state: &State, call: &Call<'_>, id: &ResourceId, action: &str) -> bo
 
 fn resources(state: &State, call: &Call<'_>) -> Vec<Value> {
     let mut out = Vec::new();
-    let vaults = state.vaults.iter().filter(|vault| vault.deleted.is_none());
+    let vaults = state.vaults.iter().filter(|vault| vault.deleted.is_none() && !vault.is_hsm());
     for vault in vaults.filter(|vault| readable(state, call, &vault.id, "Microsoft.KeyVault/vaults/read")) {
         out.push(row(state, &vault.id, vault_json(state, vault)));
     }

@@ -82,6 +82,9 @@ pub(super) fn server_json(state: &State, server: &Server) -> Value {
     if let Some(primary) = &server.primary {
         out["properties"]["primaryUserAssignedIdentityId"] = json!(primary);
     }
+    if let Some(client) = &server.federated_client {
+        out["properties"]["federatedClientId"] = json!(client);
+    }
     if let Some(identity) = identity_json(state, server) {
         out["identity"] = identity;
     }
