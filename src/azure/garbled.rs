@@ -130,6 +130,31 @@ fn databases() {
 }
 
 #[test]
+fn workspaces() {
+    use super::dependent::synapse_workspace::{parse_key, parse_workspace};
+    let uami = "/subscriptions/s/resourceGroups/rg/providers/Microsoft.ManagedIdentity/userAssignedIdentities/m";
+    let body = json!({
+        "id": "/subscriptions/s/resourceGroups/rg/providers/Microsoft.Synapse/workspaces/w", "name": "w", "location": "westeurope",
+        "tags": {"a": "b"},
+        "identity": {"type": "SystemAssigned,UserAssigned", "principalId": "p", "tenantId": "t",
+            "userAssignedIdentities": {uami: {"principalId": "q", "clientId": "c"}}},
+        "properties": {"encryption": {"cmk": {"kekIdentity": {"userAssignedIdentity": uami}}}},
+    });
+    hold(&body, |body| parse_workspace(body).ok(), &[], |read, original| read.0 == original.0);
+    assert_eq!(parse_workspace(&body).unwrap().1.identity.effective().unwrap().principal_id, "q");
+    let mut own = body;
+    own["properties"]["encryption"]["cmk"]["kekIdentity"] = json!({"useSystemAssignedIdentity": true});
+    assert_eq!(parse_workspace(&own).unwrap().1.identity.effective().unwrap().principal_id, "p");
+    let key = json!({"name": "key1", "properties": {"keyVaultUrl": "https://contoso-kv.vault.azure.net/keys/k", "isActiveCMK": true}});
+    hold(
+        &key,
+        |body| parse_key(body).ok(),
+        &["isActiveCMK"],
+        |read, original| read.uri.is_none() || read.uri == original.uri,
+    );
+}
+
+#[test]
 fn reasons_of_a_managed_instance() {
     let body = json!({"name": "d", "properties": {"status": "Inaccessible", "extendedAccessibilityInfo": {
         "inaccessibilityReasonErrorCode": "AzureKeyVaultKeyDisabled", "inaccessibilityReasonDescription": "It is disabled.",

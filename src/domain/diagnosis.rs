@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::domain::dependent::Kind;
 use crate::domain::evidence::{CallerKind, MissingRight};
 use crate::domain::remedy::Change;
 use crate::domain::resource_id::ResourceId;
@@ -191,6 +192,24 @@ pub struct DatabaseRef {
     pub server: ResourceId,
     /// Its name.
     pub name: String,
+}
+
+impl DatabaseRef {
+    /// Its own id, if it has one that can be made: a database with a key of its own stands in its server's place.
+    #[must_use]
+    pub fn id(&self) -> Option<ResourceId> {
+        database_id(&self.server, &self.name)
+    }
+}
+
+/// The id of a database by name on what holds it, or that itself where it is the database.
+#[must_use]
+pub fn database_id(host: &ResourceId, name: &str) -> Option<ResourceId> {
+    match Kind::of(host) {
+        Some(Kind::Database) => Some(host.clone()),
+        Some(Kind::SynapseWorkspace) => host.child("sqlPools", name).ok(),
+        _ => host.child("databases", name).ok(),
+    }
 }
 
 impl Diagnosis {

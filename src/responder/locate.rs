@@ -1,7 +1,5 @@
 //! From accepted signals to the incident they belong to, or to the finding that none is needed.
 
-use std::collections::BTreeSet;
-
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use tokio::sync::Mutex;
@@ -124,7 +122,7 @@ impl Responder {
             return Ok(Vec::new());
         }
         let fresh = self.freshly_known(&server).await?;
-        let (own, all_own) = self.own_keys(&server, signals, fresh.is_some()).await?;
+        let (own, all_own) = self.own_keys(&server, signals).await?;
         if all_own {
             // The server's key is no concern of theirs.
             return Ok(own);
@@ -167,39 +165,6 @@ impl Responder {
         Ok(vec![Concerned { server, key }])
     }
 
-    /// The databases with a key of their own among those whose loss is told, and whether no other database is named. One
-    /// request, or none where the server was read not long ago: then only what is remembered counts, and the look at the
-    /// server finds the others.
-    async fn own_keys(
-        &self,
-        server: &ResourceId,
-        signals: &[Signal],
-        remembered_only: bool,
-    ) -> JobResult<(Vec<Concerned>, bool)> {
-        let losses = signals.iter().filter(|signal| tells_loss(signal.kind));
-        let named: Option<BTreeSet<String>> =
-            losses.map(|signal| signal.target.sql_database().map(str::to_ascii_lowercase)).collect();
-        let Some(named) = named.filter(|named| !named.is_empty()) else { return Ok((Vec::new(), false)) };
-        let mut own = Vec::new();
-        if remembered_only {
-            for name in &named {
-                let Ok(id) = server.child("databases", name) else { continue };
-                if let Some(known) = self.freshly_known(&id).await? {
-                    own.push(Concerned { server: known.server, key: Some(known.key) });
-                }
-            }
-        } else if let Ok(databases) = self.azure.databases(server).await {
-            for database in databases.iter().filter(|one| named.contains(&one.name.to_ascii_lowercase())) {
-                if let (Some(key), Ok(id)) = (&database.own_protector, server.child("databases", &database.name)) {
-                    self.remember(&id, key).await?;
-                    own.push(Concerned { server: id, key: Some(key.clone()) });
-                }
-            }
-        }
-        let all = own.len() == named.len();
-        Ok((own, all))
-    }
-
     /// Whether signals that tell of no loss by themselves deserve more than a glance.
     async fn worth_a_look(
         &self,
@@ -228,7 +193,7 @@ impl Responder {
 }
 
 /// Whether a signal says that a database has lost its key.
-const fn tells_loss(kind: SignalKind) -> bool {
+pub(super) const fn tells_loss(kind: SignalKind) -> bool {
     matches!(
         kind,
         SignalKind::AccessLost

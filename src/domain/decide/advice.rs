@@ -47,9 +47,10 @@ pub(super) fn no_remedy(finding: &Finding, situation: &Situation<'_>) -> String 
              the HSM is not deleted and lets trusted Microsoft services in; {then}",
             identities(finding, situation)
         ),
-        Cause::DatabaseLevelKey => "These databases are encrypted with keys of their own, which Keymend does \
-         not repair. Check the database's own identity and key, then `az sql db tde key revalidate` for each of \
-         them."
+        Cause::DatabaseLevelKey => "These databases are encrypted with keys of their own, and the server's key does \
+         not matter to them: each is repaired in the incident of its own key's vault, which opens when Azure or \
+         the patrol tells of its loss. If there is none, check the database's own identity and key, then \
+         `az sql db tde key revalidate` for each of them."
             .to_owned(),
         Cause::DeadSecondary => "Azure cannot bring a geo-secondary back once its link is broken, and \
          re-validation does not help it. When its primary is online: drop it, `az sql db delete --name DATABASE \

@@ -16,7 +16,9 @@ impl State {
         let body = json!({ "identity": { "type": if assigned { "SystemAssigned" } else { "None" } } });
         super::arm::server_change::apply(self, at, &body);
         let id = self.servers[at].id.clone();
-        let operation = if self.servers[at].is_instance() {
+        let operation = if self.servers[at].is_workspace() {
+            "Microsoft.Synapse/workspaces/write"
+        } else if self.servers[at].is_instance() {
             "Microsoft.Sql/managedInstances/write"
         } else {
             "Microsoft.Sql/servers/write"

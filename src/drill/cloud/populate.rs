@@ -196,10 +196,11 @@ impl State {
 
     fn add_server(&mut self, spec: &ServerSpec) {
         let kind = match spec.kind {
-            ServerKind::SqlServer => "servers",
-            ServerKind::ManagedInstance => "managedInstances",
+            ServerKind::SqlServer => "Microsoft.Sql/servers",
+            ServerKind::ManagedInstance => "Microsoft.Sql/managedInstances",
+            ServerKind::SynapseWorkspace => "Microsoft.Synapse/workspaces",
         };
-        let Some(id) = self.id_in(&spec.resource_group, &format!("Microsoft.Sql/{kind}/{}", spec.name)) else {
+        let Some(id) = self.id_in(&spec.resource_group, &format!("{kind}/{}", spec.name)) else {
             return;
         };
         let mut server = Server {
@@ -235,7 +236,8 @@ impl State {
         }
         server.protector = spec.protector.as_ref().and_then(|wanted| self.make_protector(wanted));
         for database in &spec.databases {
-            if let Ok(id) = server.id.child("databases", &database.name) {
+            let below = if server.is_workspace() { "sqlPools" } else { "databases" };
+            if let Ok(id) = server.id.child(below, &database.name) {
                 let own = database.own_key.as_ref().and_then(|own| self.own_key(own));
                 server.databases.push(Database {
                     id,

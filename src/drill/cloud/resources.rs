@@ -239,6 +239,11 @@ impl Server {
         self.id.managed_instance().is_some()
     }
 
+    /// Whether it is a Synapse workspace.
+    pub(crate) fn is_workspace(&self) -> bool {
+        self.id.synapse_workspace().is_some()
+    }
+
     /// The identity that SQL uses: the primary user-assigned one if any is assigned, else its own.
     pub(crate) fn effective_principal(&self) -> Option<(String, Option<ResourceId>)> {
         if self.user_identities.is_empty() {

@@ -82,6 +82,8 @@ pub enum ServerKind {
     SqlServer,
     /// A SQL managed instance.
     ManagedInstance,
+    /// A Synapse workspace with a key of its own; its databases are dedicated SQL pools.
+    SynapseWorkspace,
 }
 
 /// Which identity a server has.
@@ -140,6 +142,8 @@ pub struct DatabaseSpec {
     /// The server whose database of the same name this is a geo-secondary of. One that is lost for good stands alone, and
     /// nothing brings it back.
     pub geo_secondary_of: Option<String>,
+    /// Whether it is paused, as a dedicated SQL pool can be.
+    pub paused: bool,
     /// Its own key, if it is not encrypted through the server's protector.
     pub own_key: Option<OwnKeySpec>,
 }

@@ -72,6 +72,7 @@ impl Default for DatabaseSpec {
             pitr_days: None,
             ltr_weekly: None,
             geo_secondary_of: None,
+            paused: false,
             own_key: None,
         }
     }

@@ -67,6 +67,7 @@ pub fn resource_words(resource: &str) -> Line {
         "microsoft.keyvault/vaults/keys" => "key ",
         "microsoft.sql/servers" => "server ",
         "microsoft.sql/managedinstances" => "managed instance ",
+        "microsoft.synapse/workspaces" => "Synapse workspace ",
         "microsoft.sql/servers/databases" => "database ",
         "microsoft.managedidentity/userassignedidentities" => "identity ",
         _ => "",
