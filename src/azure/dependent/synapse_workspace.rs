@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::Dependent;
 use crate::azure::error::AzureError;
-use crate::azure::json::{filled, shaped};
+use crate::azure::json::shaped;
 use crate::azure::request::Request;
 use crate::azure::sql::{parse_protector, parse_server};
 use crate::azure::sql_databases::parse_database;
@@ -103,8 +103,8 @@ struct Cmk {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct KekIdentity {
-    #[serde(default, deserialize_with = "filled")]
-    user_assigned_identity: Option<ResourceId>,
+    // Not defaulted by serde: then an empty array would pass for this object.
+    user_assigned_identity: Option<String>,
 }
 
 /// A workspace in the words of a server: its identity is the one that reaches the key.
@@ -112,8 +112,12 @@ pub(in crate::azure) fn parse_workspace(body: &Value) -> Result<(ResourceId, Ser
     let wire: Wire = shaped(body)?;
     let (id, mut workspace) = parse_server(body)?;
     let kek = wire.properties.encryption.and_then(|encryption| encryption.cmk).and_then(|cmk| cmk.kek_identity);
-    match kek.and_then(|kek| kek.user_assigned_identity) {
-        Some(primary) => workspace.identity.primary = Some(primary),
+    let named = kek.and_then(|kek| kek.user_assigned_identity).filter(|id| !id.trim().is_empty());
+    match named {
+        Some(named) => {
+            let primary = ResourceId::parse(&named).map_err(|error| format!("identity {named:?}: {error}"))?;
+            workspace.identity.primary = Some(primary);
+        }
         // Assigned ones that do not reach the key do not matter to it.
         None => workspace.identity.user_assigned.clear(),
     }
@@ -129,14 +133,12 @@ struct WireKey {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct KeyProperties {
-    #[serde(default, deserialize_with = "filled")]
     key_vault_url: Option<String>,
 }
 
 pub(in crate::azure) fn parse_key(item: &Value) -> Result<LinkedKey, String> {
     let WireKey { name, properties } = shaped(item)?;
-    let uri = properties
-        .key_vault_url
-        .map(|url| KeyUri::parse(&url).ok_or_else(|| format!("{url:?} is not a key URI of a known cloud")));
+    let url = properties.key_vault_url.filter(|url| !url.trim().is_empty());
+    let uri = url.map(|url| KeyUri::parse(&url).ok_or_else(|| format!("{url:?} is not a key URI of a known cloud")));
     Ok(LinkedKey { name, uri: uri.transpose()?, created: None, thumbprint: None })
 }
