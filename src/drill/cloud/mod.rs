@@ -8,7 +8,7 @@
 //! | [`world`], `world_defaults`, `builder`, `roles` | what exists when the story begins |
 //! | `state`, `resources`, `populate`, `snapshot` | what exists now |
 //! | `chain`, `time_line` | SQL's look at its key, and what follows by itself |
-//! | `rights`, `throttle` | who may do what, and how often |
+//! | `rights`, `assignments`, `throttle` | who may do what, and how often |
 //! | `arm/`, `data_plane`, `data_plane_keys` | the two services that are called |
 //! | `actor`, `activity_log`, `log_filter`, `alert_body`, `action_group` | what is written down, and who is told |
 //! | `grid_watch`, `event_grid` | which events Event Grid has, and how it delivers them |
@@ -20,6 +20,7 @@ mod activity_log;
 mod actor;
 mod alert_body;
 mod arm;
+mod assignments;
 mod break_access;
 mod break_it;
 mod break_vault;
