@@ -2,6 +2,7 @@
 
 use futures::StreamExt;
 use jiff::Timestamp;
+use serde_json::json;
 
 use super::estate::Estate;
 use super::round::Beat;
@@ -25,26 +26,34 @@ pub(super) async fn some(beat: &mut Beat<'_>, estate: &mut Estate) -> Result<(),
         .map(|known| (known.asked_at, known.seen.id.clone()))
         .collect();
     turn.sort();
-    turn.truncate(beat.allowance.left());
-    let azure = &beat.responder.azure;
-    let ask = |id: ResourceId| async move {
-        let names = probe::inaccessible_databases(azure, &id).await;
-        (id, names)
-    };
-    let ids: Vec<ResourceId> = turn.into_iter().map(|(_, id)| id).collect();
-    let all: Vec<_> = futures::stream::iter(ids).map(ask).buffer_unordered(SIDE_BY_SIDE).collect().await;
-    for (id, names) in all {
-        beat.allowance.spend(1);
-        let Some(known) = estate.servers.get_mut(&id) else { continue };
-        known.asked_at = Some(now);
-        if let Fact::Known(names) = names
-            && !names.is_empty()
-        {
-            let key = known.key().cloned();
-            tell(beat, &id, key.as_ref(), &names).await?;
+    let mut turn = turn.into_iter().map(|(_, id)| id);
+    loop {
+        let ids: Vec<ResourceId> = turn.by_ref().take(SIDE_BY_SIDE.min(beat.allowance.left())).collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let azure = beat.responder.azure.clone();
+        let ask = |id: ResourceId| {
+            let azure = azure.clone();
+            async move {
+                let names = probe::inaccessible_databases(&azure, &id).await;
+                (id, names)
+            }
+        };
+        let all: Vec<_> = futures::stream::iter(ids).map(ask).buffer_unordered(SIDE_BY_SIDE).collect().await;
+        for (id, names) in all {
+            let Some(known) = estate.servers.get_mut(&id) else { continue };
+            match names {
+                Fact::Known(names) => {
+                    known.asked_at = Some(now);
+                    let key = known.key().cloned();
+                    tell(beat, &id, key.as_ref(), &names).await?;
+                }
+                Fact::Unknown(why) => beat.round.unread.push(format!("inaccessible databases of {}: {why}", id.name())),
+                Fact::Absent | Fact::Denied(_) => known.asked_at = Some(now),
+            }
         }
     }
-    Ok(())
 }
 
 /// Tells of databases that are down, unless an incident knows their server already.
@@ -52,15 +61,24 @@ pub(super) async fn tell(
     beat: &mut Beat<'_>,
     server: &ResourceId,
     key: Option<&KeyUri>,
-    names: &[String],
+    down: &[String],
 ) -> Result<(), StoreError> {
+    if down.is_empty() {
+        beat.told.is_well(server.key());
+        return Ok(());
+    }
     let of = key.map_or_else(|| IncidentKey::server(server), |key| IncidentKey::vault(&key.vault));
     let open = beat.responder.store.open_incident(&of).await?;
     if open.is_some_and(|(incident, _)| incident.members.contains_key(server.key())) {
         return Ok(());
     }
+    let mut names = down.to_vec();
+    names.sort();
+    if !beat.told.is_news(&beat.responder, server.key(), &of, &json!({ "down": names })).await? {
+        return Ok(());
+    }
     for name in names {
-        if let Ok(database) = server.child("databases", name) {
+        if let Ok(database) = server.child("databases", &name) {
             let said = format!("database {name} on {} is inaccessible", server.name());
             beat.found(SignalKind::FoundInaccessible, database, said);
         }
