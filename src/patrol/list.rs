@@ -83,8 +83,12 @@ mod tests {
             resources: vec![
                 id("/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/rg-data"),
                 id("/subscriptions/99999999-2222-3333-4444-555555555555/resourceGroups/rg-data"),
-                id("/subscriptions/99999999-2222-3333-4444-555555555555/resourceGroups/rg/providers/Microsoft.Sql/servers/s"),
-                id("/subscriptions/99999999-2222-3333-4444-555555555555/resourceGroups/rg/providers/Microsoft.KeyVault/vaults/v"),
+                id(
+                    "/subscriptions/99999999-2222-3333-4444-555555555555/resourceGroups/rg/providers/Microsoft.Sql/servers/s",
+                ),
+                id(
+                    "/subscriptions/99999999-2222-3333-4444-555555555555/resourceGroups/rg/providers/Microsoft.KeyVault/vaults/v",
+                ),
             ],
             except: Vec::new(),
         };

@@ -42,7 +42,8 @@ impl Round {
             tracing::debug!(servers, vaults, walked, requests, warned, "patrol: all is well");
         }
         if !unread.is_empty() && unread != unread_before {
-            let (first, more) = (unread.iter().take(SAID).cloned().collect::<Vec<_>>(), unread.len().saturating_sub(SAID));
+            let (first, more) =
+                (unread.iter().take(SAID).cloned().collect::<Vec<_>>(), unread.len().saturating_sub(SAID));
             tracing::warn!(unread = first.join("; "), more, "patrol: not everything could be read; it is tried again");
         }
     }

@@ -28,7 +28,10 @@ pub(super) struct Told {
 impl Told {
     pub async fn load(responder: &Responder) -> Result<Self, StoreError> {
         let facts = responder.store.facts(TOLD).await?;
-        Ok(Self { kept: facts.into_iter().map(|(about, what, at)| (about, (what, at))).collect(), new: BTreeMap::new() })
+        Ok(Self {
+            kept: facts.into_iter().map(|(about, what, at)| (about, (what, at))).collect(),
+            new: BTreeMap::new(),
+        })
     }
 
     /// Whether `what` about this vault or server is to be told; if so it counts as told once [`Self::keep`] was called.
@@ -71,11 +74,7 @@ impl Told {
 }
 
 /// How the last incident of that key ended, if one did since then.
-async fn ended_since(
-    responder: &Responder,
-    key: &IncidentKey,
-    since: Timestamp,
-) -> Result<Option<Phase>, StoreError> {
+async fn ended_since(responder: &Responder, key: &IncidentKey, since: Timestamp) -> Result<Option<Phase>, StoreError> {
     let all = responder.store.incidents(false, MOST).await?;
     let ended = all.into_iter().filter(|past| past.key == *key && past.ended_at.is_some_and(|at| at >= since));
     Ok(ended.max_by_key(|past| past.ended_at).map(|past| past.phase))
