@@ -87,6 +87,7 @@ impl Responder {
             }
         }
         self.keep_seen(&evidence).await?;
+        self.learn_from(&evidence).await?;
         self.remember_vault(incident, &evidence).await?;
         take_in(incident, &evidence, now);
         let mut diagnosis = diagnose(&evidence, incident, &self.policy);
