@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
+use super::inventory::JUST_READ;
 use super::locate::{Concerned, is_cause};
 use super::{JobResult, Responder, schedule};
 use crate::clock::add;
@@ -115,6 +116,21 @@ impl Responder {
         let young = facts.into_iter().filter(|(_, _, kept)| *kept >= since);
         let read = young.filter_map(|(_, value, _)| serde_json::from_value::<ServerEvidence>(value).ok());
         Ok(read.map(|seen| (seen.id.clone(), seen)).collect())
+    }
+
+    /// The linked keys that a glance has just read, for the look that follows it. Everything else is looked at anew.
+    pub(super) async fn keys_just_read(&self) -> JobResult<BTreeMap<ResourceId, ServerEvidence>> {
+        let mut seen = self.seen(add(self.clock.now(), -JUST_READ)).await?;
+        for one in seen.values_mut() {
+            *one = ServerEvidence {
+                id: one.id.clone(),
+                server: Fact::default(),
+                protector: Fact::default(),
+                linked_keys: std::mem::take(&mut one.linked_keys),
+                databases: Fact::default(),
+            };
+        }
+        Ok(seen)
     }
 
     /// Remembers the servers of a look for the glances to come.
