@@ -39,13 +39,13 @@ const CEILING: SignedDuration = SignedDuration::from_mins(8);
 
 impl Accounts {
     pub fn of(cloud: &Cloud) -> Self {
-        Self::without(cloud, None)
+        Self::without(cloud, &[])
     }
 
     /// Of requests whose URL does not contain `left_out`.
-    pub fn without(cloud: &Cloud, left_out: Option<&str>) -> Self {
+    pub fn without(cloud: &Cloud, left_out: &[&str]) -> Self {
         let mut all = cloud.requests();
-        all.retain(|one| left_out.is_none_or(|part| !one.url.contains(part)));
+        all.retain(|one| left_out.iter().all(|part| !one.url.contains(part)));
         let writes: Vec<Exchange> = all.iter().filter(|one| is_write(one) && one.effect).cloned().collect();
         let last = writes.last().map_or(0, |write| write.number);
         let arm = || all.iter().filter(|one| one.plane == Plane::Arm);
