@@ -55,7 +55,7 @@ fn speed(scenario: &Scenario) -> f64 {
         "old-eight-hour-window" => 4.0 * SPEED,
         "read-only-lock" | "late-alert" => 1.5 * SPEED,
         // Forty servers ring at once; a person is faster than Keymend by seconds.
-        "shared-vault" | "already-fixed" => 0.5 * SPEED,
+        "shared-vault" | "already-fixed" => 0.3 * SPEED,
         _ => SPEED,
     }
 }
