@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use console::{Term, style};
-use futures::{StreamExt, TryStreamExt};
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
@@ -60,8 +59,7 @@ pub async fn run(args: DrillArgs) -> ExitCode {
         Ok(stories) => stories,
         Err(why) => return misused(&why),
     };
-    let played = if args.json { play_quietly(&stories, &args).await } else { play_and_tell(&stories, &args).await };
-    let played = match played {
+    let played = match play_all(&stories, &args).await {
         Ok(played) => played,
         Err(why) => return fail(&why),
     };
@@ -73,40 +71,19 @@ pub async fn run(args: DrillArgs) -> ExitCode {
     conclude(&args, &played)
 }
 
-/// Stories that are played at a time where nobody watches: each waits for its own clock most of the time.
-const SIDE_BY_SIDE: usize = 3;
-
-async fn play_quietly(stories: &[(Scenario, Preset)], args: &DrillArgs) -> Result<Vec<Played>, String> {
-    let options = options(args);
-    let all = stories.iter().map(|(scenario, preset)| {
-        let options = &options;
-        async move {
-            let result = play(scenario, *preset, options, &mut |_, _| ()).await;
-            result.map_err(|error| not_played(scenario, &error))
-        }
-    });
-    futures::stream::iter(all).buffered(SIDE_BY_SIDE).try_collect().await
-}
-
-async fn play_and_tell(stories: &[(Scenario, Preset)], args: &DrillArgs) -> Result<Vec<Played>, String> {
+/// One after the other: beside each other they step their clocks too early.
+async fn play_all(stories: &[(Scenario, Preset)], args: &DrillArgs) -> Result<Vec<Played>, String> {
+    let options = Options { pace: args.speed, folder: args.keep.clone() };
+    let teller = Teller { quiet: args.json, detail: stories.len() <= TOUR.len() };
     let mut played = Vec::new();
     for (number, (scenario, preset)) in stories.iter().enumerate() {
-        let teller = Teller { detail: stories.len() <= TOUR.len() };
         teller.open(number + 1, stories.len(), scenario, *preset);
-        let result = play(scenario, *preset, &options(args), &mut |line, view| teller.tell(line, view)).await;
-        let result = result.map_err(|error| not_played(scenario, &error))?;
+        let result = play(scenario, *preset, &options, &mut |line, view| teller.tell(line, view)).await;
+        let result = result.map_err(|error| format!("{} could not be played: {error:#}", scenario.name))?;
         teller.close(&result);
         played.push(result);
     }
     Ok(played)
-}
-
-fn options(args: &DrillArgs) -> Options {
-    Options { pace: args.speed, folder: args.keep.clone() }
-}
-
-fn not_played(scenario: &Scenario, error: &anyhow::Error) -> String {
-    format!("{} could not be played: {error:#}", scenario.name)
 }
 
 /// Seeds of the measured losses count from here.
@@ -218,12 +195,13 @@ fn write_har(file: &PathBuf, played: &[Played]) -> std::io::Result<()> {
 
 /// Shows a story in the terminal.
 struct Teller {
+    quiet: bool,
     detail: bool,
 }
 
 impl Teller {
     fn open(&self, number: usize, of: usize, scenario: &Scenario, preset: Preset) {
-        if !self.detail {
+        if self.quiet || !self.detail {
             return;
         }
         say("");
@@ -234,7 +212,7 @@ impl Teller {
     }
 
     fn tell(&self, line: &Line, view: &View) {
-        if !self.detail {
+        if self.quiet || !self.detail {
             return;
         }
         let clock = line.at.to_zoned(TimeZone::UTC).strftime("%H:%M:%S").to_string();
@@ -255,6 +233,9 @@ impl Teller {
     }
 
     fn close(&self, played: &Played) {
+        if self.quiet {
+            return;
+        }
         let mark = if played.ok { style("as declared").green().bold() } else { style("NOT AS DECLARED").red().bold() };
         if self.detail {
             say("");
