@@ -150,6 +150,7 @@ fn take_in(incident: &mut Incident, evidence: &Evidence, now: Timestamp) {
         }
     }
     changes.note(incident, now);
+    incident.mark_past_window(now);
 }
 
 /// Changes whose answer was lost (a crash, a broken connection): what Azure shows now decides how they went. Answers

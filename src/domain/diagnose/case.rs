@@ -223,7 +223,9 @@ fn is_at_the_time_of(change: &Change, attempt: &Attempt) -> bool {
             ("microsoft.keyvault/vaults/write", attempt.change.target())
         }
         Remedy::Revalidate => ("microsoft.sql/servers/encryptionprotector/revalidate/action", attempt.change.target()),
-        Remedy::RecoverKey | Remedy::EnableKey | Remedy::ExtendExpiry | Remedy::Wait => return false,
+        Remedy::RecoverKey | Remedy::EnableKey | Remedy::ExtendExpiry | Remedy::RestoreSettings | Remedy::Wait => {
+            return false;
+        }
     };
     let end = match &attempt.outcome {
         Some(AttemptOutcome::Made { at }) => *at,

@@ -14,6 +14,10 @@ pub fn role_for(action: &str) -> Option<&'static str> {
             Some("Key Vault Contributor")
         }
         "microsoft.authorization/roleassignments/write" => Some("Role Based Access Control Administrator"),
+        "microsoft.sql/servers/databases/write"
+        | "microsoft.sql/servers/failovergroups/write"
+        | "microsoft.sql/servers/databases/backupshorttermretentionpolicies/write"
+        | "microsoft.sql/servers/databases/backuplongtermretentionpolicies/write" => Some("SQL DB Contributor"),
         "microsoft.sql/servers/write" | "microsoft.sql/servers/encryptionprotector/revalidate/action" => {
             Some("SQL Server Contributor")
         }
@@ -43,6 +47,7 @@ pub fn right_for(change: &Change) -> MissingRight {
         Change::Revalidate { server } => {
             ("Microsoft.Sql/servers/encryptionProtector/revalidate/action", server.to_string())
         }
+        Change::RestoreSetting { database, setting } => (setting.action(), database.to_string()),
     };
     MissingRight { action: action.to_owned(), scope }
 }
