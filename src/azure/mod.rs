@@ -7,7 +7,7 @@
 //! |---|---|
 //! | [`clouds`] | which hosts belong to the configured cloud, and which never get a request or a token |
 //! | [`credential`] | a bearer token for a scope |
-//! | [`transport`] | sending: deadlines, tries, limits on the answer; `request` is one as data, `retry` judges a try, `pages` reads lists |
+//! | [`transport`] | sending: deadlines, tries, limits on the answer; `request` is one as data, `retry` judges a try, `pages` reads lists, `meter` counts |
 //! | [`error`] | what went wrong, in Azure's codes and a person's words |
 //! | [`mod@write`] | a prepared change, and the receipt of a sent one |
 //! | [`operation`] | following a long-running operation |
@@ -29,6 +29,7 @@ pub mod key_vault;
 mod key_vault_keys;
 mod locks;
 mod managed_identity;
+mod meter;
 pub mod operation;
 pub mod own_rights;
 mod pages;
@@ -44,6 +45,7 @@ pub mod write;
 pub use clouds::{Cloud, CloudConfig, ConfigError, Endpoints, STORAGE_SCOPE};
 pub use credential::{Credential, CredentialConfig, Secret};
 pub use error::AzureError;
+pub use meter::Meter;
 pub use operation::{OperationUrl, Progress};
 pub use transport::Azure;
 pub use write::{PreparedWrite, WriteReceipt};

@@ -19,6 +19,7 @@ use uuid::Uuid;
 use crate::azure::clouds::{ConfigError, Endpoints};
 use crate::azure::credential::Credential;
 use crate::azure::error::AzureError;
+use crate::azure::meter::Meter;
 use crate::azure::request::{Answer, AnswerHeaders, Plane, Request};
 use crate::azure::retry::{Lost, Verdict, backoff, code_of, judge, judge_lost, lost, reason};
 use crate::clock::Clock;
@@ -35,7 +36,7 @@ const PATIENCE: SignedDuration = SignedDuration::from_secs(60);
 
 /// A cheaply cloned handle to one Azure cloud.
 #[derive(Clone, Debug)]
-pub struct Azure(Arc<Inner>);
+pub struct Azure(Arc<Inner>, Option<Arc<Meter>>);
 
 #[derive(Debug)]
 struct Inner {
@@ -82,7 +83,15 @@ impl Azure {
             builder = builder.no_proxy();
         }
         let http = builder.build().map_err(|error| ConfigError::Client(error.to_string()))?;
-        Ok(Self(Arc::new(Inner { endpoints, credential, clock, ids, http })))
+        Ok(Self(Arc::new(Inner { endpoints, credential, clock, ids, http }), None))
+    }
+
+    /// The same cloud for work that can wait: what it sends is counted, and once Azure asks for patience nothing is tried
+    /// again.
+    #[must_use]
+    pub fn metered(&self) -> (Self, Arc<Meter>) {
+        let meter = Arc::new(Meter::default());
+        (Self(Arc::clone(&self.0), Some(Arc::clone(&meter))), meter)
     }
 
     /// The cloud's addresses.
@@ -132,6 +141,10 @@ impl Azure {
                     let throttled = matches!(give_up, AzureError::Throttled { .. });
                     if throttled {
                         count::throttled(request.service());
+                        if let Some(meter) = &self.1 {
+                            meter.throttled();
+                            return Err(give_up);
+                        }
                     }
                     let wait = after.unwrap_or_else(|| backoff(attempt, self.0.ids.fraction()));
                     if attempt == TRIES || waited.saturating_add(wait) > PATIENCE {
@@ -172,6 +185,9 @@ impl Azure {
             builder = builder.json(body);
         } else if request.method == Method::POST {
             builder = builder.header("content-length", "0");
+        }
+        if let (Plane::Arm, Some(meter)) = (&request.plane, &self.1) {
+            meter.sent();
         }
         let started = tokio::time::Instant::now();
         let sent = builder.send().await;

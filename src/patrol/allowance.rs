@@ -1,35 +1,33 @@
-//! How many requests a round may still make.
+//! How many requests to the Resource Manager a round may still make.
 
-/// Counts down.
-#[derive(Debug, Clone, Copy)]
+use std::sync::Arc;
+
+use crate::azure::Meter;
+
+/// Counts what was really sent, pages and repetitions included.
+#[derive(Debug, Clone)]
 pub(super) struct Allowance {
-    left: usize,
-    used: usize,
+    most: usize,
+    meter: Arc<Meter>,
 }
 
 impl Allowance {
-    pub fn of(requests: usize) -> Self {
-        Self { left: requests, used: 0 }
+    pub fn of(most: usize, meter: Arc<Meter>) -> Self {
+        Self { most, meter }
     }
 
     /// What has been sent.
-    pub const fn used(self) -> usize {
-        self.used
+    pub fn used(&self) -> usize {
+        self.meter.requests()
     }
 
-    /// What may still be sent.
-    pub const fn left(self) -> usize {
-        self.left
+    /// What may still be sent; nothing once Azure has asked for patience.
+    pub fn left(&self) -> usize {
+        if self.was_throttled() { 0 } else { self.most.saturating_sub(self.used()) }
     }
 
-    /// So many were sent.
-    pub fn spend(&mut self, requests: usize) {
-        self.left = self.left.saturating_sub(requests);
-        self.used += requests;
-    }
-
-    /// Azure asks for patience: nothing more in this round.
-    pub fn stop(&mut self) {
-        self.left = 0;
+    /// Whether Azure has asked for patience in this round.
+    pub fn was_throttled(&self) -> bool {
+        self.meter.was_throttled()
     }
 }

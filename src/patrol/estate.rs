@@ -14,8 +14,10 @@ use crate::domain::resource_id::ResourceId;
 pub(super) struct Known {
     /// As it was read last; its databases as if in service, since whether they are is never taken from memory.
     pub seen: ServerEvidence,
-    /// When the walk read it.
+    /// When the walk read all of it.
     pub read_at: Option<Timestamp>,
+    /// When the walk tried to.
+    pub tried_at: Option<Timestamp>,
     /// When it was asked for inaccessible databases.
     pub asked_at: Option<Timestamp>,
 }
@@ -28,11 +30,13 @@ pub(super) struct Estate {
     pub servers: BTreeMap<ResourceId, Known>,
     /// When each vault was glanced at.
     pub glanced: BTreeMap<VaultHost, Timestamp>,
+    /// What could not be read in the round before: said once, not every minute.
+    pub unread: Vec<String>,
 }
 
 impl Known {
     pub fn new(seen: ServerEvidence) -> Self {
-        Self { seen: in_service(seen), read_at: None, asked_at: None }
+        Self { seen: in_service(seen), read_at: None, tried_at: None, asked_at: None }
     }
 
     /// The customer-managed key of its protector.
@@ -54,11 +58,14 @@ impl Estate {
     }
 }
 
-/// Databases as if nothing were wrong with them.
+/// Databases as if nothing were wrong with them, and without their settings, which nothing here needs.
 pub(super) fn in_service(mut seen: ServerEvidence) -> ServerEvidence {
     if let Fact::Known(databases) = &mut seen.databases {
-        for database in databases.iter_mut().filter(|database| database.is_inaccessible()) {
-            "Online".clone_into(&mut database.status);
+        for database in databases.iter_mut() {
+            database.settings.clear();
+            if database.is_inaccessible() {
+                "Online".clone_into(&mut database.status);
+            }
         }
     }
     seen

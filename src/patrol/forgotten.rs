@@ -1,6 +1,6 @@
 //! Incidents that lost their next pass, and questions that nobody answered in time.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::round::Beat;
 use crate::clock::add;
@@ -10,26 +10,29 @@ use crate::store::{NewJob, StoreError, Work};
 
 /// Open incidents that are looked after in one round.
 const MOST: usize = 500;
-/// How long after its time a pass is taken for lost.
+/// How long after its time a question counts as unanswered.
 const LATE: SignedDuration = SignedDuration::from_mins(2);
 
-/// Sees to it that every open incident has a pass before it. A pass that waits already stays as it is, since storing it again
-/// only ever moves it earlier: so this makes good what is lost and changes nothing else.
+/// Sees to it that every open incident has a pass before it. One whose pass waits, runs or was set aside is left alone: asking
+/// anew would forget that the pass has failed before.
 pub(super) async fn resume(beat: &mut Beat<'_>) -> Result<(), StoreError> {
     let now = beat.responder.clock.now();
     for incident in beat.responder.store.incidents(true, MOST).await? {
-        let late = add(schedule::next_pass(&incident, now), LATE);
-        let due = if answer_is_overdue(&incident, now) { now } else { late };
-        let pass = NewJob { work: Work::Pass { incident: incident.id.clone() }, due };
-        if due == now {
-            beat.round.resumed += 1;
+        let work = Work::Pass { incident: incident.id.clone() };
+        let lost = !beat.responder.store.knows_job(&work.key()).await?;
+        if !lost && !answer_is_overdue(&incident, now) {
+            continue;
         }
-        beat.responder.store.enqueue(&pass, now).await?;
+        let due = if lost { schedule::next_pass(&incident, now) } else { now };
+        tracing::warn!(incident = %incident.id, lost, "the patrol gives an incident its next pass");
+        beat.responder.store.enqueue(&NewJob { work, due }, now).await?;
+        beat.responder.wake.now(&beat.responder.clock);
+        beat.round.resumed += 1;
     }
     Ok(())
 }
 
-fn answer_is_overdue(incident: &Incident, now: jiff::Timestamp) -> bool {
+fn answer_is_overdue(incident: &Incident, now: Timestamp) -> bool {
     let asked = incident.approval.as_ref().filter(|asked| asked.decision.is_none());
     incident.phase == Phase::AwaitingApproval && asked.is_some_and(|asked| now > add(asked.answer_by, LATE))
 }

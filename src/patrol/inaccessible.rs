@@ -1,10 +1,14 @@
 //! Databases that are down and that nobody told of: the authoritative list of each server, all servers in turn.
 
+use std::collections::BTreeSet;
+
 use futures::StreamExt;
 use jiff::Timestamp;
 
 use super::estate::Estate;
 use super::round::Beat;
+use super::told::Seen;
+use crate::domain::diagnosis::database_id;
 use crate::domain::evidence::Fact;
 use crate::domain::incident::IncidentKey;
 use crate::domain::key_uri::KeyUri;
@@ -25,26 +29,34 @@ pub(super) async fn some(beat: &mut Beat<'_>, estate: &mut Estate) -> Result<(),
         .map(|known| (known.asked_at, known.seen.id.clone()))
         .collect();
     turn.sort();
-    turn.truncate(beat.allowance.left());
-    let azure = &beat.responder.azure;
-    let ask = |id: ResourceId| async move {
-        let names = probe::inaccessible_databases(azure, &id).await;
-        (id, names)
-    };
-    let ids: Vec<ResourceId> = turn.into_iter().map(|(_, id)| id).collect();
-    let all: Vec<_> = futures::stream::iter(ids).map(ask).buffer_unordered(SIDE_BY_SIDE).collect().await;
-    for (id, names) in all {
-        beat.allowance.spend(1);
-        let Some(known) = estate.servers.get_mut(&id) else { continue };
-        known.asked_at = Some(now);
-        if let Fact::Known(names) = names
-            && !names.is_empty()
-        {
-            let key = known.key().cloned();
-            tell(beat, &id, key.as_ref(), &names).await?;
+    let mut turn = turn.into_iter().map(|(_, id)| id);
+    loop {
+        let ids: Vec<ResourceId> = turn.by_ref().take(SIDE_BY_SIDE.min(beat.allowance.left())).collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let azure = beat.responder.azure.clone();
+        let ask = |id: ResourceId| {
+            let azure = azure.clone();
+            async move {
+                let names = probe::inaccessible_databases(&azure, &id).await;
+                (id, names)
+            }
+        };
+        let all: Vec<_> = futures::stream::iter(ids).map(ask).buffer_unordered(SIDE_BY_SIDE).collect().await;
+        for (id, names) in all {
+            let Some(known) = estate.servers.get_mut(&id) else { continue };
+            match names {
+                Fact::Known(names) => {
+                    known.asked_at = Some(now);
+                    let key = known.key().cloned();
+                    tell(beat, &id, key.as_ref(), &names).await?;
+                }
+                Fact::Unknown(why) => beat.round.unread.push(format!("inaccessible databases of {}: {why}", id.name())),
+                Fact::Absent | Fact::Denied(_) => known.asked_at = Some(now),
+            }
         }
     }
-    Ok(())
 }
 
 /// Tells of databases that are down, unless an incident knows their server already.
@@ -52,15 +64,25 @@ pub(super) async fn tell(
     beat: &mut Beat<'_>,
     server: &ResourceId,
     key: Option<&KeyUri>,
-    names: &[String],
+    down: &[String],
 ) -> Result<(), StoreError> {
+    if down.is_empty() {
+        beat.told.is_well(server.key());
+        return Ok(());
+    }
     let of = key.map_or_else(|| IncidentKey::server(server), |key| IncidentKey::vault(&key.vault));
-    let open = beat.responder.store.open_incident(&of).await?;
-    if open.is_some_and(|(incident, _)| incident.members.contains_key(server.key())) {
+    if let Some((incident, _)) = beat.responder.store.open_incident(&of).await? {
+        beat.told.is_at_work(&incident);
+        if incident.members.contains_key(server.key()) {
+            return Ok(());
+        }
+    }
+    let names: BTreeSet<String> = down.iter().cloned().collect();
+    if !beat.told.is_news(&beat.responder, &of, &Seen::Down(server.clone(), names.clone())).await? {
         return Ok(());
     }
     for name in names {
-        if let Ok(database) = server.child("databases", name) {
+        if let Some(database) = database_id(server, &name) {
             let said = format!("database {name} on {} is inaccessible", server.name());
             beat.found(SignalKind::FoundInaccessible, database, said);
         }

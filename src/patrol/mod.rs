@@ -1,6 +1,6 @@
 //! The patrol: looks by itself at everything protected, so that no loss depends on somebody ringing.
 //!
-//! A round comes every minute: the servers of each subscription are listed, each vault is glanced at with what is
+//! A round comes every minute: what depends on a key is listed, each vault is glanced at with what is
 //! remembered of its servers, some servers are asked for inaccessible databases, and a slice of the full walk is read, so that
 //! within the hour each server is read anew. What is broken becomes a signal like any other: stored first, then looked at.
 //!
@@ -10,9 +10,11 @@
 //! | `allowance` | how many requests a round may still make |
 //! | `estate` | what is remembered of the servers |
 //! | `round` | one round |
+//! | `list` | what there is |
 //! | `walk` | the slice of the full walk |
 //! | `glances` | each vault, from its own side |
 //! | `inaccessible` | databases that are down and that nobody told of |
+//! | `told` | what was told already: a person's close is respected |
 //! | `forgotten` | incidents that lost their next pass, questions that nobody answered |
 
 mod allowance;
@@ -20,8 +22,10 @@ mod estate;
 mod forgotten;
 mod glances;
 mod inaccessible;
+mod list;
 mod round;
 pub mod settings;
+mod told;
 mod walk;
 
 use std::sync::Arc;
@@ -91,9 +95,7 @@ impl Patrol {
         }
         self.responder.store.keep_fact(ROUND.0, ROUND.1, &Value::Null, now).await?;
         let mut estate = self.estate.lock().await;
-        let round = round::make(&self.responder, &self.settings, &mut estate).await?;
-        round.log();
-        Ok(Some(round))
+        Ok(Some(round::make(&self.responder, &self.settings, &mut estate).await?))
     }
 
     async fn has_begun(&self, now: Timestamp) -> Result<bool, StoreError> {

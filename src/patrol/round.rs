@@ -1,17 +1,15 @@
 //! One round: what there is, what is broken, what is down, what was forgotten; within an allowance of requests.
 
-use std::collections::BTreeSet;
-
 use super::allowance::Allowance;
 use super::estate::{Estate, Known};
 use super::settings::PatrolSettings;
-use super::{forgotten, glances, inaccessible, walk};
-use crate::azure::AzureError;
-use crate::domain::evidence::{Fact, ServerEvidence};
+use super::told::Told;
+use super::{forgotten, glances, inaccessible, list, walk};
 use crate::domain::resource_id::ResourceId;
 use crate::domain::signal::{Signal, SignalKind};
 use crate::responder::Responder;
 use crate::store::StoreError;
+use crate::telemetry::count;
 
 /// What one round did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -35,45 +33,37 @@ pub struct Round {
 }
 
 impl Round {
-    pub(super) fn log(&self) {
+    /// Tells of a round. What could not be read is told when it changes.
+    pub(super) fn log(&self, unread_before: &[String]) {
         let Self { servers, vaults, walked, requests, found, warned, resumed, unread } = self;
-        if *found > 0 || *resumed > 0 || !unread.is_empty() {
-            let unread = unread.join("; ");
-            tracing::info!(
-                servers,
-                vaults,
-                walked,
-                requests,
-                found,
-                warned,
-                resumed,
-                unread,
-                "patrol: there is something"
-            );
+        if *found > 0 || *resumed > 0 {
+            tracing::info!(servers, vaults, walked, requests, found, warned, resumed, "patrol: there is something");
         } else {
             tracing::debug!(servers, vaults, walked, requests, warned, "patrol: all is well");
+        }
+        if !unread.is_empty() && unread != unread_before {
+            let (first, more) =
+                (unread.iter().take(SAID).cloned().collect::<Vec<_>>(), unread.len().saturating_sub(SAID));
+            tracing::warn!(unread = first.join("; "), more, "patrol: not everything could be read; it is tried again");
         }
     }
 }
 
+/// So many things that could not be read are named.
+const SAID: usize = 5;
+
 /// What the parts of a round work with.
 pub(super) struct Beat<'a> {
-    pub responder: &'a Responder,
+    /// The responder, its requests to Azure counted.
+    pub responder: Responder,
     pub settings: &'a PatrolSettings,
     pub allowance: Allowance,
     pub round: Round,
+    pub told: Told,
     pub signals: Vec<Signal>,
 }
 
 impl Beat<'_> {
-    /// Something could not be read. Throttling ends the round.
-    pub fn unread(&mut self, what: &str, error: &AzureError) {
-        if matches!(error, AzureError::Throttled { .. }) {
-            self.allowance.stop();
-        }
-        self.round.unread.push(format!("{what}: {error}"));
-    }
-
     /// Something is not as it should be.
     pub fn found(&mut self, kind: SignalKind, target: ResourceId, text: String) {
         let now = self.responder.clock.now();
@@ -96,25 +86,38 @@ pub(super) async fn make(
     settings: &PatrolSettings,
     estate: &mut Estate,
 ) -> Result<Round, StoreError> {
-    let open = responder.store.incidents(true, 1).await?;
+    let (azure, meter) = responder.azure.metered();
+    let responder = Responder { azure, ..responder.clone() };
     let all = settings.requests_a_round();
-    // Incidents go first: while one is open, most of the budget is left to it.
-    let allowance = Allowance::of(if open.is_empty() { all } else { all / 2 });
-    let mut beat = Beat { responder, settings, allowance, round: Round::default(), signals: Vec::new() };
+    // Incidents go first: while one is open, half of the budget is left to it.
+    let open = responder.store.incidents(true, 1).await?;
+    let allowance = Allowance::of(if open.is_empty() { all } else { all / 2 }, meter);
+    let told = Told::load(&responder).await?;
+    let mut beat = Beat { responder, settings, allowance, round: Round::default(), told, signals: Vec::new() };
     load(&beat, estate).await?;
-    list(&mut beat, estate).await;
+    list::all(&mut beat, estate).await;
     walk::slice(&mut beat, estate).await?;
     glances::all(&mut beat, estate).await?;
     inaccessible::some(&mut beat, estate).await?;
     forgotten::resume(&mut beat).await?;
-    let Beat { mut round, allowance, signals, .. } = beat;
+    finish(beat, estate).await
+}
+
+async fn finish(beat: Beat<'_>, estate: &mut Estate) -> Result<Round, StoreError> {
+    let Beat { responder, mut round, allowance, told, signals, .. } = beat;
     if !signals.is_empty() {
-        let accepted = responder.store.accept(&signals, responder.clock.now()).await?;
-        round.found = accepted.new;
+        round.found = responder.store.accept(&signals, responder.clock.now()).await?.new;
         responder.wake.now(&responder.clock);
     }
+    told.keep(&responder).await?;
     round.servers = estate.servers.values().filter(|known| known.key().is_some()).count();
     round.requests = allowance.used();
+    if allowance.was_throttled() {
+        round.unread.push("Azure asked for patience: the rest of this round is left for the next".to_owned());
+    }
+    count::patrol(if allowance.was_throttled() { "throttled" } else { "done" }, round.requests, round.found);
+    round.log(&estate.unread);
+    estate.unread.clone_from(&round.unread);
     Ok(round)
 }
 
@@ -128,41 +131,4 @@ async fn load(beat: &Beat<'_>, estate: &mut Estate) -> Result<(), StoreError> {
     }
     estate.loaded = true;
     Ok(())
-}
-
-/// Which servers there are, and what they say of themselves: one list a subscription.
-async fn list(beat: &mut Beat<'_>, estate: &mut Estate) {
-    let scope = &beat.responder.policy.scope;
-    let named = scope.resources.iter().map(ResourceId::subscription);
-    let subscriptions: BTreeSet<String> =
-        scope.subscriptions.iter().map(String::as_str).chain(named).map(str::to_ascii_lowercase).collect();
-    for subscription in subscriptions {
-        let listed = match beat.responder.azure.servers_in(&subscription).await {
-            Ok(listed) => listed,
-            Err(error) => {
-                beat.allowance.spend(1);
-                beat.unread(&format!("the servers of subscription {subscription}"), &error);
-                continue;
-            }
-        };
-        beat.allowance.spend(1 + listed.len() / 100);
-        estate
-            .servers
-            .retain(|id, _| !id.subscription().eq_ignore_ascii_case(&subscription) || listed.contains_key(id));
-        for (id, server) in listed {
-            if !beat.responder.policy.scope.covers(&id) {
-                continue;
-            }
-            let known = estate.servers.entry(id.clone()).or_insert_with(|| {
-                Known::new(ServerEvidence {
-                    id,
-                    server: Fact::default(),
-                    protector: Fact::default(),
-                    linked_keys: Fact::default(),
-                    databases: Fact::default(),
-                })
-            });
-            known.seen.server = Fact::Known(server);
-        }
-    }
 }

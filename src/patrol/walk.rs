@@ -1,7 +1,7 @@
 //! The full walk, a slice a round: protector, linked keys and databases of each server, read anew within the hour.
 
 use futures::StreamExt;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::estate::{Estate, down, in_service};
 use super::inaccessible;
@@ -17,39 +17,56 @@ use crate::store::StoreError;
 const COST: usize = 3;
 /// Servers read at a time.
 const SIDE_BY_SIDE: usize = 5;
+/// How long one that could not be read lets others go first.
+const TRIED: SignedDuration = SignedDuration::from_mins(10);
 
 /// Reads those that were never read, and those whose turn it is; the longest unread first.
 pub(super) async fn slice(beat: &mut Beat<'_>, estate: &mut Estate) -> Result<(), StoreError> {
     let now = beat.responder.clock.now();
+    let mut turn = turn(beat, estate, now).into_iter();
+    loop {
+        let together = SIDE_BY_SIDE.min(beat.allowance.left() / COST);
+        let ids: Vec<ResourceId> = turn.by_ref().take(together).collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let azure = beat.responder.azure.clone();
+        let read = |id: ResourceId| {
+            let azure = azure.clone();
+            async move {
+                let protector = fact(azure.protector(&id).await);
+                let linked_keys = fact(azure.linked_keys(&id).await);
+                let databases = fact(azure.databases(&id).await);
+                ServerEvidence { id, server: Fact::default(), protector, linked_keys, databases }
+            }
+        };
+        let all: Vec<_> = futures::stream::iter(ids).map(read).buffer_unordered(SIDE_BY_SIDE).collect().await;
+        for seen in all {
+            beat.round.walked += 1;
+            take(beat, estate, seen, now).await?;
+        }
+    }
+}
+
+/// Whose turn it is in this round.
+fn turn(beat: &Beat<'_>, estate: &Estate, now: Timestamp) -> Vec<ResourceId> {
     let due = add(now, -beat.settings.walk_every);
     let mut turn: Vec<(Option<Timestamp>, ResourceId)> = estate
         .servers
         .values()
         .filter(|known| known.read_at.is_none_or(|read| read <= due))
+        .filter(|known| known.tried_at.is_none_or(|tried| tried <= add(now, -TRIED)))
         .map(|known| (known.read_at, known.seen.id.clone()))
         .collect();
     turn.sort();
     let rounds = (beat.settings.walk_every.as_secs() / beat.settings.health_every.as_secs().max(1)).max(1);
-    let share = estate.servers.len() / usize::try_from(rounds).unwrap_or(1) + 1;
+    // A tenth more than an even share, so that a round that was cut short is made good.
+    let share = estate.servers.len() * 11 / 10 / usize::try_from(rounds).unwrap_or(1) + 1;
     let unread = turn.iter().filter(|(read, _)| read.is_none()).count();
-    // A third of the budget at most goes to the walk, unless nothing is known yet.
-    let most = if unread > 0 { beat.allowance.left() * 2 / 3 } else { beat.allowance.left() / 3 } / COST;
+    // Half of the budget at most goes to the walk, or two thirds while little is known yet.
+    let most = if unread > 0 { beat.allowance.left() * 2 / 3 } else { beat.allowance.left() / 2 } / COST;
     turn.truncate(share.max(unread).min(most));
-    let azure = &beat.responder.azure;
-    let read = |id: ResourceId| async move {
-        let protector = fact(azure.protector(&id).await);
-        let linked_keys = fact(azure.linked_keys(&id).await);
-        let databases = fact(azure.databases(&id).await);
-        ServerEvidence { id, server: Fact::default(), protector, linked_keys, databases }
-    };
-    let ids: Vec<ResourceId> = turn.into_iter().map(|(_, id)| id).collect();
-    let all: Vec<ServerEvidence> = futures::stream::iter(ids).map(read).buffer_unordered(SIDE_BY_SIDE).collect().await;
-    for seen in all {
-        beat.allowance.spend(COST);
-        beat.round.walked += 1;
-        take(beat, estate, seen, now).await?;
-    }
-    Ok(())
+    turn.into_iter().map(|(_, id)| id).collect()
 }
 
 async fn take(
@@ -59,14 +76,17 @@ async fn take(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let Some(known) = estate.servers.get_mut(&seen.id) else { return Ok(()) };
-    known.read_at = Some(now);
+    known.tried_at = Some(now);
+    if let Some(why) = first_unread(&seen) {
+        beat.round.unread.push(format!("{}: {why}", seen.id.name()));
+    } else {
+        known.read_at = Some(now);
+    }
     if let Fact::Known(databases) = &seen.databases {
         known.asked_at = Some(now);
         let down: Vec<String> = down(databases).into_iter().map(str::to_owned).collect();
-        if !down.is_empty() {
-            let key = seen.protector.known().and_then(|protector| protector.uri.clone());
-            inaccessible::tell(beat, &seen.id, key.as_ref(), &down).await?;
-        }
+        let key = seen.protector.known().and_then(|protector| protector.uri.clone());
+        inaccessible::tell(beat, &seen.id, key.as_ref(), &down).await?;
         known.seen.databases =
             in_service(ServerEvidence { databases: Fact::Known(databases.clone()), ..seen.clone() }).databases;
     }
@@ -77,7 +97,18 @@ async fn take(
     if seen.linked_keys.known().is_some() {
         known.seen.linked_keys = seen.linked_keys;
     }
-    remember(beat.responder, &known.seen).await
+    remember(&beat.responder, &known.seen).await
+}
+
+/// Why a part could not be read, where that may be otherwise soon. What we may not read is the doctor's business.
+fn first_unread(seen: &ServerEvidence) -> Option<&str> {
+    fn why<T>(fact: &Fact<T>) -> Option<&str> {
+        match fact {
+            Fact::Unknown(why) => Some(why),
+            _ => None,
+        }
+    }
+    why(&seen.protector).or_else(|| why(&seen.linked_keys)).or_else(|| why(&seen.databases))
 }
 
 /// For the day when it cannot be asked, and for other processes.

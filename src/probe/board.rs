@@ -88,6 +88,10 @@ impl<'a> Board<'a> {
             keep(&mut self.linked_keys, id, &seen.linked_keys);
             keep(&mut self.databases, id, &seen.databases);
         }
+        if let Some(vault) = &self.question.read_vault {
+            self.vaults.insert(vault.id.clone(), Fact::Known(vault.clone()));
+            self.asked.insert(Ask::Vault(vault.id.clone()));
+        }
     }
 
     /// The servers in question, each once, in the order they were given.

@@ -13,6 +13,9 @@ use crate::probe::{identities, vault};
 pub const MOST_LOGS: usize = 5;
 
 pub(super) fn asks(board: &mut Board<'_>, asks: &mut BTreeSet<Ask>) {
+    if board.question.health_only {
+        return;
+    }
     let mut groups: Vec<(String, String)> = Vec::new();
     let vault = vault::id(board);
     for id in vault.iter().chain(broken(board)).chain(identities::gone(board)) {

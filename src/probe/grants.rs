@@ -23,7 +23,9 @@ fn principals(board: &Board<'_>) -> BTreeSet<String> {
 
 pub(super) fn asks(board: &mut Board<'_>, asks: &mut BTreeSet<Ask>) {
     let Some(id) = vault::present_id(board) else { return };
-    asks.insert(Ask::Denials(id.clone()));
+    if !board.question.health_only {
+        asks.insert(Ask::Denials(id.clone()));
+    }
     let principals = principals(board);
     if vault::rbac(board) != Some(true) || principals.is_empty() || !board.servers_are_in() {
         return;

@@ -14,7 +14,9 @@ fn subscriptions(board: &Board<'_>) -> BTreeSet<String> {
 }
 
 pub(super) fn asks(board: &mut Board<'_>, asks: &mut BTreeSet<Ask>) {
-    asks.extend(subscriptions(board).into_iter().map(Ask::Locks));
+    if !board.question.health_only {
+        asks.extend(subscriptions(board).into_iter().map(Ask::Locks));
+    }
 }
 
 /// All locks; a subscription whose locks could not be read makes the whole unknown, since one there might be in the way.

@@ -42,7 +42,7 @@ use futures::StreamExt;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::azure::{Azure, error::fact};
-use crate::domain::evidence::{Database, Evidence, Fact, Protector, ServerEvidence, VaultEvidence};
+use crate::domain::evidence::{Database, Evidence, Fact, Protector, ServerEvidence, Vault, VaultEvidence};
 use crate::domain::key_uri::{KeyUri, VaultHost};
 use crate::domain::resource_id::ResourceId;
 use ask::Ask;
@@ -63,6 +63,8 @@ pub struct Question {
     pub vault: Option<VaultHost>,
     /// Where the vault was seen before: saves another.
     pub vault_id: Option<ResourceId>,
+    /// The vault itself, if it was just read, as by a list.
+    pub read_vault: Option<Vault>,
     /// Keys known from before, looked at where a server no longer tells its own.
     pub keys: Vec<KeyUri>,
     /// Protectors read moments ago, by whoever found out which vault it is: they are not read again.
@@ -70,6 +72,9 @@ pub struct Question {
     /// What is remembered of servers from an earlier look: what of it is known is not read again. A look at the vault's
     /// side alone, for a patrol or for a change that is probably harmless, costs nothing for each server.
     pub remembered: BTreeMap<ResourceId, ServerEvidence>,
+    /// Whether the chain is whole, and nothing that only a repair needs to know: no locks, no deny assignments and no log
+    /// are read, so that is all unknown. For looks that come every minute.
+    pub health_only: bool,
     /// The present.
     pub now: Timestamp,
     /// How far back the Activity Log is read.
@@ -84,9 +89,11 @@ impl Question {
             servers,
             vault: None,
             vault_id: None,
+            read_vault: None,
             keys: Vec::new(),
             protectors: BTreeMap::new(),
             remembered: BTreeMap::new(),
+            health_only: false,
             now,
             look_back: SignedDuration::from_hours(24),
         }

@@ -204,7 +204,7 @@ fn conclude(incident: &mut Incident, diagnosis: Diagnosis, now: Timestamp) {
     if diagnosis.chain_is_whole() {
         let since = incident.last_made_at().unwrap_or(now);
         incident.whole_since.get_or_insert(since);
-    } else if cause != Cause::Undetermined {
+    } else if !matches!(cause, Cause::Undetermined | Cause::ServiceManaged) {
         if incident.whole_since.take().is_some() {
             incident.note(now, EntryKind::Checked, "Access to the key is lost again");
         }

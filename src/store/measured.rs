@@ -116,6 +116,10 @@ impl Store for Measured {
         timed("next_due", self.0.next_due()).await
     }
 
+    async fn knows_job(&self, key: &str) -> Result<bool> {
+        timed("knows_job", self.0.knows_job(key)).await
+    }
+
     async fn poison(&self) -> Result<Vec<(String, String)>> {
         timed("poison", self.0.poison()).await
     }

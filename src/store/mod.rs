@@ -252,6 +252,9 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// As [`Self::complete`].
     async fn retry(&self, job: &LeasedJob, due: Timestamp, error: &str) -> Result<bool>;
 
+    /// Whether there is a job of that key ([`Work::key`]): waiting, held or set aside.
+    async fn knows_job(&self, key: &str) -> Result<bool>;
+
     /// When the next job is due (a leased one: when its lease ends).
     async fn next_due(&self) -> Result<Option<Timestamp>>;
 

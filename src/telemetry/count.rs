@@ -128,6 +128,15 @@ pub fn job(kind: &'static str, result: &'static str, took: Duration) {
     });
 }
 
+/// A round of the patrol ended: `done`, or `throttled` (cut short because Azure asked for patience).
+pub fn patrol(ended: &'static str, requests: usize, found: usize) {
+    when_read(|to| {
+        to.patrols.add(1, &[label("result", ended)]);
+        to.patrol_requests.add(requests as u64, &[]);
+        to.patrol_found.add(found as u64, &[]);
+    });
+}
+
 /// One try of a request to Azure. `status` is `None` where there was no answer.
 pub fn azure(service: &'static str, operation: &'static str, status: Option<u16>, took: Duration) {
     when_read(|to| {
@@ -278,6 +287,7 @@ pub const fn cause_name(cause: Cause) -> &'static str {
         Cause::PermissionModelSwitched => "permission_model_switched",
         Cause::ServerKeyMissing => "server_key_missing",
         Cause::DeadSecondary => "dead_secondary",
+        Cause::OtherReason => "other_reason",
         Cause::StillInaccessible => "still_inaccessible",
         Cause::Healthy => "healthy",
         Cause::Undetermined => "undetermined",

@@ -85,6 +85,9 @@ impl Store for Breaking {
     async fn set_aside(&self, _: &str, _: &str, _: Timestamp) -> Result<bool> {
         self.fail().await
     }
+    async fn knows_job(&self, _: &str) -> Result<bool> {
+        self.fail().await
+    }
     async fn poison_retry(&self, _: &str, _: Timestamp) -> Result<bool> {
         self.fail().await
     }

@@ -188,6 +188,9 @@ arm_endpoint = "{cloud}"
 static_token = "{TOKEN}"
 [simulated]
 follow_clock = true
+
+[patrol]
+enabled = false
 [teams]
 url = "{cloud}/sink/teams"
 [webhook]

@@ -194,6 +194,22 @@ pub async fn a_job_that_never_finishes_is_set_aside(place: &dyn Place) {
     assert_eq!(store.poison().await.unwrap(), [], "its last holder was only slow");
 }
 
+pub async fn a_job_is_known_until_it_is_done(place: &dyn Place) {
+    let store = place.open().await;
+    let key = pass("a", 0).work.key();
+    assert!(!store.knows_job(&key).await.unwrap());
+    store.enqueue(&pass("a", 100), at(0)).await.unwrap();
+    assert!(store.knows_job(&key).await.unwrap(), "it waits");
+    assert!(!store.knows_job(&pass("b", 0).work.key()).await.unwrap());
+    let job = lease(&*store, 100).await;
+    assert!(store.knows_job(&key).await.unwrap(), "it is held");
+    store.complete(&job, at(100)).await.unwrap();
+    assert!(!store.knows_job(&key).await.unwrap(), "it is done");
+    store.enqueue(&pass("a", 0), at(0)).await.unwrap();
+    fail_until_poison(&*store, "no such vault").await;
+    assert!(store.knows_job(&key).await.unwrap(), "it was set aside");
+}
+
 pub async fn asking_again_forgets_failures(place: &dyn Place) {
     let store = place.open().await;
     for _ in 0..POISON_AFTER * 3 {

@@ -68,6 +68,7 @@ macro_rules! conformance {
                     a_job_that_never_finishes_is_set_aside
                     asking_again_forgets_failures
                     asking_again_revives_what_was_set_aside
+                    a_job_is_known_until_it_is_done
                     poison_can_be_retried_by_key
                     next_due_is_the_next_time_to_look
                     a_job_is_handed_out_by_its_key_when_it_is_due

@@ -1,14 +1,16 @@
 //! Which right and which role a write or a read needs: the roles that Keymend's documentation offers, else Azure's own.
 
+use crate::domain::dependent::{Kind, revalidation};
 use crate::domain::remedy::Change;
 use crate::domain::rights::needed;
 
 /// The action that a change needs.
 pub(super) fn missing_for(change: &Change) -> &'static str {
-    if let Change::RestoreSetting { setting, .. } = change {
-        return setting.action();
+    match change {
+        Change::Revalidate { server } => revalidation(Kind::of(server).unwrap_or(Kind::SqlServer)),
+        Change::RestoreSetting { setting, .. } => setting.action(),
+        _ => needed(change.remedy()).first().map_or("", |right| right.name),
     }
-    needed(change.remedy()).first().map_or("", |right| right.name)
 }
 
 /// The role that gives an action, in words.

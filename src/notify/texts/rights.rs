@@ -1,5 +1,6 @@
 //! Rights that Keymend lacks: which role or action, on what.
 
+use crate::domain::dependent::{Kind, revalidation};
 use crate::domain::evidence::MissingRight;
 use crate::domain::remedy::Change;
 use crate::domain::resource_id::ResourceId;
@@ -18,8 +19,11 @@ pub fn role_for(action: &str) -> Option<&'static str> {
         | "microsoft.sql/servers/failovergroups/write"
         | "microsoft.sql/servers/databases/backupshorttermretentionpolicies/write"
         | "microsoft.sql/servers/databases/backuplongtermretentionpolicies/write" => Some("SQL DB Contributor"),
-        "microsoft.sql/servers/write" | "microsoft.sql/servers/encryptionprotector/revalidate/action" => {
-            Some("SQL Server Contributor")
+        "microsoft.sql/servers/write"
+        | "microsoft.sql/servers/encryptionprotector/revalidate/action"
+        | "microsoft.sql/servers/databases/encryptionprotector/revalidate/action" => Some("SQL Server Contributor"),
+        "microsoft.sql/managedinstances/encryptionprotector/revalidate/action" => {
+            Some("SQL Managed Instance Contributor")
         }
         "microsoft.managedidentity/userassignedidentities/assign/action" => Some("Managed Identity Operator"),
         "microsoft.keyvault/vaults/keys/recover/action" | "microsoft.keyvault/vaults/keys/update/action" => {
@@ -45,7 +49,7 @@ pub fn right_for(change: &Change) -> MissingRight {
             ("Microsoft.KeyVault/vaults/keys/update/action", key.vault.to_string())
         }
         Change::Revalidate { server } => {
-            ("Microsoft.Sql/servers/encryptionProtector/revalidate/action", server.to_string())
+            (revalidation(Kind::of(server).unwrap_or(Kind::SqlServer)), server.to_string())
         }
         Change::RestoreSetting { database, setting } => (setting.action(), database.to_string()),
     };

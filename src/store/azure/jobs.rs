@@ -112,6 +112,10 @@ impl Jobs<'_> {
         Ok(self.open_jobs().await?.into_iter().map(|listed| listed.ready_at).min().map(time))
     }
 
+    pub async fn is_known(&self, key: &str) -> Result<bool> {
+        Ok(self.blobs.look(&names::job(key)).await?.is_some())
+    }
+
     /// By key, for people: there is no order in which they were set aside.
     pub async fn poison(&self) -> Result<Vec<(String, String)>> {
         let mut listed = self.blobs.list(names::JOBS).await?;

@@ -248,6 +248,10 @@ impl Store for AzureStore {
         self.within(DEADLINE, self.jobs().set_aside(key, error)).await
     }
 
+    async fn knows_job(&self, key: &str) -> Result<bool> {
+        self.within(DEADLINE, self.jobs().is_known(key)).await
+    }
+
     async fn poison_retry(&self, key: &str, now: Timestamp) -> Result<bool> {
         self.within(DEADLINE, self.jobs().poison_retry(key, now)).await
     }

@@ -168,6 +168,10 @@ pub(super) fn poison(connection: &Connection) -> Outcome<Vec<(String, String)>> 
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
+pub(super) fn is_known(connection: &Connection, key: &str) -> Outcome<bool> {
+    Ok(connection.prepare_cached("SELECT 1 FROM job WHERE key = ?1")?.exists([key])?)
+}
+
 pub(super) fn poison_retry(connection: &Connection, key: &str, now: Timestamp) -> Outcome<bool> {
     let found = connection
         .prepare_cached(

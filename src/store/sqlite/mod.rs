@@ -197,6 +197,11 @@ impl Store for SqliteStore {
         self.writer.change(move |connection| jobs::set_aside(connection, &key, &error)).await
     }
 
+    async fn knows_job(&self, key: &str) -> Result<bool> {
+        let key = key.to_owned();
+        self.read(move |connection| jobs::is_known(connection, &key)).await
+    }
+
     async fn poison_retry(&self, key: &str, now: Timestamp) -> Result<bool> {
         let key = key.to_owned();
         self.writer.change(move |connection| jobs::poison_retry(connection, &key, now)).await
