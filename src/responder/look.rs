@@ -68,14 +68,7 @@ impl Responder {
         let incident = &mut draft.incident;
         let servers = to_read(incident);
         let protectors = if incident.passes <= 1 { self.just_read(&servers).await? } else { BTreeMap::new() };
-        let question = Question {
-            protectors,
-            vault: incident.vault.clone(),
-            vault_id: incident.vault_id.clone(),
-            keys: incident.members.values().filter_map(|member| member.protector.clone()).collect(),
-            look_back: LOOK_BACK,
-            ..Question::new(servers, self.clock.now())
-        };
+        let question = Question { protectors, ..self.question(incident, servers) };
         let span = tracing::info_span!("observe", servers = question.servers.len());
         let evidence = probe::observe(&self.azure, &question).instrument(span).await;
         let now = self.clock.now();
@@ -89,6 +82,7 @@ impl Responder {
         self.keep_seen(&evidence).await?;
         self.remember_vault(incident, &evidence).await?;
         take_in(incident, &evidence, now);
+        self.remember_before(incident, &evidence).await?;
         let mut diagnosis = diagnose(&evidence, incident, &self.policy);
         diagnosis.inaccessible = incident.inaccessible();
         if settle_unknown(incident, &diagnosis, now) {
@@ -97,6 +91,17 @@ impl Responder {
         }
         conclude(&mut draft.incident, diagnosis, now);
         Ok(evidence)
+    }
+
+    /// What there is to ask about these servers of an incident.
+    pub(super) fn question(&self, incident: &Incident, servers: Vec<ResourceId>) -> Question {
+        Question {
+            vault: incident.vault.clone(),
+            vault_id: incident.vault_id.clone(),
+            keys: incident.members.values().filter_map(|member| member.protector.clone()).collect(),
+            look_back: LOOK_BACK,
+            ..Question::new(servers, self.clock.now())
+        }
     }
 
     pub(super) async fn remember_vault(&self, incident: &mut Incident, evidence: &Evidence) -> JobResult {

@@ -110,3 +110,13 @@ fn retention_items(database: &DatabaseRef, before: &Snapshot, now: Option<&Reten
     }
     items
 }
+
+/// Whether a value of the databases list is what Azure leaves behind, so that it says nothing of what there was before.
+#[must_use]
+pub fn is_dropped(setting: &str, value: &str) -> bool {
+    match setting {
+        named::READ_SCALE => value.eq_ignore_ascii_case("Disabled"),
+        named::AUTO_PAUSE => value == "-1",
+        _ => false,
+    }
+}

@@ -12,7 +12,7 @@ mod setting;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -21,7 +21,7 @@ use crate::domain::dependent::Kind;
 use crate::domain::diagnosis::DatabaseRef;
 use crate::domain::resource_id::ResourceId;
 
-pub use compare::compare;
+pub use compare::{compare, is_dropped};
 pub use progress::{changes_for, next, settle};
 pub use setting::{LongTerm, Setting, ShortTerm};
 
@@ -119,16 +119,32 @@ pub struct Restoration {
     pub begun_at: Timestamp,
     /// When nothing was left to be done; `None` while it goes on.
     pub ended_at: Option<Timestamp>,
+    /// Servers whose databases could not be compared yet.
+    #[serde(default)]
+    pub uncompared: BTreeSet<ResourceId>,
     /// Every difference.
     pub items: Vec<Item>,
     /// Databases of which no snapshot is known from before they went down.
     pub without_snapshot: Vec<DatabaseRef>,
-    /// Passes that found nothing to do but to wait for what could not be read.
+    /// Passes in a row that could do nothing but wait.
     #[serde(default)]
     pub waited: u32,
 }
 
 impl Restoration {
+    /// Begins: nothing is compared yet.
+    #[must_use]
+    pub const fn of(servers: BTreeSet<ResourceId>, now: Timestamp) -> Self {
+        Self {
+            begun_at: now,
+            ended_at: None,
+            uncompared: servers,
+            items: Vec::new(),
+            without_snapshot: Vec::new(),
+            waited: 0,
+        }
+    }
+
     /// Whether something is still to be put back.
     #[must_use]
     pub const fn is_open(&self) -> bool {
