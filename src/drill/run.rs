@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use super::cloud::Cloud;
 use super::cloud::world::TOKEN;
 use super::scenario::{Act, People, Scenario, Setup, Step};
-use super::story::{Line, Story, Who, statuses};
+use super::story::{Line, Story, Who};
 use super::{house, judge};
 use crate::clock::{Busy, Clock, add};
 use crate::domain::incident::{ApprovalDecision, Incident, Phase};
@@ -147,6 +147,8 @@ struct Director<'a> {
     shown: usize,
     over_since: Option<Timestamp>,
     looked_at: Timestamp,
+    /// Whether there are too many databases to tell of each.
+    crowd: bool,
 }
 
 impl<'a> Director<'a> {
@@ -165,6 +167,7 @@ impl<'a> Director<'a> {
             shown: 0,
             over_since: None,
             looked_at: clock.now(),
+            crowd: false,
         }
     }
 
@@ -237,16 +240,17 @@ impl<'a> Director<'a> {
     }
 
     fn watch_world(&mut self, now: Timestamp, incidents: &[Incident]) {
-        // A status changed at some moment since the last look; told at its end, the cause would come after the effect.
-        let statuses = statuses(&self.cloud.world());
-        let crowd = statuses.len() > CROWD;
-        let changed = if crowd { now } else { add(self.looked_at, SignedDuration::from_secs(1)).min(now) };
         for incident in incidents {
             self.story.follow_incident(incident);
         }
-        if crowd && now < add(self.looked_at, CROWD_TICK) {
+        if self.crowd && now < add(self.looked_at, CROWD_TICK) {
             return;
         }
+        let statuses = self.cloud.statuses();
+        self.crowd = statuses.len() > CROWD;
+        let crowd = self.crowd;
+        // A status changed at some moment since the last look; told at its end, the cause would come after the effect.
+        let changed = if crowd { now } else { add(self.looked_at, SignedDuration::from_secs(1)).min(now) };
         self.looked_at = now;
         self.story.follow_databases(changed, statuses);
         let open = incidents.is_empty() || incidents.iter().any(|incident| incident.ended_at.is_none());
@@ -288,13 +292,8 @@ impl<'a> Director<'a> {
         let now = self.clock.now();
         self.watch_world(now, &incidents);
         let faults = judge::faults(&self.setup.expect, &incidents, self.cloud);
-        let exchanges = self.cloud.requests();
-        let count = |wanted: super::cloud::Plane| exchanges.iter().filter(|e| e.plane == wanted).count();
-        let requests = Requests {
-            arm: count(super::cloud::Plane::Arm),
-            key_vault: count(super::cloud::Plane::KeyVault),
-            changes: exchanges.iter().filter(|e| judge::is_write(e) && e.effect).count(),
-        };
+        let tally = self.cloud.tally();
+        let requests = Requests { arm: tally.arm, key_vault: tally.key_vault, changes: tally.changes };
         let incident = incidents.first();
         let end = incident.map_or_else(|| "no incident was needed".to_owned(), end_in_words);
         let ended = incident.and_then(|incident| incident.ended_at).unwrap_or(now);

@@ -64,11 +64,7 @@ impl State {
             }
         } else {
             let on_keys = |scope: &ResourceId| scope.contains(&id) || id.contains(scope);
-            let lost = self
-                .assignments
-                .iter()
-                .filter(|one| one.principal.eq_ignore_ascii_case(principal) && on_keys(&one.scope));
-            let lost: Vec<_> = lost.cloned().collect();
+            let lost: Vec<_> = self.assignments.of(principal).filter(|one| on_keys(&one.scope)).cloned().collect();
             for one in &lost {
                 let path = format!("{}/providers/Microsoft.Authorization/roleAssignments/{}", one.scope, one.name);
                 if let Ok(target) = ResourceId::parse(&path) {

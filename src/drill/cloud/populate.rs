@@ -106,8 +106,9 @@ impl State {
             let scope = grant.scope.clone().unwrap_or_else(|| format!("/subscriptions/{}", world.subscription));
             if let Ok(scope) = ResourceId::parse(&scope) {
                 self.assign(&scope, &id, &responder.object_id);
-                if let (Some(condition), Some(assignment)) = (&grant.condition, self.assignments.last_mut()) {
-                    assignment.condition = Some((condition.clone(), "2.0".to_owned()));
+                if let Some(condition) = &grant.condition {
+                    let condition = (condition.clone(), "2.0".to_owned());
+                    self.assignments.change_last(|assignment| assignment.condition = Some(condition));
                 }
             }
         }
@@ -254,6 +255,7 @@ impl State {
         if spec.granted {
             self.grant_at_start(&server);
         }
+        self.server_places.insert(server.id.key().to_owned(), self.servers.len());
         self.servers.push(server);
     }
 
@@ -332,9 +334,7 @@ impl State {
         };
         if let Some(scope) = scope {
             self.assign(&scope, roles::CRYPTO_SERVICE_ENCRYPTION_USER, principal);
-            if let Some(assignment) = self.assignments.last_mut() {
-                assignment.effective = effective;
-            }
+            self.assignments.change_last(|assignment| assignment.effective = effective);
         }
     }
 }

@@ -43,6 +43,8 @@ pub struct World {
     pub timing: Timing,
     /// Whether Resource Graph shows a server's key (`properties.keyId`). It seems that Azure's does not.
     pub graph_knows_keys: bool,
+    /// Whether requests that only read are kept, with their answers. Without it they are counted.
+    pub keep_reads: bool,
 }
 
 /// One logical SQL server.

@@ -24,6 +24,7 @@ impl Default for World {
             alerts: Alerting::default(),
             timing: Timing::default(),
             graph_knows_keys: false,
+            keep_reads: true,
         }
     }
 }

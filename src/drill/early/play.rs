@@ -72,9 +72,8 @@ async fn watch(clock: &Clock, cloud: &Cloud, lost_at: Timestamp, outcome: &mut O
         let online = story::statuses(&world).values().all(|status| status == "Online");
         outcome.denied |= !online;
         if outcome.first_write.is_none() {
-            let writes = cloud.requests();
-            let first = writes.iter().find(|exchange| exchange.effect && judge::is_write(exchange));
-            outcome.first_write = first.map(|exchange| exchange.at.duration_since(lost_at));
+            let writes = cloud.requests_that(|exchange| exchange.effect && judge::is_write(exchange));
+            outcome.first_write = writes.first().map(|exchange| exchange.at.duration_since(lost_at));
         }
         let usable = world["servers"][0]["key_access"] == "ok";
         if outcome.access_back.is_none() && usable && outcome.first_write.is_some() {

@@ -286,11 +286,18 @@ impl<'a> Call<'a> {
 
 /// A page of a list, with a link to the next.
 pub(super) fn page(state: &State, call: &Call<'_>, all: Vec<Value>) -> Answer {
+    page_of(state, call, all, |one| one)
+}
+
+/// A page of a long list: only what is on it is written out.
+pub(super) fn page_of<T>(state: &State, call: &Call<'_>, mut all: Vec<T>, show: impl Fn(T) -> Value) -> Answer {
     let size = state.world.timing.page_size.max(1);
     let from = call.request.skip().min(all.len());
     let end = (from + size).min(all.len());
-    let mut body = json!({ "value": all[from..end] });
-    if end < all.len() {
+    let more = end < all.len();
+    let shown: Vec<Value> = all.drain(from..end).map(show).collect();
+    let mut body = json!({ "value": shown });
+    if more {
         let query = call.request.query.iter().filter(|(name, _)| *name != "$skiptoken").map(|(name, value)| {
             format!("{name}={}", percent_encoding::utf8_percent_encode(value, percent_encoding::NON_ALPHANUMERIC))
         });

@@ -7,7 +7,7 @@ use super::super::state::State;
 use super::super::wire::Answer;
 use super::sql_databases::{databases, failover_groups, inaccessible, long_term, nothing, short_term};
 use super::sql_operations::{result, revalidate, revalidate_database};
-use super::{Call, Operation, not_found, page, server_change};
+use super::{Call, Operation, not_found, page, page_of, server_change};
 
 pub(super) fn find(method: &str, types: &str) -> Option<Operation> {
     Some(match (method, types) {
@@ -55,8 +55,7 @@ fn servers(state: &mut State, call: &Call<'_>) -> Answer {
     }
     let all = state.servers.iter().filter(|server| server.id.sql_server().is_some());
     let all = all.filter(|server| call.scope.as_ref().is_none_or(|scope| scope.contains(&server.id)));
-    let all = all.map(|server| server_json(state, server)).collect();
-    page(state, call, all)
+    page_of(state, call, all.collect(), |server| server_json(state, server))
 }
 
 /// A server as ARM shows it.
