@@ -147,9 +147,16 @@ const FOLLOW: Right = Right {
         "Microsoft.Sql/locations/encryptionProtectorAzureAsyncOperation/read",
         "Microsoft.Sql/locations/serverOperationResults/read",
         "Microsoft.Sql/locations/serverAzureAsyncOperation/read",
-        "Microsoft.Sql/locations/databaseAzureAsyncOperation/read",
     ],
     ..right("Microsoft.Sql/locations/*/read", Place::Subscription, CustomRole::Revalidate)
+};
+/// What following a change of a database or failover group takes. Whoever diagnoses holds it.
+const FOLLOW_SETTINGS: Right = Right {
+    in_fact: &[
+        "Microsoft.Sql/locations/databaseAzureAsyncOperation/read",
+        "Microsoft.Sql/locations/failoverGroupAzureAsyncOperation/read",
+    ],
+    ..right("Microsoft.Sql/locations/*/read", Place::Subscription, CustomRole::Probe)
 };
 const WRITE_VAULT: Right = right("Microsoft.KeyVault/vaults/write", Place::Vault, CustomRole::VaultWrite);
 const READ_KEY: Right = data("Microsoft.KeyVault/vaults/keys/read");
@@ -205,7 +212,7 @@ const RESTORE_SETTINGS: &[Right] = &[
     restores("Microsoft.Sql/servers/databases/backupLongTermRetentionPolicies/write"),
     restores("Microsoft.Sql/servers/failoverGroups/read"),
     restores("Microsoft.Sql/servers/failoverGroups/write"),
-    FOLLOW,
+    FOLLOW_SETTINGS,
 ];
 
 /// What a remedy needs besides [`DIAGNOSIS`]; what a refusal of its write names comes first.

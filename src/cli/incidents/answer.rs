@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::cli::output::plain;
 use crate::domain::incident::{Approval, ApprovalDecision, EntryKind, Incident, Phase};
+use crate::domain::remedy::Remedy;
 use crate::notify::texts::changes::{before_after, change_sentence, plan_sentence};
 use crate::notify::texts::clocks::{date_and_clock, length};
 
@@ -85,7 +86,7 @@ impl Answer {
         now: Timestamp,
     ) -> Result<&'static str, Refusal> {
         let id = incident.id.to_string();
-        if let Some(at) = incident.ended_at.filter(|_| incident.phase.is_end()) {
+        if let Some(at) = incident.ended_at.filter(|_| incident.phase.is_end() && !self.is_about_settings(incident)) {
             let why = incident.end.clone().unwrap_or_else(|| "it is over".to_owned());
             return Err(Refusal::Ended { id, at, why });
         }
@@ -105,6 +106,14 @@ impl Answer {
         }
         incident.note(now, EntryKind::Approval, text);
         Ok(what)
+    }
+}
+
+impl Answer {
+    /// Settings are put back after the end: the answer to that question counts although the incident has ended.
+    fn is_about_settings(&self, incident: &Incident) -> bool {
+        let asked = incident.approval.as_ref().is_some_and(|asked| asked.plan.remedy == Remedy::RestoreSettings);
+        !matches!(self, Self::Close { .. }) && incident.is_restoring() && asked
     }
 }
 
