@@ -131,16 +131,19 @@ fn databases() {
 
 #[test]
 fn workspaces() {
-    use super::dependent::synapse_workspace::{parse_key, parse_workspace};
+    use super::dependent::synapse_workspace::{parse_key, parse_own_key, parse_workspace};
     let uami = "/subscriptions/s/resourceGroups/rg/providers/Microsoft.ManagedIdentity/userAssignedIdentities/m";
     let body = json!({
         "id": "/subscriptions/s/resourceGroups/rg/providers/Microsoft.Synapse/workspaces/w", "name": "w", "location": "westeurope",
         "tags": {"a": "b"},
         "identity": {"type": "SystemAssigned,UserAssigned", "principalId": "p", "tenantId": "t",
             "userAssignedIdentities": {uami: {"principalId": "q", "clientId": "c"}}},
-        "properties": {"encryption": {"cmk": {"kekIdentity": {"userAssignedIdentity": uami}}}},
+        "properties": {"encryption": {"cmk": {"kekIdentity": {"userAssignedIdentity": uami},
+            "key": {"name": "default", "keyVaultUrl": "https://contoso-kv.vault.azure.net/keys/k"}}}},
     });
     hold(&body, |body| parse_workspace(body).ok(), &[], |read, original| read.0 == original.0);
+    // With the whole encryption taken away a workspace is one under Microsoft's own key; nothing less may say so.
+    hold(&body, |body| parse_own_key(body).ok(), &[], |read, original| read == original || !read.customer_managed);
     assert_eq!(parse_workspace(&body).unwrap().1.identity.effective().unwrap().principal_id, "q");
     let mut own = body;
     own["properties"]["encryption"]["cmk"]["kekIdentity"] = json!({"useSystemAssignedIdentity": true});

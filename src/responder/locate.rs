@@ -122,13 +122,13 @@ impl Responder {
             return Ok(Vec::new());
         }
         let fresh = self.freshly_known(&server).await?;
-        let (own, all_own) = self.own_keys(&server, signals).await?;
-        if all_own {
-            // The server's key is no concern of theirs.
-            return Ok(own);
+        // The server first: while Azure holds requests back, nothing may come before what tells which vault it is.
+        let through_the_server = self.through_the_server(server.clone(), loss, remembered, fresh).await?;
+        let (mut concerned, all_own) = self.own_keys(&server, signals).await?;
+        if !all_own {
+            // Where every database that is named has a key of its own, the server's is no concern of theirs.
+            concerned.extend(through_the_server);
         }
-        let mut concerned = self.through_the_server(server, loss, remembered, fresh).await?;
-        concerned.extend(own);
         Ok(concerned)
     }
 

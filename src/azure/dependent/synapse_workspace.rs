@@ -9,9 +9,9 @@ use serde_json::Value;
 
 use super::Dependent;
 use crate::azure::error::AzureError;
-use crate::azure::json::{filled, shaped};
+use crate::azure::json::shaped;
 use crate::azure::request::Request;
-use crate::azure::sql::{parse_protector, parse_server};
+use crate::azure::sql::parse_server;
 use crate::azure::sql_databases::parse_database;
 use crate::azure::transport::Azure;
 use crate::azure::write::PreparedWrite;
@@ -44,11 +44,11 @@ impl Dependent for SynapseWorkspace {
         azure.parsed_list(Request::get(&path, API, "Microsoft.Synapse/workspaces/read"), parse_workspace).await
     }
 
+    /// As the workspace itself names it: the published list of rights has none for its `encryptionProtector`.
     async fn protector(&self, azure: &Azure, id: &ResourceId) -> Result<Protector, AzureError> {
-        let path = format!("{id}/encryptionProtector/current");
-        let request = Request::get(&path, API, "Microsoft.Synapse/workspaces/encryptionProtector/read");
+        let request = Request::get(id.as_str(), API, "Microsoft.Synapse/workspaces/read");
         let answer = azure.perform(&request).await?;
-        parse_protector(&answer.body, &|name| azure.endpoints().vault_host(name)).map_err(|why| answer.bad(why))
+        parse_own_key(&answer.body).map_err(|why| answer.bad(why))
     }
 
     async fn linked_keys(&self, azure: &Azure, id: &ResourceId) -> Result<Vec<LinkedKey>, AzureError> {
@@ -98,13 +98,21 @@ struct Encryption {
 #[serde(rename_all = "camelCase")]
 struct Cmk {
     kek_identity: Option<KekIdentity>,
+    key: Option<CmkKey>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct CmkKey {
+    // Not defaulted by serde, as below.
+    key_vault_url: Option<String>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct KekIdentity {
-    #[serde(default, deserialize_with = "filled")]
-    user_assigned_identity: Option<ResourceId>,
+    // Not defaulted by serde: then an empty array would pass for this object.
+    user_assigned_identity: Option<String>,
 }
 
 /// A workspace in the words of a server: its identity is the one that reaches the key.
@@ -112,12 +120,29 @@ pub(in crate::azure) fn parse_workspace(body: &Value) -> Result<(ResourceId, Ser
     let wire: Wire = shaped(body)?;
     let (id, mut workspace) = parse_server(body)?;
     let kek = wire.properties.encryption.and_then(|encryption| encryption.cmk).and_then(|cmk| cmk.kek_identity);
-    match kek.and_then(|kek| kek.user_assigned_identity) {
-        Some(primary) => workspace.identity.primary = Some(primary),
+    let named = kek.and_then(|kek| kek.user_assigned_identity).filter(|id| !id.trim().is_empty());
+    match named {
+        Some(named) => {
+            let primary = ResourceId::parse(&named).map_err(|error| format!("identity {named:?}: {error}"))?;
+            workspace.identity.primary = Some(primary);
+        }
         // Assigned ones that do not reach the key do not matter to it.
         None => workspace.identity.user_assigned.clear(),
     }
     Ok((id, workspace))
+}
+
+/// The key that a workspace names as its own; one without uses Microsoft's.
+pub(in crate::azure) fn parse_own_key(body: &Value) -> Result<Protector, String> {
+    let wire: Wire = shaped(body)?;
+    let cmk = wire.properties.encryption.and_then(|encryption| encryption.cmk);
+    let customer_managed = cmk.is_some();
+    let url = cmk.and_then(|cmk| cmk.key).and_then(|key| key.key_vault_url).filter(|url| !url.trim().is_empty());
+    if customer_managed && url.is_none() {
+        return Err("a workspace with a customer-managed key does not name it".to_owned());
+    }
+    let uri = url.map(|url| KeyUri::parse(&url).ok_or_else(|| format!("{url:?} is not a key URI of a known cloud")));
+    Ok(Protector { customer_managed, uri: uri.transpose()?, thumbprint: None, auto_rotation: false, key_version: None })
 }
 
 #[derive(Deserialize)]
@@ -129,14 +154,12 @@ struct WireKey {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct KeyProperties {
-    #[serde(default, deserialize_with = "filled")]
     key_vault_url: Option<String>,
 }
 
 pub(in crate::azure) fn parse_key(item: &Value) -> Result<LinkedKey, String> {
     let WireKey { name, properties } = shaped(item)?;
-    let uri = properties
-        .key_vault_url
-        .map(|url| KeyUri::parse(&url).ok_or_else(|| format!("{url:?} is not a key URI of a known cloud")));
+    let url = properties.key_vault_url.filter(|url| !url.trim().is_empty());
+    let uri = url.map(|url| KeyUri::parse(&url).ok_or_else(|| format!("{url:?} is not a key URI of a known cloud")));
     Ok(LinkedKey { name, uri: uri.transpose()?, created: None, thumbprint: None })
 }

@@ -152,7 +152,7 @@ fn cross_tenant(finding: &Finding, situation: &Situation<'_>, then: &str) -> Str
     let ours: Vec<&str> = ours.iter().map(ResourceId::name).collect();
     let identity = if ours.is_empty() { "the server's user-assigned identity".to_owned() } else { ours.join(", ") };
     format!(
-        "Keymend has no rights in the key's tenant. Send its owner this: \"For {key}: 1. see that the application \
+        "Keymend has no rights in the key's tenant. Send the owner of the key this: \"For {key}: 1. see that the application \
          {client} still has its enterprise application (service principal) in your tenant, enabled; if not, `az ad sp \
          create --id {client}`. 2. Give that service principal Get, Wrap Key and Unwrap Key on the key (role Key Vault \
          Crypto Service Encryption User, or an access policy). 3. See that vault and key are not deleted, the version is \

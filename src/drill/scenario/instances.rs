@@ -14,7 +14,7 @@ pub(super) fn all() -> Vec<Scenario> {
         make("managed-instance-permission", "A managed instance loses its role on the vault: repaired", permission),
         make(
             "synapse-workspace",
-            "A Synapse workspace loses its role on the vault: repaired before its pools go down",
+            "A Synapse workspace loses its role on the vault: repaired; its paused pool is no pool that is down",
             workspace,
         ),
         make(
