@@ -172,6 +172,11 @@ struct WireLongTerm {
 
 pub(super) fn parse_long_term(body: &Value) -> Result<LongTerm, String> {
     let Wire { properties: wire } = shaped::<Wire<WireLongTerm>>(body)?;
+    let told = [&wire.weekly_retention, &wire.monthly_retention, &wire.yearly_retention];
+    if told.iter().all(|told| told.is_none()) {
+        // "It keeps nothing" must not be read out of an answer that says nothing.
+        return Err("a long-term retention policy tells no retention".to_owned());
+    }
     let kept = |told: Option<String>| told.filter(|told| !told.is_empty()).unwrap_or_else(|| "PT0S".to_owned());
     Ok(LongTerm {
         weekly: kept(wire.weekly_retention),
