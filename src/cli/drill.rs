@@ -59,25 +59,31 @@ pub async fn run(args: DrillArgs) -> ExitCode {
         Ok(stories) => stories,
         Err(why) => return misused(&why),
     };
-    let mut played = Vec::new();
-    for (number, (scenario, preset)) in stories.iter().enumerate() {
-        let options = Options { pace: args.speed, folder: args.keep.clone() };
-        let teller = Teller { quiet: args.json, detail: stories.len() <= TOUR.len() };
-        teller.open(number + 1, stories.len(), scenario, *preset);
-        match play(scenario, *preset, &options, &mut |line, view| teller.tell(line, view)).await {
-            Ok(result) => {
-                teller.close(&result);
-                played.push(result);
-            }
-            Err(error) => return fail(&format!("{} could not be played: {error:#}", scenario.name)),
-        }
-    }
+    let played = match play_all(&stories, &args).await {
+        Ok(played) => played,
+        Err(why) => return fail(&why),
+    };
     if let Some(file) = &args.har
         && let Err(error) = write_har(file, &played)
     {
         return fail(&format!("cannot write {}: {error}", file.display()));
     }
     conclude(&args, &played)
+}
+
+/// One after the other: beside each other they step their clocks too early.
+async fn play_all(stories: &[(Scenario, Preset)], args: &DrillArgs) -> Result<Vec<Played>, String> {
+    let options = Options { pace: args.speed, folder: args.keep.clone() };
+    let teller = Teller { quiet: args.json, detail: stories.len() <= TOUR.len() };
+    let mut played = Vec::new();
+    for (number, (scenario, preset)) in stories.iter().enumerate() {
+        teller.open(number + 1, stories.len(), scenario, *preset);
+        let result = play(scenario, *preset, &options, &mut |line, view| teller.tell(line, view)).await;
+        let result = result.map_err(|error| format!("{} could not be played: {error:#}", scenario.name))?;
+        teller.close(&result);
+        played.push(result);
+    }
+    Ok(played)
 }
 
 /// Seeds of the measured losses count from here.

@@ -160,7 +160,7 @@ fn welcome(
 
 /// Whether a signal tells of a change that this incident made: Azure's logs carry the correlation id that answered it.
 /// Such an echo is no news, while a change by anybody else always is.
-fn is_our_own(incident: &Incident, signal: &Signal) -> bool {
+pub(super) fn is_our_own(incident: &Incident, signal: &Signal) -> bool {
     signal.correlation_id.as_ref().is_some_and(|told| {
         let ours = incident.attempts.iter().filter_map(|attempt| attempt.correlation_id.as_ref());
         ours.into_iter().any(|id| id.eq_ignore_ascii_case(told))

@@ -1,7 +1,5 @@
 //! What a pass reads, and what that does to the incident.
 
-use std::collections::BTreeMap;
-
 use jiff::{SignedDuration, Timestamp};
 use tracing::Instrument;
 
@@ -67,8 +65,12 @@ impl Responder {
     pub(super) async fn look_at_all(&self, draft: &mut Draft) -> JobResult<Evidence> {
         let incident = &mut draft.incident;
         let servers = to_read(incident);
-        let protectors = if incident.passes <= 1 { self.just_read(&servers).await? } else { BTreeMap::new() };
-        let question = Question { protectors, ..self.question(incident, servers) };
+        let (protectors, remembered) = if incident.passes <= 1 {
+            (self.just_read(&servers).await?, self.keys_just_read().await?)
+        } else {
+            Default::default()
+        };
+        let question = Question { protectors, remembered, ..self.question(incident, servers) };
         let span = tracing::info_span!("observe", servers = question.servers.len());
         let evidence = probe::observe(&self.azure, &question).instrument(span).await;
         let now = self.clock.now();
@@ -80,6 +82,7 @@ impl Responder {
             }
         }
         self.keep_seen(&evidence).await?;
+        self.learn_from(&evidence).await?;
         self.remember_vault(incident, &evidence).await?;
         take_in(incident, &evidence, now);
         self.remember_before(incident, &evidence).await?;

@@ -10,14 +10,19 @@ use super::glance::SERVER_SEEN;
 use super::locate::{Concerned, tells_loss};
 use super::{JobResult, Responder};
 use crate::clock::add;
-use crate::domain::evidence::{Database, ServerEvidence};
+use crate::domain::evidence::{Database, Evidence, ServerEvidence};
+use crate::domain::incident::IncidentKey;
 use crate::domain::resource_id::ResourceId;
-use crate::domain::signal::Signal;
+use crate::domain::signal::{Signal, SignalKind};
 
 /// The kind of fact that remembers when a server's databases were asked for keys of their own.
 const ASKED: &str = "own_keys_asked";
-/// How long they are not asked again: the alerts of one loss come in crowds.
-const ASKED_FOR: SignedDuration = SignedDuration::from_mins(10);
+/// How long they are not asked again. A key that a database was given since then is seen by the look at its server.
+const ASKED_FOR: SignedDuration = SignedDuration::from_hours(24);
+
+/// So many servers asked within this time are a crowd.
+const CROWD: usize = 3;
+const CROWD_WITHIN: SignedDuration = SignedDuration::from_mins(5);
 
 impl Responder {
     /// The databases with a key of their own among those whose loss is told, and whether no other database is named. One
@@ -31,7 +36,9 @@ impl Responder {
             // Neither an instance's databases nor a workspace's pools can have one.
             return Ok((Vec::new(), false));
         }
-        self.learn_own_keys(server, &named).await?;
+        if !self.is_looked_after(server).await? {
+            self.learn_own_keys(server, &named).await?;
+        }
         let mut own = Vec::new();
         for name in &named {
             let Ok(id) = server.child("databases", name) else { continue };
@@ -43,13 +50,52 @@ impl Responder {
         Ok((own, all))
     }
 
+    /// Whether an open incident has the server, whose look reads all of its databases.
+    async fn is_looked_after(&self, server: &ResourceId) -> JobResult<bool> {
+        let Some(known) = self.freshly_known(server).await? else { return Ok(false) };
+        let open = self.store.open_incident(&IncidentKey::vault(&known.key.vault)).await?;
+        Ok(open.is_some_and(|(incident, _)| incident.members.contains_key(server.key())))
+    }
+
+    /// Remembers the keys of their own that a look saw databases to have. One that was not known and is down is told anew: its
+    /// loss went to the server's incident, and belongs to that of its own key.
+    pub(super) async fn learn_from(&self, evidence: &Evidence) -> JobResult {
+        let now = self.clock.now();
+        let mut signals = Vec::new();
+        for seen in &evidence.servers {
+            let Some(databases) = seen.databases.known() else { continue };
+            for database in databases {
+                let (Some(key), Ok(id)) = (&database.own_protector, seen.id.child("databases", &database.name)) else {
+                    continue;
+                };
+                if database.is_inaccessible() && self.freshly_known(&id).await?.is_none() {
+                    let said = format!("database {} on {} is inaccessible", database.name, seen.id.name());
+                    signals.push(Signal::seen_by_us(SignalKind::FoundInaccessible, id.clone(), said, now));
+                }
+                self.remember(&id, key).await?;
+            }
+            if seen.id.sql_server().is_some() {
+                self.store.keep_fact(ASKED, seen.id.key(), &Value::Null, now).await?;
+            }
+        }
+        if !signals.is_empty() {
+            self.store.accept(&signals, now).await?;
+            self.wake.now(&self.clock);
+        }
+        Ok(())
+    }
+
     /// Remembers which of a server's databases have which key, where that is not known yet.
     async fn learn_own_keys(&self, server: &ResourceId, named: &BTreeSet<String>) -> JobResult {
         let now = self.clock.now();
-        let asked = self.store.fact(ASKED, server.key()).await?;
-        if asked.is_some_and(|(_, at)| now < add(at, ASKED_FOR)) {
+        let asked = self.store.facts(ASKED).await?;
+        let known = asked.iter().any(|(key, _, at)| key == server.key() && now < add(*at, ASKED_FOR));
+        let crowd = asked.iter().filter(|(_, _, at)| now < add(*at, CROWD_WITHIN)).count() >= CROWD;
+        // Where many servers ring it is their vault, and the look at them reads their databases anyway.
+        if known || crowd {
             return Ok(());
         }
+        self.store.keep_fact(ASKED, server.key(), &Value::Null, now).await?;
         let databases = match self.remembered_databases(server, named).await? {
             Some(databases) => databases,
             // What cannot be read now is found by the look at the server.
@@ -63,7 +109,7 @@ impl Responder {
                 self.remember(&id, key).await?;
             }
         }
-        Ok(self.store.keep_fact(ASKED, server.key(), &Value::Null, now).await?)
+        Ok(())
     }
 
     /// The server's databases as they were seen last, if all that are named are among them.
