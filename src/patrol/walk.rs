@@ -87,7 +87,8 @@ async fn take(
     if let Fact::Known(databases) = &seen.databases {
         known.asked_at = Some(now);
         let key = seen.protector.known().and_then(|protector| protector.uri.clone());
-        beat.responder.take_snapshot(&seen.id, key.as_ref(), databases, beat.allowance.left() / 4).await?;
+        let most = beat.for_settings.min(beat.allowance.left());
+        beat.for_settings -= beat.responder.take_snapshot(&seen.id, key.as_ref(), databases, most).await?;
         let down: Vec<String> = down(databases).into_iter().map(str::to_owned).collect();
         inaccessible::tell(beat, &seen.id, key.as_ref(), &down).await?;
         known.seen.databases =

@@ -26,6 +26,7 @@ use crate::domain::remedy::{Change, Remedy};
 use crate::domain::resource_id::ResourceId;
 use crate::domain::restoration::{self, Fate, Item, Restoration, changes_for, id_of};
 use crate::notify::texts;
+use crate::notify::texts::restoring::short;
 use crate::remedy::{self, Applied};
 
 /// How often what could not be read, or is held back for the moment, is looked at again.
@@ -66,8 +67,9 @@ impl Responder {
             restoration.ended_at = Some(now);
         }
         for item in &restoration.items {
-            let Item { database, setting, before, now: is, .. } = item;
-            let line = format!("{setting} of {} on {} was {before}, is {is}", database.name, database.server.name());
+            let Item { database, setting, .. } = item;
+            let (was, is) = (short(&item.before), short(&item.now));
+            let line = format!("{setting} of {} on {} was {was}, is {is}", database.name, database.server.name());
             draft.incident.note(now, EntryKind::Checked, line);
         }
         draft.incident.restoration = Some(restoration);
@@ -83,11 +85,16 @@ impl Responder {
         restoration.uncompared = seen.unread;
         restoration.items.extend(seen.items);
         restoration.items.sort_by(|one, other| (&one.database, &one.setting).cmp(&(&other.database, &other.setting)));
-        let unknown = |database: &&DatabaseRef| {
+        for database in seen.read {
             let member = incident.members.get(database.server.key());
-            member.and_then(|member| member.before.get(&database.name)).is_none_or(|snapshot| !snapshot.whole)
-        };
-        restoration.without_snapshot.extend(seen.read.iter().filter(unknown).cloned());
+            match member.and_then(|member| member.before.get(&database.name)).filter(|snapshot| snapshot.whole) {
+                None => restoration.without_snapshot.push(database),
+                Some(snapshot) if snapshot.retention.is_none() && id_of(&database).is_some() => {
+                    restoration.without_retention.push(database);
+                }
+                Some(_) => {}
+            }
+        }
     }
 
     /// Reads the databases that were down for too long, of these servers.
@@ -105,7 +112,7 @@ impl Responder {
                 seen.read.insert(DatabaseRef { server: member.server.clone(), name: database.name.clone() });
                 let Some(before) = member.before.get(&database.name) else { continue };
                 let kept = match before.retention {
-                    Some(_) if retention => self.retention(&member.server, &database.name).await,
+                    Some(_) if retention => self.retention_now(&member.server, &database.name).await,
                     _ => None,
                 };
                 seen.items.extend(restoration::compare(&member.server, before, database, kept.as_ref()));

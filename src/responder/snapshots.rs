@@ -16,13 +16,15 @@ use crate::domain::evidence::{Database, Evidence, Fact};
 use crate::domain::incident::{Incident, IncidentKey};
 use crate::domain::key_uri::KeyUri;
 use crate::domain::resource_id::ResourceId;
-use crate::domain::restoration::{Retention, Snapshot, Snapshots, id_of, is_dropped};
+use crate::domain::restoration::{LongTerm, Retention, ShortTerm, Snapshot, Snapshots, id_of, is_dropped};
 use crate::store::StoreError;
 
 /// The kind of fact that keeps a server's snapshots.
 const SETTINGS: &str = "settings";
 /// Retention is read anew this often: it takes two requests a database, and hardly ever changes.
 const RETENTION_EVERY: SignedDuration = SignedDuration::from_hours(24);
+/// What could not be read is asked for again after this.
+const AGAIN: SignedDuration = SignedDuration::from_hours(6);
 /// Younger than this, an unchanged snapshot is not written again.
 const YOUNG: SignedDuration = SignedDuration::from_hours(12);
 
@@ -30,7 +32,7 @@ const YOUNG: SignedDuration = SignedDuration::from_hours(12);
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Kept {
     databases: Snapshots,
-    /// When retention was read, by database.
+    /// When retention was last asked for, by database.
     #[serde(default)]
     retention_at: BTreeMap<String, Timestamp>,
 }
@@ -53,33 +55,41 @@ impl Responder {
         }
         let now = self.clock.now();
         let before = self.kept(server).await?;
-        let mut kept = Kept::default();
-        let mut sent = 0;
-        for database in databases {
-            let old = before.as_ref().and_then(|(before, _)| before.databases.get(&database.name));
-            let old_at = before.as_ref().and_then(|(before, _)| before.retention_at.get(&database.name)).copied();
-            let (mut snapshot, mut read_at) = match old {
-                // What is down keeps the snapshot that it has.
-                Some(old) if !database.is_in_service() => (old.clone(), old_at),
-                None if !database.is_in_service() => continue,
-                old => (taken(database, old.and_then(|old| old.retention.clone()), now), old_at),
-            };
-            let due = read_at.is_none_or(|read| read <= add(now, -RETENTION_EVERY));
-            if due && database.status.eq_ignore_ascii_case("Online") && sent + 2 <= allowance {
-                if let Some(retention) = self.retention(server, &database.name).await {
-                    snapshot.retention = Some(retention);
-                    read_at = Some(now);
-                }
-                sent += 2;
-            }
-            kept.databases.insert(database.name.clone(), snapshot);
-            read_at.map(|at| kept.retention_at.insert(database.name.clone(), at));
-        }
+        let mut kept = renewed(before.as_ref().map(|(before, _)| before), databases, now);
+        let sent = self.read_retention(server, databases, &mut kept, allowance).await;
         if before.is_none_or(|(before, at)| !before.is_as(&kept) || at < add(now, -YOUNG)) {
             let value = serde_json::to_value(&kept).unwrap_or_default();
             self.store.keep_fact(SETTINGS, server.key(), &value, now).await?;
         }
         Ok(sent)
+    }
+
+    /// Reads retention of those databases whose turn it is, the longest unread first.
+    async fn read_retention(
+        &self,
+        server: &ResourceId,
+        databases: &[Database],
+        kept: &mut Kept,
+        allowance: usize,
+    ) -> usize {
+        let now = self.clock.now();
+        let online = databases.iter().filter(|database| database.status.eq_ignore_ascii_case("Online"));
+        let mut turn: Vec<(Option<Timestamp>, &str)> = online
+            .map(|database| (kept.retention_at.get(&database.name).copied(), database.name.as_str()))
+            .filter(|(asked, _)| asked.is_none_or(|asked| asked <= add(now, -RETENTION_EVERY)))
+            .collect();
+        turn.sort_unstable();
+        turn.truncate(allowance / 2);
+        for (_, name) in &turn {
+            let (short, long) = self.retention(server, name).await;
+            let unread = [matches!(short, Fact::Unknown(_)), matches!(long, Fact::Unknown(_))].contains(&true);
+            let asked = if unread { add(now, AGAIN - RETENTION_EVERY) } else { now };
+            kept.retention_at.insert((*name).to_owned(), asked);
+            let Some(snapshot) = kept.databases.get_mut(*name) else { continue };
+            let old = snapshot.retention.take().unwrap_or_default();
+            snapshot.retention = some(Retention { short: known(short).or(old.short), long: known(long).or(old.long) });
+        }
+        turn.len() * 2
     }
 
     /// Whether an open incident is about the server.
@@ -98,14 +108,18 @@ impl Responder {
         Ok(found.and_then(|(value, at)| Some((serde_json::from_value(value).ok()?, at))))
     }
 
-    /// Both policies of a database; none if either could not be read.
-    pub(super) async fn retention(&self, server: &ResourceId, name: &str) -> Option<Retention> {
-        let id = id_of(&DatabaseRef { server: server.clone(), name: name.to_owned() })?;
+    async fn retention(&self, server: &ResourceId, name: &str) -> (Fact<ShortTerm>, Fact<LongTerm>) {
+        let Some(id) = id_of(&DatabaseRef { server: server.clone(), name: name.to_owned() }) else {
+            return (Fact::Absent, Fact::Absent);
+        };
         let (short, long) = futures::join!(self.azure.short_term_retention(&id), self.azure.long_term_retention(&id));
-        match (fact(short), fact(long)) {
-            (Fact::Known(short), Fact::Known(long)) => Some(Retention { short: Some(short), long: Some(long) }),
-            _ => None,
-        }
+        (fact(short), fact(long))
+    }
+
+    /// What can be read now of a database's retention.
+    pub(super) async fn retention_now(&self, server: &ResourceId, name: &str) -> Option<Retention> {
+        let (short, long) = self.retention(server, name).await;
+        some(Retention { short: known(short), long: known(long) })
     }
 
     /// An incident sees servers for the first time: keeps what their databases were like before the loss. Of one that is in
@@ -145,6 +159,34 @@ impl Kept {
             && self.databases.len() == other.databases.len()
             && self.databases.iter().all(same)
     }
+}
+
+/// What is kept, with what the databases in service are like now. What is down keeps the snapshot that it has.
+fn renewed(before: Option<&Kept>, databases: &[Database], now: Timestamp) -> Kept {
+    let mut kept = Kept::default();
+    for database in databases {
+        let old = before.and_then(|before| before.databases.get(&database.name));
+        let snapshot = match old {
+            Some(old) if !database.is_in_service() => old.clone(),
+            None if !database.is_in_service() => continue,
+            old => taken(database, old.and_then(|old| old.retention.clone()), now),
+        };
+        kept.databases.insert(database.name.clone(), snapshot);
+        let asked = before.and_then(|before| before.retention_at.get(&database.name));
+        asked.map(|at| kept.retention_at.insert(database.name.clone(), *at));
+    }
+    kept
+}
+
+fn known<T>(fact: Fact<T>) -> Option<T> {
+    match fact {
+        Fact::Known(value) => Some(value),
+        _ => None,
+    }
+}
+
+fn some(retention: Retention) -> Option<Retention> {
+    (retention != Retention::default()).then_some(retention)
 }
 
 fn taken(database: &Database, retention: Option<Retention>, now: Timestamp) -> Snapshot {

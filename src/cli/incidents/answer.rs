@@ -176,6 +176,8 @@ impl Said {
                 }
                 lines.push(if *what == "approved" {
                     "Before anything is sent, Keymend looks again: only this very plan may run.".to_owned()
+                } else if approval.plan.remedy == Remedy::RestoreSettings {
+                    "Nothing is changed: the settings stay as they are.".to_owned()
                 } else {
                     "Nothing is changed. The incident stays open and is watched.".to_owned()
                 });

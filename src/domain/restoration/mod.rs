@@ -126,6 +126,9 @@ pub struct Restoration {
     pub items: Vec<Item>,
     /// Databases of which no snapshot is known from before they went down.
     pub without_snapshot: Vec<DatabaseRef>,
+    /// Databases whose retention was never read before they went down.
+    #[serde(default)]
+    pub without_retention: Vec<DatabaseRef>,
     /// Passes in a row that could do nothing but wait.
     #[serde(default)]
     pub waited: u32,
@@ -141,6 +144,7 @@ impl Restoration {
             uncompared: servers,
             items: Vec::new(),
             without_snapshot: Vec::new(),
+            without_retention: Vec::new(),
             waited: 0,
         }
     }

@@ -6,6 +6,7 @@ use crate::domain::dependent::Kind;
 use crate::domain::plan::Plan;
 use crate::domain::remedy::{CRYPTO_SERVICE_ENCRYPTION_USER, Change, GrantTo, Remedy};
 use crate::domain::resource_id::ResourceId;
+use crate::domain::restoration::Setting;
 use crate::notify::texts::causes::resource_words;
 use crate::notify::texts::clocks::date_and_clock;
 use crate::notify::texts::words::{Line, count};
@@ -126,6 +127,16 @@ pub fn done_in_short(change: &Change, many: usize) -> Line {
     }
 }
 
+/// How many settings a plan puts back: every tag is one, although all of a database go in one change.
+#[must_use]
+pub fn how_many(plan: &Plan) -> usize {
+    let of = |change: &Change| match change {
+        Change::RestoreSetting { setting: Setting::Tags { tags }, .. } => tags.len(),
+        _ => 1,
+    };
+    plan.changes.iter().map(of).sum()
+}
+
 /// A whole plan as one request: changes of one kind on many servers are counted, not listed.
 #[must_use]
 pub fn plan_sentence(plan: &Plan) -> Line {
@@ -137,7 +148,9 @@ pub fn plan_sentence(plan: &Plan) -> Line {
         [Change::AssignRole { vault, .. }, ..] => {
             Line::of(format!("Grant {many} servers the role they need on their key in ")).join(vault_words(vault))
         }
-        [Change::RestoreSetting { .. }, ..] => Line::of(format!("Put back {many} settings that Azure dropped")),
+        [Change::RestoreSetting { .. }, ..] => {
+            Line::of(format!("Put back {} settings that Azure dropped", how_many(plan)))
+        }
         [Change::AssignIdentity { .. }, ..] => Line::of(format!("Give {many} servers a system-assigned identity")),
         [first, ..] => change_sentence(first).say(format!(" and {} more of this kind", many - 1)),
     }

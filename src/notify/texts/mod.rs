@@ -19,7 +19,7 @@ pub mod message;
 mod opening;
 pub mod person;
 pub mod phases;
-mod restoring;
+pub mod restoring;
 pub mod rights;
 mod set_aside;
 pub mod who;

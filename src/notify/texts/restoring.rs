@@ -1,11 +1,12 @@
 //! Settings that Azure dropped: what is to be put back, what was, and what was not and why.
 
+use crate::domain::diagnosis::DatabaseRef;
 use crate::domain::notice::Notice;
 use crate::domain::remedy::Remedy;
 use crate::domain::restoration::{Fate, Item, Restoration};
 use crate::notify::texts::affected::subject;
 use crate::notify::texts::asking::decide;
-use crate::notify::texts::changes::{others, undo};
+use crate::notify::texts::changes::{how_many, others, undo};
 use crate::notify::texts::clocks::clock;
 use crate::notify::texts::message::{Mark, Part, Section};
 use crate::notify::texts::words::{Line, count};
@@ -20,7 +21,7 @@ pub(super) fn is_asked(notice: &Notice) -> bool {
 
 pub(super) fn question(notice: &Notice) -> Line {
     let it = subject(notice);
-    let settings = notice.restoration.as_ref().map_or(0, |restoration| restoration.pending().count());
+    let settings = notice.plan.as_ref().map_or(0, how_many);
     let verb = it.pick(" is", " are");
     let asked = count(settings, "setting that Azure dropped be put back?", "settings that Azure dropped be put back?");
     it.line.say(format!("{verb} online; shall {asked}"))
@@ -46,8 +47,9 @@ pub(super) fn meaning(notice: &Notice) -> Line {
     })
 }
 
-/// The value of an id is its last part.
-fn short(value: &str) -> &str {
+/// A value for people: of an id, its last part.
+#[must_use]
+pub fn short(value: &str) -> &str {
     if value.starts_with("/subscriptions/") { value.rsplit('/').next().unwrap_or(value) } else { value }
 }
 
@@ -81,6 +83,20 @@ fn some(title: &'static str, notice: &Notice, restoration: &Restoration, which: 
     Section::titled(title, parts)
 }
 
+/// The same of some databases.
+fn told(databases: &[DatabaseRef], what: &str) -> Vec<Part> {
+    let one = |database: &DatabaseRef| {
+        let who = format!("{} on {}", database.name, database.server.name());
+        Part::Text(Line::default().strong(who).say(format!(": {what}")))
+    };
+    let mut parts: Vec<Part> = databases.iter().take(SHOWN).map(one).collect();
+    let rest = databases.len().saturating_sub(SHOWN);
+    if rest > 0 {
+        parts.push(Part::Text(Line::of(format!("and {}: the same", count(rest, "more database", "more databases")))));
+    }
+    parts
+}
+
 /// Every setting, by what becomes of it.
 pub(super) fn settings(restoration: &Restoration, notice: &Notice) -> Vec<Section> {
     let open = restoration.is_open();
@@ -91,22 +107,15 @@ pub(super) fn settings(restoration: &Restoration, notice: &Notice) -> Vec<Sectio
         some("Left as it is, for you to look at", notice, restoration, |fate| matches!(fate, Fate::Left { .. })),
         some("Explained", notice, restoration, |fate| matches!(fate, Fate::Explained { .. })),
     ];
-    let mut unknown: Vec<Part> = restoration
-        .without_snapshot
-        .iter()
-        .take(SHOWN)
-        .map(|database| {
-            let who = format!("{} on {}", database.name, database.server.name());
-            Part::Text(Line::default().strong(who).say(
-                ": its settings were never recorded while it was in service, so only what Azure still showed of it can be \
-                 compared. Check retention, tags, pool and failover group yourself",
-            ))
-        })
-        .collect();
-    let rest = restoration.without_snapshot.len().saturating_sub(SHOWN);
-    if rest > 0 {
-        unknown.push(Part::Text(Line::of(format!("and {rest} more databases"))));
-    }
+    let mut unknown = told(
+        &restoration.without_snapshot,
+        "its settings were never recorded while it was in service, so only what Azure still showed of it can be compared. \
+         Check retention, tags, pool and failover group yourself",
+    );
+    unknown.extend(told(
+        &restoration.without_retention,
+        "its retention was never recorded. Check for how long its backups are kept",
+    ));
     let unread = restoration.uncompared.iter().map(|server| {
         Part::Text(Line::default().strong(server.name().to_owned()).say(": its databases could not be compared yet"))
     });
