@@ -84,7 +84,10 @@ async fn write_everything(azure: &Azure, key: &KeyUri) {
         PreparedWrite::patch_database(&database, json!({"properties": {"readScale": "Enabled", "autoPauseDelay": 60}})),
         PreparedWrite::put_short_term_retention(&database, ShortTerm { days: 14, diff_hours: Some(24) }),
         PreparedWrite::put_long_term_retention(&database, &long_term),
-        PreparedWrite::patch_failover_group(&server.child("failoverGroups", "fg").unwrap(), &[database.clone()]),
+        PreparedWrite::patch_failover_group(
+            &server.child("failoverGroups", "fg").unwrap(),
+            std::slice::from_ref(&database),
+        ),
         PreparedWrite::update_key_attributes(&key.vault, &key.key, &version, Some(true), None),
         PreparedWrite::update_key_attributes(&key.vault, &key.key, &version, None, Some(azure.clock().now())),
     ] {

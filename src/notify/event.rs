@@ -12,6 +12,7 @@ use crate::domain::restoration::{Fate, Item, Restoration};
 use crate::notify::texts;
 use crate::notify::texts::changes::before_after;
 use crate::notify::texts::person::missing_rights;
+use crate::notify::texts::restoring::by_hand;
 use crate::notify::texts::rights::role_for;
 use crate::notify::texts::words::clean;
 
@@ -124,7 +125,7 @@ fn settings(restoration: &Restoration, most: usize) -> Value {
         let (fate, at, why) = match &item.fate {
             Fate::ToPutBack { .. } => ("to_put_back", None, None),
             Fate::PutBack { at } => ("put_back", Some(at), None),
-            Fate::Left { why } => ("left", None, Some(why)),
+            Fate::Left { why, .. } => ("left", None, Some(why)),
             Fate::Explained { why } => ("explained", None, Some(why)),
         };
         json!({
@@ -136,6 +137,7 @@ fn settings(restoration: &Restoration, most: usize) -> Value {
             "fate": fate,
             "at": at,
             "why": why.map(|why| clean(why, LONG)),
+            "by_hand": by_hand(item).map(|command| clean(&command, LONG)),
         })
     };
     json!({

@@ -201,7 +201,9 @@ impl Responder {
         }
         let memory = memory::recall(&*self.store, &self.policy, now).await?;
         let broken = draft.incident.broken.clone().unwrap_or(found);
-        let incident = draft.incident.clone();
+        // What was tried before to get the key back says nothing about settings.
+        let mut incident = draft.incident.clone();
+        incident.attempts.retain(|attempt| attempt.change.remedy() == Remedy::RestoreSettings);
         let situation = gates::Situation {
             evidence: &evidence,
             diagnosis: &broken,
@@ -360,7 +362,7 @@ fn sort_out(plan: &Plan, situation: &gates::Situation<'_>) -> Sorted {
         let slice = Plan { changes: restoration::next(&part.changes), ..part.clone() };
         let held = restoring::held(&slice, situation).map(|(verdict, _)| verdict);
         for change in &part.changes {
-            put(change, held.clone().or_else(|| restoring::tried(change, situation)));
+            put(change, restoring::tried(change, situation).or_else(|| held.clone()));
         }
     }
     let order = |change: &Change| plan.changes.iter().position(|other| other == change);
@@ -371,10 +373,8 @@ fn sort_out(plan: &Plan, situation: &gates::Situation<'_>) -> Sorted {
 /// Leaves what a change would have put back.
 fn leave_change(restoration: &mut Restoration, change: &Change, why: &str) {
     let Change::RestoreSetting { database, setting } = change else { return };
-    for item in &mut restoration.items {
-        let Fate::ToPutBack { setting: of } = &item.fate else { continue };
-        if id_of(&item.database).as_ref() == Some(database) && of.is_part_of(setting) {
-            item.fate = Fate::Left { why: why.to_owned() };
-        }
-    }
+    restoration.leave(why, |item| match &item.fate {
+        Fate::ToPutBack { setting: of } => id_of(&item.database).as_ref() == Some(database) && of.is_part_of(setting),
+        _ => false,
+    });
 }

@@ -50,6 +50,11 @@ pub(super) enum Refusal {
     )]
     RanOut { id: String, at: Timestamp, now: Timestamp },
     #[error(
+        "the question ran out at {}, {} ago: the settings stay as they are. What to do by hand: keymend incidents show {id}",
+        date_and_clock(*at), length(now.duration_since(*at))
+    )]
+    SettingsRanOut { id: String, at: Timestamp, now: Timestamp },
+    #[error(
         "the plan that waits has the code {waits}, not {given}: it may be another one by now. Look at it first: keymend incidents show {id}"
     )]
     OtherCode { id: String, given: String, waits: String },
@@ -128,7 +133,11 @@ fn check(
         return Err(Refusal::Decided { approved: *approved, by: plain(by), at: *at });
     }
     if now > approval.answer_by {
-        return Err(Refusal::RanOut { id: id.to_owned(), at: approval.answer_by, now });
+        let (id, at) = (id.to_owned(), approval.answer_by);
+        return Err(match approval.plan.remedy {
+            Remedy::RestoreSettings => Refusal::SettingsRanOut { id, at, now },
+            _ => Refusal::RanOut { id, at, now },
+        });
     }
     let waits = code(approval);
     if let Some(given) = given

@@ -38,7 +38,7 @@ pub fn compare(server: &ResourceId, before: &Snapshot, now: &Database, retention
             };
         } else if id_of(&database).is_none() && matches!(item.fate, Fate::ToPutBack { .. }) {
             let why = "Keymend puts settings back on logical SQL servers alone";
-            item.fate = Fate::Left { why: why.to_owned() };
+            item.fate = left(why);
         }
     }
     items
@@ -61,21 +61,22 @@ fn fate(setting: &str, was: &str, is: &str) -> Fate {
             let minutes = was.parse::<u32>().ok().filter(|minutes| *minutes > 0);
             dropped(is == NONE || is == "-1", minutes.map(|minutes| Setting::AutoPause { minutes }))
         }
-        _ => Fate::Left {
-            why: "Azure is not known to drop this, so somebody may have changed it; size, price and redundancy are \
-                  for a person to decide"
-                .to_owned(),
-        },
+        _ => left(
+            "Azure is not known to drop this, so somebody may have changed it; size, price and redundancy are for a person \
+             to decide",
+        ),
     }
+}
+
+fn left(why: &str) -> Fate {
+    Fate::Left { why: why.to_owned(), by_hand: None }
 }
 
 /// What was dropped is put back; what has another value now was set by somebody.
 fn dropped(by_azure: bool, setting: Option<Setting>) -> Fate {
     match (by_azure, setting) {
         (true, Some(setting)) => Fate::ToPutBack { setting },
-        (_, _) => Fate::Left {
-            why: "it has a value that Azure does not leave behind: somebody changed it, and that stays".to_owned(),
-        },
+        (_, _) => left("it has a value that Azure does not leave behind: somebody changed it, and that stays"),
     }
 }
 
@@ -88,7 +89,7 @@ fn retention_items(database: &DatabaseRef, before: &Snapshot, now: Option<&Reten
         now,
         fate,
     };
-    let unread = || Fate::Left { why: "what it is now could not be read".to_owned() };
+    let unread = || left("what it is now could not be read");
     let mut items = Vec::new();
     match (&was.short, now.and_then(|now| now.short.as_ref())) {
         (Some(was), Some(is)) if !is.is_as(*was) => {

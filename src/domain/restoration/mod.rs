@@ -104,6 +104,9 @@ pub enum Fate {
     Left {
         /// Why.
         why: String,
+        /// What Keymend would have put back, so that a person can.
+        #[serde(default)]
+        by_hand: Option<Setting>,
     },
     /// It stays as it is, and nothing can or need be done about it here.
     Explained {
@@ -165,8 +168,17 @@ impl Restoration {
 
     /// Leaves everything that is still to be put back as it is.
     pub fn leave_the_rest(&mut self, why: &str) {
-        for item in self.items.iter_mut().filter(|item| matches!(item.fate, Fate::ToPutBack { .. })) {
-            item.fate = Fate::Left { why: why.to_owned() };
+        self.leave(why, |_| true);
+    }
+
+    /// Leaves those as they are that are still to be put back.
+    pub fn leave(&mut self, why: &str, which: impl Fn(&Item) -> bool) {
+        for item in &mut self.items {
+            if let Fate::ToPutBack { setting } = &item.fate
+                && which(item)
+            {
+                item.fate = Fate::Left { why: why.to_owned(), by_hand: Some(setting.clone()) };
+            }
         }
     }
 

@@ -77,7 +77,7 @@ fn a_geo_secondary_is_explained_and_never_touched() {
 fn an_instances_settings_are_told_and_left() {
     let instance = ResourceId::parse(&SERVER.replace("servers/", "managedInstances/")).unwrap();
     let items = compare(&instance, &snapshot(&[("tag owner", "sales")]), &database(&[]), None);
-    assert!(matches!(&items[0].fate, Fate::Left { why } if why.contains("logical SQL servers")), "{items:?}");
+    assert!(matches!(&items[0].fate, Fate::Left { why, .. } if why.contains("logical SQL servers")), "{items:?}");
 }
 
 fn retention(days: u32, weekly: &str) -> Retention {

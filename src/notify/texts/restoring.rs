@@ -2,10 +2,11 @@
 
 use crate::domain::diagnosis::DatabaseRef;
 use crate::domain::notice::Notice;
-use crate::domain::remedy::Remedy;
-use crate::domain::restoration::{Fate, Item, Restoration};
+use crate::domain::remedy::{Change, Remedy};
+use crate::domain::restoration::{Fate, Item, Restoration, id_of};
 use crate::notify::texts::affected::subject;
 use crate::notify::texts::asking::decide;
+use crate::notify::texts::by_hand::command;
 use crate::notify::texts::changes::{how_many, others, undo};
 use crate::notify::texts::clocks::clock;
 use crate::notify::texts::message::{Mark, Part, Section};
@@ -68,15 +69,25 @@ fn part(item: &Item, notice: &Notice) -> Part {
             Part::Marked(Mark::Ok, was.say(format!(", and is again since {}", clock(*at, notice.at))))
         }
         Fate::ToPutBack { .. } => Part::Marked(Mark::Unknown, was.say(", is ").code(is())),
-        Fate::Left { why } | Fate::Explained { why } => {
+        Fate::Left { why, .. } | Fate::Explained { why } => {
             Part::Marked(Mark::Skip, was.say(", is ").code(is()).say(": ").quote(why))
         }
     }
 }
 
+/// How a person puts back what was left.
+#[must_use]
+pub fn by_hand(item: &Item) -> Option<String> {
+    let Fate::Left { by_hand: Some(setting), .. } = &item.fate else { return None };
+    command(&Change::RestoreSetting { database: id_of(&item.database)?, setting: setting.clone() })
+}
+
 fn some(title: &'static str, notice: &Notice, restoration: &Restoration, which: fn(&Fate) -> bool) -> Section {
     let all: Vec<&Item> = restoration.items.iter().filter(|item| which(&item.fate)).collect();
-    let mut parts: Vec<Part> = all.iter().take(SHOWN).map(|item| part(item, notice)).collect();
+    let command = |item: &Item| Some(Part::Command(Line::default().code(by_hand(item)?)));
+    let shown = all.iter().take(SHOWN);
+    let mut parts: Vec<Part> =
+        shown.flat_map(|item| [Some(part(item, notice)), command(item)].into_iter().flatten()).collect();
     if all.len() > SHOWN {
         parts.push(Part::Text(Line::of(format!("and {} more settings", all.len() - SHOWN))));
     }
@@ -117,7 +128,7 @@ pub(super) fn settings(restoration: &Restoration, notice: &Notice) -> Vec<Sectio
         "its retention was never recorded. Check for how long its backups are kept",
     ));
     let unread = restoration.uncompared.iter().map(|server| {
-        Part::Text(Line::default().strong(server.name().to_owned()).say(": its databases could not be compared yet"))
+        Part::Text(Line::default().strong(server.name()).say(": its databases could not be compared yet"))
     });
     unknown.extend(unread);
     sections.push(Section::titled("Not known", unknown));
