@@ -197,6 +197,25 @@ async fn a_no_is_a_no() {
 }
 
 #[tokio::test]
+async fn a_hold_tag_set_before_the_answer_holds_everything() {
+    let mut stage = past_the_window(under(Preset::Guarded, None)).await;
+    stage.happen(&[], 40).await;
+    let before = settings(&stage);
+    let target = Some(World::standard().server_id("contoso-sql").to_string());
+    let tag = What::SetTag { target, name: "keymend-hold".to_owned(), value: Some("audit".to_owned()) };
+    stage.happen(&[Break::new(tag)], 1).await;
+    answer(&stage, true).await;
+    stage.happen(&[], 40).await;
+    let done = incident(&stage).await;
+    assert!(!done.is_restoring());
+    assert_eq!((settings(&stage), changes(&stage).len()), (before, 0));
+    assert!(matches!(fate(&done, "web", "auto-pause delay"), Fate::Left { why, .. } if why.contains("keymend-hold")));
+    let last = told(&stage, "incident.restored.v1");
+    assert!(last[0].contains("keymend-hold") && last[0].contains("--auto-pause-delay 60"), "{last:?}");
+    stage.house.stop().await;
+}
+
+#[tokio::test]
 async fn switched_off_it_is_told_with_the_commands_and_nothing_else() {
     let mut stage = past_the_window(under(Preset::Auto, Some(Mode::Off))).await;
     stage.happen(&[], 40).await;
