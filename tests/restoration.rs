@@ -259,6 +259,27 @@ async fn without_a_record_it_says_so() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_read_for_an_hour_comes_back_when_it_can() {
+    for path in ["RetentionPolicies", "/databases"] {
+        let mut stage = past_the_window(under(Preset::Auto, None)).await;
+        while stage.cloud.statuses().values().any(|status| status != "Online") {
+            stage.happen(&[], 1).await;
+        }
+        let kind = FaultKind::Status { status: 503, code: "ServiceUnavailable".to_owned() };
+        let outage = Fault { times: None, for_seconds: Some(3600), ..Fault::new(kind, path, 1).method("GET") };
+        stage.cloud.fault(outage);
+        stage.happen(&[], 50).await;
+        let failed = stage.cloud.requests().iter().filter(|one| one.status == 503).count();
+        assert!(failed > 0, "{path}");
+        assert_ne!(settings(&stage), as_at_first(), "{path}");
+        stage.happen(&[], 120).await;
+        assert_eq!(settings(&stage), as_at_first(), "{path}: {:#?}", incident(&stage).await.timeline);
+        assert_eq!(changes(&stage).len(), CHANGES);
+        stage.house.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn what_azure_refuses_is_left_and_the_rest_goes_on() {
     let mut stage = past_the_window(under(Preset::Auto, None)).await;
     let action = "Microsoft.Sql/servers/failoverGroups/write".to_owned();

@@ -126,6 +126,10 @@ impl Responder {
             draft.incident.restoration = Some(restoration);
             return self.end_restoration(draft).await;
         }
+        if restoration.pending().next().is_none() {
+            draft.incident.restoration = Some(restoration);
+            return self.wait_for_settings(draft, "not every database could be read").await;
+        }
         let plan = decide::plan_for(&draft.incident, &restoration);
         draft.incident.restoration = Some(restoration);
         self.decide_on_settings(draft, plan).await

@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 
 use crate::clock::add;
 use crate::domain::gates::{self, Situation};
-use crate::domain::incident::{Approval, AttemptOutcome};
+use crate::domain::incident::{Approval, Attempt, AttemptOutcome};
 use crate::domain::plan::{Gate, GateHit, Plan};
 use crate::domain::policy::{Mode, Policy, Preset};
 use crate::domain::remedy::{Change, Remedy};
@@ -20,6 +20,10 @@ pub const ANSWER_LOST: &str = "the answer was lost";
 
 /// After so many tries a setting is left to a person.
 const TRIES: usize = 6;
+/// What could not even be sent is tried again at once so many times, and then after a pause, up to so many times.
+const SOON: usize = 2;
+const PUT_OFF: usize = 24;
+const PAUSE: SignedDuration = SignedDuration::from_mins(4);
 /// How long Azure may take to show what it has done.
 const SHOWS_WITHIN: SignedDuration = SignedDuration::from_mins(2);
 
@@ -122,10 +126,17 @@ fn is_in(change: &Change, asked: &Approval) -> bool {
 #[must_use]
 pub fn tried(change: &Change, situation: &Situation<'_>) -> Option<Restoring> {
     let subjects = change.subjects();
-    let of = |attempt: &&crate::domain::incident::Attempt| attempt.change.subjects() == subjects;
+    let of = |attempt: &&Attempt| attempt.change.subjects() == subjects;
     let attempts = || situation.incident.attempts.iter().filter(of);
     let last = attempts().max_by_key(|attempt| attempt.number)?;
+    let put_off = attempts().filter(|attempt| was_not_sent(attempt)).count();
     match &last.outcome {
+        Some(AttemptOutcome::NotApplicable { at, why }) if was_not_sent(last) && put_off >= SOON => {
+            if put_off >= PUT_OFF {
+                return Some(Restoring::Leave { why: format!("it was put off {put_off} times; the last time {why}") });
+            }
+            (situation.now < add(*at, PAUSE)).then(|| Restoring::Wait { why: why.clone() })
+        }
         Some(AttemptOutcome::Failed { code, why, .. }) => {
             Some(Restoring::Leave { why: format!("Azure refused: {why} ({code})") })
         }
@@ -138,11 +149,15 @@ pub fn tried(change: &Change, situation: &Situation<'_>) -> Option<Restoring> {
             Some(Restoring::Wait { why: "Azure does not show it yet".to_owned() })
         }
         None => Some(Restoring::Wait { why: "Azure is carrying it out".to_owned() }),
-        _ if attempts().count() >= TRIES => {
+        _ if attempts().count() - put_off >= TRIES => {
             Some(Restoring::Leave { why: format!("it was tried {TRIES} times, and Azure does not show it") })
         }
         _ => None,
     }
+}
+
+fn was_not_sent(attempt: &Attempt) -> bool {
+    matches!(&attempt.outcome, Some(AttemptOutcome::NotApplicable { why, .. }) if why.starts_with(NOT_SENT))
 }
 
 /// Whether nothing was sent, or its answer was lost, so that it may be tried again.

@@ -89,14 +89,18 @@ fn retention_items(database: &DatabaseRef, before: &Snapshot, now: Option<&Reten
         now,
         fate,
     };
-    let unread = || left("what it is now could not be read");
+    // What could not be read may be readable in a moment, and the change itself reads before it writes.
+    let unread = |setting| dropped(true, Some(setting));
     let mut items = Vec::new();
     match (&was.short, now.and_then(|now| now.short.as_ref())) {
         (Some(was), Some(is)) if !is.is_as(*was) => {
             let fate = dropped(is.days == ShortTerm::DEFAULT_DAYS, Some(Setting::ShortTerm(*was)));
             items.push(item(named::SHORT_TERM, was.to_string(), is.to_string(), fate));
         }
-        (Some(was), None) => items.push(item(named::SHORT_TERM, was.to_string(), named::UNREAD.to_owned(), unread())),
+        (Some(was), None) => {
+            let fate = unread(Setting::ShortTerm(*was));
+            items.push(item(named::SHORT_TERM, was.to_string(), named::UNREAD.to_owned(), fate));
+        }
         _ => {}
     }
     match (&was.long, now.and_then(|now| now.long.as_ref())) {
@@ -105,7 +109,8 @@ fn retention_items(database: &DatabaseRef, before: &Snapshot, now: Option<&Reten
             items.push(item(named::LONG_TERM, was.to_string(), is.to_string(), fate));
         }
         (Some(was), None) if !was.keeps_nothing() => {
-            items.push(item(named::LONG_TERM, was.to_string(), named::UNREAD.to_owned(), unread()));
+            let fate = unread(Setting::LongTerm(was.clone()));
+            items.push(item(named::LONG_TERM, was.to_string(), named::UNREAD.to_owned(), fate));
         }
         _ => {}
     }

@@ -58,19 +58,23 @@ pub fn next(all: &[Change]) -> Vec<Change> {
 /// differs no more has been put back; something that has a third value now is somebody's. Answers those put back.
 pub fn settle(restoration: &mut Restoration, seen: &[Item], read: &BTreeSet<DatabaseRef>, now: Timestamp) -> Vec<Item> {
     let mut back = Vec::new();
+    let still =
+        |item: &Item| seen.iter().find(|other| other.database == item.database && other.setting == item.setting);
+    // What could not be read at first, and turns out to be as it was, was never dropped.
+    restoration
+        .items
+        .retain(|item| item.now != named::UNREAD || !read.contains(&item.database) || still(item).is_some());
     for item in &mut restoration.items {
         if !matches!(item.fate, Fate::ToPutBack { .. }) || !read.contains(&item.database) {
             continue;
         }
-        let still = seen.iter().find(|other| other.database == item.database && other.setting == item.setting);
-        match still.map(|other| (&other.fate, other)) {
+        match still(item).map(|other| (&other.fate, other)) {
             None => {
                 item.fate = Fate::PutBack { at: now };
                 back.push(item.clone());
             }
-            Some((Fate::ToPutBack { .. }, _)) => {}
-            // What could not be read now may be readable in a moment: the change itself reads before it writes.
-            Some((Fate::Left { .. }, other)) if other.now == named::UNREAD => {}
+            // Not read now: what was known of it stands.
+            Some((_, other)) if other.now == named::UNREAD => {}
             Some((fate, other)) => {
                 item.now.clone_from(&other.now);
                 item.fate = fate.clone();

@@ -74,6 +74,9 @@ impl Responder {
         if rest.changes.is_empty() {
             return match waits {
                 Some(why) => self.wait_for_settings(draft, &why).await,
+                None if draft.incident.restoration.as_ref().is_some_and(|it| !it.uncompared.is_empty()) => {
+                    self.wait_for_settings(draft, "not every database could be read").await
+                }
                 None => self.end_restoration(draft).await,
             };
         }
@@ -154,7 +157,7 @@ impl Responder {
     }
 
     /// Something could not be read, or is held back for the moment: later, but not for ever.
-    async fn wait_for_settings(&self, mut draft: Draft, why: &str) -> JobResult {
+    pub(super) async fn wait_for_settings(&self, mut draft: Draft, why: &str) -> JobResult {
         let now = self.clock.now();
         let Some(restoration) = &mut draft.incident.restoration else { return Ok(()) };
         restoration.waited += 1;
