@@ -68,6 +68,9 @@ pub struct Incident {
     pub loss_reported: bool,
     /// When the chain was first seen whole after it had been broken, or since opening.
     pub whole_since: Option<Timestamp>,
+    /// When access was found lost again after it had been whole.
+    #[serde(default)]
+    pub lost_again_at: Option<Timestamp>,
     /// The chain was seen broken at some time.
     pub was_broken: bool,
     /// What was found last.
@@ -127,6 +130,7 @@ impl Incident {
             window_said_over: false,
             loss_reported: false,
             whole_since: None,
+            lost_again_at: None,
             was_broken: false,
             diagnosis: None,
             broken: None,
