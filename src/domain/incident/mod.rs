@@ -14,7 +14,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::add;
-use crate::domain::diagnosis::{Cause, DatabaseRef, Diagnosis, Finding};
+use crate::domain::database_ref::DatabaseRef;
+use crate::domain::diagnosis::{Cause, Diagnosis, Finding};
 use crate::domain::key_uri::{KeyUri, VaultHost};
 use crate::domain::notice::Told;
 use crate::domain::plan::{GateHit, NeedsPerson};
