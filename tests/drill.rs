@@ -54,7 +54,9 @@ fn the_list_names_every_promised_scenario() {
 
 #[test]
 fn every_scenario_ends_as_it_declares() {
-    let (ok, out, err) = keymend(&["drill", "all", "--json"]);
+    // What was sent is kept: `scripts/test` holds it against Azure's published OpenAPI.
+    let traffic = concat!(env!("CARGO_TARGET_TMPDIR"), "/drill.har");
+    let (ok, out, err) = keymend(&["drill", "all", "--json", "--har", traffic]);
     let played: Vec<Value> = serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}{err}"));
     let wrong: Vec<String> = played
         .iter()
@@ -64,6 +66,33 @@ fn every_scenario_ends_as_it_declares() {
     assert!(wrong.is_empty() && ok, "{}", wrong.join("\n"));
     let wanted: usize = list().iter().map(|one| one["presets"].as_array().map_or(0, Vec::len)).sum();
     assert_eq!(played.len(), wanted, "each scenario is played under each of its presets");
+}
+
+#[test]
+fn every_kind_of_loss_is_found_and_repaired_where_every_alert_is_lost() {
+    let stories = [
+        "missing-identity",
+        "vault-deleted",
+        "vault-firewalled",
+        "key-deleted",
+        "key-disabled",
+        "permission-revoked-policy",
+        "permission-revoked-rbac",
+        "permission-model-switched",
+        "latent-key-disabled",
+        "managed-instance-permission",
+        "synapse-workspace",
+        "database-level-key",
+    ];
+    let (_, out, err) = keymend(&[&["drill", "--alerts-lost", "--json"], &stories[..]].concat());
+    let played: Vec<Value> = serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}{err}"));
+    assert!(played.len() >= stories.len(), "{}", played.len());
+    for one in &played {
+        let name = format!("{}:{}", one["scenario"], one["preset"]);
+        assert_eq!(one["ok"], true, "{name} {}", one["faults"]);
+        assert!(one["requests"]["changes"].as_u64() > Some(0), "{name}: nothing was repaired");
+        assert!(!one["story"].to_string().contains("Action Group posts"), "{name}: an alert was not lost");
+    }
 }
 
 #[test]

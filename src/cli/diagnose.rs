@@ -130,7 +130,8 @@ async fn look(azure: &Azure, settings: &Settings, named: ResourceId, target: Tar
             (ids, host, Some(vault.clone()), unread)
         }
     };
-    let question = Question { vault: host, vault_id, ..Question::new(ids, azure.clock().now()) };
+    let partners_of = ids.clone();
+    let question = Question { vault: host, vault_id, partners_of, ..Question::new(ids, azure.clock().now()) };
     let evidence = probe::observe_telling(azure, &question, &|at| {
         progress(&format!("wave {} of at most 3, {} of {} requests answered", at.wave, at.done, at.asked));
     })

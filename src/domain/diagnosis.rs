@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::domain::database_ref::DatabaseRef;
 use crate::domain::evidence::{CallerKind, MissingRight};
 use crate::domain::remedy::Change;
 use crate::domain::resource_id::ResourceId;
@@ -67,6 +68,8 @@ pub enum Cause {
     GeoPartnerWithoutGrant,
     /// A geo-secondary was inaccessible for so long that Azure broke its link: nothing revives it, a person's work.
     DeadSecondary,
+    /// Databases are down for another reason than their key, as Azure says, or because their instance is stopped.
+    OtherReason,
     /// The chain is whole, and databases are inaccessible: they heal, or must be re-validated.
     StillInaccessible,
     /// The chain is whole and every database is in service.
@@ -184,15 +187,6 @@ pub struct Diagnosis {
     pub inaccessible: Vec<DatabaseRef>,
 }
 
-/// A database by name.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct DatabaseRef {
-    /// Its server.
-    pub server: ResourceId,
-    /// Its name.
-    pub name: String,
-}
-
 impl Diagnosis {
     /// The finding to be mended first.
     #[must_use]
@@ -215,7 +209,10 @@ impl Diagnosis {
         let mut of_the_chain = self.findings.iter().filter(|finding| !apart(finding)).peekable();
         of_the_chain.peek().is_some()
             && of_the_chain.all(|finding| {
-                matches!(finding.cause, Cause::Healthy | Cause::StillInaccessible | Cause::DeadSecondary)
+                matches!(
+                    finding.cause,
+                    Cause::Healthy | Cause::StillInaccessible | Cause::DeadSecondary | Cause::OtherReason
+                )
             })
     }
 

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::cloud::{Cloud, Exchange, Plane};
+use super::cloud::{Cloud, Exchange};
 use super::scenario::{End, Expect, Writes};
-use super::story;
 use crate::domain::incident::{AttemptOutcome, Incident, Phase};
 use crate::domain::notice::Situation;
 use crate::domain::remedy::Remedy;
@@ -23,9 +22,9 @@ pub fn faults(expect: &Expect, incidents: &[Incident], cloud: &Cloud) -> Vec<Str
     } else if expect.end != End::FalseAlarm {
         faults.push("no incident was opened".to_owned());
     }
-    faults.extend(writes(&expect.writes, incidents, &cloud.requests()));
+    faults.extend(writes(&expect.writes, incidents, &cloud.requests_that(is_write)));
     if expect.online {
-        let down = story::statuses(&world).into_iter().filter(|(_, status)| status != "Online");
+        let down = cloud.statuses().into_iter().filter(|(_, status)| status != "Online");
         faults.extend(down.map(|(database, status)| format!("{database} is {status}, should be Online")));
     }
     if expect.silent && incidents.iter().any(|incident| !incident.notices.is_empty()) {
@@ -80,9 +79,7 @@ fn one_card_each(incident: &Incident) -> Vec<String> {
 /// Requests that would change something.
 #[must_use]
 pub fn is_write(exchange: &Exchange) -> bool {
-    matches!(exchange.plane, Plane::Arm | Plane::KeyVault)
-        && exchange.method != "GET"
-        && !exchange.url.contains("/providers/Microsoft.ResourceGraph/")
+    exchange.is_write()
 }
 
 fn writes(declared: &Writes, incidents: &[Incident], requests: &[Exchange]) -> Vec<String> {

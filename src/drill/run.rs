@@ -13,11 +13,12 @@ use tokio::net::TcpListener;
 use super::cloud::Cloud;
 use super::cloud::world::TOKEN;
 use super::scenario::{Act, People, Scenario, Setup, Step};
-use super::story::{Line, Story, Who, statuses};
+use super::story::{Line, Story, Who};
 use super::{house, judge};
 use crate::clock::{Busy, Clock, add};
 use crate::domain::incident::{ApprovalDecision, Incident, Phase};
 use crate::domain::policy::Preset;
+use crate::ids::Ids;
 use crate::store::{NewJob, Store, Work};
 
 /// When every story begins.
@@ -38,6 +39,8 @@ pub struct Options {
     pub pace: Option<f64>,
     /// Where the store is kept; `None`: in a temporary folder that is removed.
     pub folder: Option<PathBuf>,
+    /// Every alert and event is lost: the patrol finds what it finds.
+    pub alerts_lost: bool,
 }
 
 /// What came of it.
@@ -89,14 +92,21 @@ pub async fn play(
     options: &Options,
     watch: &mut (dyn FnMut(&Line, &View) + Send),
 ) -> anyhow::Result<Played> {
-    let setup = (scenario.setup)(preset);
+    let mut setup = (scenario.setup)(preset);
+    if options.alerts_lost {
+        let alerts = &mut setup.world.alerts;
+        (alerts.webhooks, alerts.cause_alerts, alerts.event_grid) = (false, false, false);
+        setup.patrol = true;
+    }
     let temporary = house::Folder::new(options.folder.as_deref(), scenario.name, preset)?;
     let clock = Clock::stepped(BEGINNING.parse()?, options.pace);
     let stage = clock.busy();
     let cloud = Cloud::new(setup.world.clone(), clock.clone());
     let listener = TcpListener::bind("127.0.0.1:0").await.context("cannot listen on 127.0.0.1")?;
     let running = cloud.serve(listener).await?;
-    let house = house::build_with(&setup.policy, setup.patrol, &running.url(), TOKEN, temporary.path(), &clock).await?;
+    let ids = Ids::seeded(setup.world.seed);
+    let url = running.url();
+    let house = house::build_with(&setup.policy, setup.patrol, &url, TOKEN, temporary.path(), &clock, ids).await?;
     cloud.deliver_to(house.webhook());
     let mut director = Director::new(&clock, &cloud, house.store(), setup, scenario);
     director.story.add(
@@ -147,6 +157,8 @@ struct Director<'a> {
     shown: usize,
     over_since: Option<Timestamp>,
     looked_at: Timestamp,
+    /// Whether there are too many databases to tell of each.
+    crowd: bool,
 }
 
 impl<'a> Director<'a> {
@@ -165,6 +177,7 @@ impl<'a> Director<'a> {
             shown: 0,
             over_since: None,
             looked_at: clock.now(),
+            crowd: false,
         }
     }
 
@@ -220,7 +233,8 @@ impl<'a> Director<'a> {
         let People::Approve(after) = self.setup.people else { return Ok(()) };
         for incident in incidents {
             let Some(asked) = &incident.approval else { continue };
-            if asked.decision.is_some() || now < add(asked.asked_at, after) || incident.ended_at.is_some() {
+            let over = incident.ended_at.is_some() && !incident.is_restoring();
+            if over || asked.decision.is_some() || now < add(asked.asked_at, after) {
                 continue;
             }
             let Some((mut incident, version)) = self.store.incident(&incident.id).await? else { continue };
@@ -237,16 +251,17 @@ impl<'a> Director<'a> {
     }
 
     fn watch_world(&mut self, now: Timestamp, incidents: &[Incident]) {
-        // A status changed at some moment since the last look; told at its end, the cause would come after the effect.
-        let statuses = statuses(&self.cloud.world());
-        let crowd = statuses.len() > CROWD;
-        let changed = if crowd { now } else { add(self.looked_at, SignedDuration::from_secs(1)).min(now) };
         for incident in incidents {
             self.story.follow_incident(incident);
         }
-        if crowd && now < add(self.looked_at, CROWD_TICK) {
+        if self.crowd && now < add(self.looked_at, CROWD_TICK) {
             return;
         }
+        let statuses = self.cloud.statuses();
+        self.crowd = statuses.len() > CROWD;
+        let crowd = self.crowd;
+        // A status changed at some moment since the last look; told at its end, the cause would come after the effect.
+        let changed = if crowd { now } else { add(self.looked_at, SignedDuration::from_secs(1)).min(now) };
         self.looked_at = now;
         self.story.follow_databases(changed, statuses);
         let open = incidents.is_empty() || incidents.iter().any(|incident| incident.ended_at.is_none());
@@ -274,7 +289,9 @@ impl<'a> Director<'a> {
         if now >= add(self.began, self.setup.horizon) {
             return true;
         }
-        let at_rest = |incident: &Incident| incident.ended_at.is_some() || incident.phase == Phase::Escalated;
+        let at_rest = |incident: &Incident| {
+            incident.ended_at.is_some() && !incident.is_restoring() || incident.phase == Phase::Escalated
+        };
         if !self.script.is_empty() || incidents.is_empty() || !incidents.iter().all(at_rest) {
             self.over_since = None;
             return false;
@@ -288,13 +305,8 @@ impl<'a> Director<'a> {
         let now = self.clock.now();
         self.watch_world(now, &incidents);
         let faults = judge::faults(&self.setup.expect, &incidents, self.cloud);
-        let exchanges = self.cloud.requests();
-        let count = |wanted: super::cloud::Plane| exchanges.iter().filter(|e| e.plane == wanted).count();
-        let requests = Requests {
-            arm: count(super::cloud::Plane::Arm),
-            key_vault: count(super::cloud::Plane::KeyVault),
-            changes: exchanges.iter().filter(|e| judge::is_write(e) && e.effect).count(),
-        };
+        let tally = self.cloud.tally();
+        let requests = Requests { arm: tally.arm, key_vault: tally.key_vault, changes: tally.changes };
         let incident = incidents.first();
         let end = incident.map_or_else(|| "no incident was needed".to_owned(), end_in_words);
         let ended = incident.and_then(|incident| incident.ended_at).unwrap_or(now);

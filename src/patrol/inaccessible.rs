@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::estate::Estate;
 use super::round::Beat;
 use super::told::Seen;
+use crate::domain::database_ref::database_id;
 use crate::domain::evidence::Fact;
 use crate::domain::incident::IncidentKey;
 use crate::domain::key_uri::KeyUri;
@@ -81,7 +82,7 @@ pub(super) async fn tell(
         return Ok(());
     }
     for name in names {
-        if let Ok(database) = server.child("databases", &name) {
+        if let Some(database) = database_id(server, &name) {
             let said = format!("database {name} on {} is inaccessible", server.name());
             beat.found(SignalKind::FoundInaccessible, database, said);
         }

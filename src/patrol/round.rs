@@ -52,12 +52,17 @@ impl Round {
 /// So many things that could not be read are named.
 const SAID: usize = 5;
 
+/// The part of a round's requests, one in so many, that settings may take which are recorded.
+const SETTINGS: usize = 4;
+
 /// What the parts of a round work with.
 pub(super) struct Beat<'a> {
     /// The responder, its requests to Azure counted.
     pub responder: Responder,
     pub settings: &'a PatrolSettings,
     pub allowance: Allowance,
+    /// How many requests may go into settings that are recorded: none while an incident is open.
+    pub for_settings: usize,
     pub round: Round,
     pub told: Told,
     pub signals: Vec<Signal>,
@@ -66,17 +71,7 @@ pub(super) struct Beat<'a> {
 impl Beat<'_> {
     /// Something is not as it should be.
     pub fn found(&mut self, kind: SignalKind, target: ResourceId, text: String) {
-        let now = self.responder.clock.now();
-        self.signals.push(Signal {
-            kind,
-            target,
-            occurred_at: Some(now),
-            caller: None,
-            event_id: None,
-            correlation_id: None,
-            window_minutes: None,
-            text: Some(text),
-        });
+        self.signals.push(Signal::seen_by_us(kind, target, text, self.responder.clock.now()));
     }
 }
 
@@ -93,7 +88,9 @@ pub(super) async fn make(
     let open = responder.store.incidents(true, 1).await?;
     let allowance = Allowance::of(if open.is_empty() { all } else { all / 2 }, meter);
     let told = Told::load(&responder).await?;
-    let mut beat = Beat { responder, settings, allowance, round: Round::default(), told, signals: Vec::new() };
+    let for_settings = if open.is_empty() { all / SETTINGS } else { 0 };
+    let mut beat =
+        Beat { responder, settings, allowance, for_settings, round: Round::default(), told, signals: Vec::new() };
     load(&beat, estate).await?;
     list::all(&mut beat, estate).await;
     walk::slice(&mut beat, estate).await?;

@@ -50,7 +50,9 @@ pub(super) async fn slice(beat: &mut Beat<'_>, estate: &mut Estate) -> Result<()
 
 /// Whose turn it is in this round.
 fn turn(beat: &Beat<'_>, estate: &Estate, now: Timestamp) -> Vec<ResourceId> {
-    let due = add(now, -beat.settings.walk_every);
+    // An even share of all, the longest unread first. What was read at a quicker pace in the beginning comes early, so that
+    // the last of it is not late.
+    let due = add(now, -beat.settings.walk_every / 2);
     let mut turn: Vec<(Option<Timestamp>, ResourceId)> = estate
         .servers
         .values()
@@ -84,8 +86,10 @@ async fn take(
     }
     if let Fact::Known(databases) = &seen.databases {
         known.asked_at = Some(now);
-        let down: Vec<String> = down(databases).into_iter().map(str::to_owned).collect();
         let key = seen.protector.known().and_then(|protector| protector.uri.clone());
+        let most = beat.for_settings.min(beat.allowance.left());
+        beat.for_settings -= beat.responder.take_snapshot(&seen.id, key.as_ref(), databases, most).await?;
+        let down: Vec<String> = down(databases).into_iter().map(str::to_owned).collect();
         inaccessible::tell(beat, &seen.id, key.as_ref(), &down).await?;
         known.seen.databases =
             in_service(ServerEvidence { databases: Fact::Known(databases.clone()), ..seen.clone() }).databases;

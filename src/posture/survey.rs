@@ -218,13 +218,13 @@ fn sort(
 
 /// One group of servers and their vault, by the probes that an incident uses. No log: nobody broke anything yet.
 async fn read(azure: &Azure, host: &VaultHost, vault_id: Option<ResourceId>, servers: &[ServerEvidence]) -> Evidence {
-    let ids = servers.iter().map(|seen| seen.id.clone()).collect();
+    let ids: Vec<ResourceId> = servers.iter().map(|seen| seen.id.clone()).collect();
     let remembered = servers.iter().map(|seen| (seen.id.clone(), seen.clone())).collect();
     let question = Question {
         vault: Some(host.clone()),
         vault_id,
         remembered,
-        partners: true,
+        partners_of: ids.clone(),
         ..Question::new(ids, azure.clock().now())
     };
     probe::observe(azure, &question).await

@@ -75,9 +75,10 @@ pub struct Question {
     /// What is remembered of servers from an earlier look: what of it is known is not read again. A look at the vault's
     /// side alone, for a patrol or for a change that is probably harmless, costs nothing for each server.
     pub remembered: BTreeMap<ResourceId, ServerEvidence>,
-    /// Whether the servers that hold geo-secondaries are looked at too: one list for each logical server whose links are not
-    /// remembered, one request for each of up to [`MOST_PARTNERS`] partners, and one more where role assignments count.
-    pub partners: bool,
+    /// The servers among those in question whose geo partners are looked at too: one list for each logical server that is
+    /// named here, one request for each of up to [`MOST_PARTNERS`] partners that is not remembered, and one more where role
+    /// assignments count. None: nobody is asked.
+    pub partners_of: Vec<ResourceId>,
     /// Whether the chain is whole, and nothing that only a repair needs to know: no locks, no deny assignments and no log
     /// are read, so that is all unknown. For looks that come every minute.
     pub health_only: bool,
@@ -99,7 +100,7 @@ impl Question {
             keys: Vec::new(),
             protectors: BTreeMap::new(),
             remembered: BTreeMap::new(),
-            partners: false,
+            partners_of: Vec::new(),
             health_only: false,
             now,
             look_back: SignedDuration::from_hours(24),

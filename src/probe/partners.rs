@@ -14,10 +14,8 @@ use crate::probe::{grants, servers};
 pub const MOST_PARTNERS: usize = 8;
 
 pub(super) fn asks(board: &mut Board<'_>, asks: &mut BTreeSet<Ask>) {
-    if !board.question.partners {
-        return;
-    }
-    for server in board.members() {
+    let named: BTreeSet<&ResourceId> = board.question.partners_of.iter().collect();
+    for server in board.members().into_iter().filter(|server| named.contains(server)) {
         if Kind::of(server) == Some(Kind::SqlServer) && !board.links.contains_key(server) {
             asks.insert(Ask::Links(server.clone()));
         }
@@ -28,9 +26,6 @@ pub(super) fn asks(board: &mut Board<'_>, asks: &mut BTreeSet<Ask>) {
 
 /// The partners that are not themselves in question.
 fn all(board: &Board<'_>) -> BTreeSet<ResourceId> {
-    if !board.question.partners {
-        return BTreeSet::new();
-    }
     let members: BTreeSet<&ResourceId> = board.members().into_iter().collect();
     let links = members.iter().filter_map(|server| board.links.get(*server)?.known()).flatten();
     let partners = links.filter(|link| link.primary).filter_map(|link| link.partner.as_ref());

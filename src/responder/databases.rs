@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::Responder;
 use super::look::FEW_SERVERS;
-use crate::domain::diagnosis::DatabaseRef;
+use crate::domain::database_ref::DatabaseRef;
 use crate::domain::evidence::{Database, Fact};
 use crate::domain::incident::{EntryKind, Incident, Member};
 use crate::domain::notice::LostSetting;
@@ -30,6 +30,7 @@ impl Responder {
             }
         }
         changes.note(incident, self.clock.now());
+        incident.mark_past_window(self.clock.now());
         let down = incident.inaccessible();
         if let Some(diagnosis) = &mut incident.diagnosis {
             diagnosis.inaccessible = down;

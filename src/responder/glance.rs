@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
+use super::inventory::JUST_READ;
+use super::join::is_our_own;
 use super::locate::{Concerned, is_cause};
 use super::{JobResult, Responder, schedule};
 use crate::clock::add;
@@ -28,6 +30,8 @@ pub(super) const SERVER_SEEN: &str = "server_seen";
 const RELIED_ON: SignedDuration = SignedDuration::from_hours(24);
 /// Younger than this, an unchanged memory is not written again.
 const YOUNG: SignedDuration = SignedDuration::from_hours(12);
+/// Incidents that are looked through for the one whose changes are told late.
+const BEFORE: usize = 200;
 /// The kind of fact that remembers when a vault was glanced at, and found well.
 const GLANCED: &str = "glanced";
 
@@ -55,6 +59,9 @@ impl Responder {
         if !all_harmless(signals) || self.store.open_incident(&incident).await?.is_some() {
             return Ok(Glance::Look);
         }
+        if self.are_all_our_own(&incident, signals).await? {
+            return Ok(Glance::Fine);
+        }
         if let Some(due) = self.glanced(&key.vault).await? {
             return Ok(Glance::Later(due));
         }
@@ -76,6 +83,16 @@ impl Responder {
         self.store.keep_fact(GLANCED, key.vault.as_str(), &Value::Null, now).await?;
         tracing::info!(vault = %key.vault, servers = group.len(), "a change that takes no key away; nothing to do");
         Ok(Glance::Fine)
+    }
+
+    /// Whether they all are late echoes of changes that incidents before made there.
+    async fn are_all_our_own(&self, key: &IncidentKey, signals: &[Signal]) -> JobResult<bool> {
+        if signals.iter().any(|signal| signal.correlation_id.is_none()) {
+            return Ok(false);
+        }
+        let mut before = self.store.incidents(false, BEFORE).await?;
+        before.retain(|incident| incident.key == *key);
+        Ok(signals.iter().all(|signal| before.iter().any(|incident| is_our_own(incident, signal))))
     }
 
     /// When signals about a vault are looked at together, if it was glanced at moments ago.
@@ -100,14 +117,15 @@ impl Responder {
         let host = group.first().and_then(|one| one.key.as_ref()).map(|key| key.vault.clone());
         let known = self.known_servers().await?.into_iter().filter(|one| Some(&one.key.vault) == host.as_ref());
         let vault_id = target.key_vault().or_else(|| known.filter_map(|one| one.vault_id).next());
+        let servers: Vec<ResourceId> = group.iter().map(|one| one.server.clone()).collect();
         Ok(Question {
             vault: host,
             vault_id,
             keys: group.iter().filter_map(|one| one.key.clone()).collect(),
-            protectors: self.just_read(&group.iter().map(|one| one.server.clone()).collect::<Vec<_>>()).await?,
+            protectors: self.just_read(&servers).await?,
             remembered,
-            partners: true,
-            ..Question::new(group.iter().map(|one| one.server.clone()).collect(), now)
+            partners_of: self.partners_of(&servers).await?,
+            ..Question::new(servers, now)
         })
     }
 
@@ -118,39 +136,47 @@ impl Responder {
         Ok(read.map(|seen| (seen.id.clone(), seen)).collect())
     }
 
+    /// The linked keys that a glance has just read, for the look that follows it. Everything else is looked at anew.
+    pub(super) async fn keys_just_read(&self) -> JobResult<BTreeMap<ResourceId, ServerEvidence>> {
+        let mut seen = self.seen(add(self.clock.now(), -JUST_READ)).await?;
+        for one in seen.values_mut() {
+            let linked_keys = std::mem::take(&mut one.linked_keys);
+            *one = ServerEvidence { linked_keys, ..ServerEvidence::unread(one.id.clone()) };
+        }
+        Ok(seen)
+    }
+
     /// Remembers the servers of a look for the glances to come.
     pub(super) async fn keep_seen(&self, evidence: &Evidence) -> JobResult {
         let now = self.clock.now();
         let before = self.seen(add(now, -YOUNG)).await?;
         for seen in &evidence.servers {
-            let seen = ServerEvidence { databases: in_service(&seen.databases), ..seen.clone() };
+            let seen = to_remember(seen);
             let whole = seen.server.known().is_some() && seen.protector.known().is_some();
             if whole && before.get(&seen.id) != Some(&seen) {
                 let value = serde_json::to_value(&seen).unwrap_or_default();
                 self.store.keep_fact(SERVER_SEEN, seen.id.key(), &value, now).await?;
             }
         }
-        Ok(())
+        Ok(self.keep_partners(&evidence.servers).await?)
     }
 
     /// The same for one server, where it is new, has changed or was kept long ago.
     pub(super) async fn keep_server_seen(&self, seen: &ServerEvidence) -> Result<(), StoreError> {
         let now = self.clock.now();
-        let mut seen = ServerEvidence { databases: in_service(&seen.databases), ..seen.clone() };
+        let seen = to_remember(seen);
         let before = self.store.fact(SERVER_SEEN, seen.id.key()).await?;
-        // Whoever did not ask for the links must not have them forgotten.
-        if let (None, Some((before, kept))) = (seen.links.known(), &before)
-            && *kept >= add(now, -YOUNG)
-            && let Ok(before) = serde_json::from_value::<ServerEvidence>(before.clone())
-        {
-            seen.links = before.links;
-        }
         let value = serde_json::to_value(&seen).unwrap_or_default();
         if before.is_none_or(|(before, kept)| before != value || kept < add(now, -YOUNG)) {
             self.store.keep_fact(SERVER_SEEN, seen.id.key(), &value, now).await?;
         }
         Ok(())
     }
+}
+
+/// A server to be remembered. Its geo-replication links never are: an ended one must not bring a grant back.
+fn to_remember(seen: &ServerEvidence) -> ServerEvidence {
+    ServerEvidence { databases: in_service(&seen.databases), links: Fact::default(), ..seen.clone() }
 }
 
 /// Databases to be remembered, without their settings. That one is down is never taken from memory.

@@ -1,7 +1,5 @@
 //! What a pass reads, and what that does to the incident.
 
-use std::collections::BTreeMap;
-
 use jiff::{SignedDuration, Timestamp};
 use tracing::Instrument;
 
@@ -67,16 +65,13 @@ impl Responder {
     pub(super) async fn look_at_all(&self, draft: &mut Draft) -> JobResult<Evidence> {
         let incident = &mut draft.incident;
         let servers = to_read(incident);
-        let protectors = if incident.passes <= 1 { self.just_read(&servers).await? } else { BTreeMap::new() };
-        let question = Question {
-            protectors,
-            vault: incident.vault.clone(),
-            vault_id: incident.vault_id.clone(),
-            keys: incident.members.values().filter_map(|member| member.protector.clone()).collect(),
-            look_back: LOOK_BACK,
-            partners: true,
-            ..Question::new(servers, self.clock.now())
+        let (protectors, remembered) = if incident.passes <= 1 {
+            (self.just_read(&servers).await?, self.keys_just_read().await?)
+        } else {
+            Default::default()
         };
+        let partners_of = self.partners_of(&servers).await?;
+        let question = Question { protectors, remembered, partners_of, ..self.question(incident, servers) };
         let span = tracing::info_span!("observe", servers = question.servers.len());
         let evidence = probe::observe(&self.azure, &question).instrument(span).await;
         let now = self.clock.now();
@@ -88,8 +83,10 @@ impl Responder {
             }
         }
         self.keep_seen(&evidence).await?;
+        self.learn_from(&evidence).await?;
         self.remember_vault(incident, &evidence).await?;
         take_in(incident, &evidence, now);
+        self.remember_before(incident, &evidence).await?;
         let mut diagnosis = diagnose(&evidence, incident, &self.policy);
         diagnosis.inaccessible = incident.inaccessible();
         if settle_unknown(incident, &diagnosis, now) {
@@ -98,6 +95,17 @@ impl Responder {
         }
         conclude(&mut draft.incident, diagnosis, now);
         Ok(evidence)
+    }
+
+    /// What there is to ask about these servers of an incident.
+    pub(super) fn question(&self, incident: &Incident, servers: Vec<ResourceId>) -> Question {
+        Question {
+            vault: incident.vault.clone(),
+            vault_id: incident.vault_id.clone(),
+            keys: incident.members.values().filter_map(|member| member.protector.clone()).collect(),
+            look_back: LOOK_BACK,
+            ..Question::new(servers, self.clock.now())
+        }
     }
 
     pub(super) async fn remember_vault(&self, incident: &mut Incident, evidence: &Evidence) -> JobResult {
@@ -151,6 +159,7 @@ fn take_in(incident: &mut Incident, evidence: &Evidence, now: Timestamp) {
         }
     }
     changes.note(incident, now);
+    incident.mark_past_window(now);
 }
 
 /// Changes whose answer was lost (a crash, a broken connection): what Azure shows now decides how they went. Answers
@@ -204,8 +213,9 @@ fn conclude(incident: &mut Incident, diagnosis: Diagnosis, now: Timestamp) {
     if diagnosis.chain_is_whole() {
         let since = incident.last_made_at().unwrap_or(now);
         incident.whole_since.get_or_insert(since);
-    } else if cause != Cause::Undetermined {
+    } else if !matches!(cause, Cause::Undetermined | Cause::ServiceManaged) {
         if incident.whole_since.take().is_some() {
+            incident.lost_again_at = Some(now);
             incident.note(now, EntryKind::Checked, "Access to the key is lost again");
         }
         incident.was_broken = true;

@@ -288,6 +288,7 @@ pub const fn cause_name(cause: Cause) -> &'static str {
         Cause::ServerKeyMissing => "server_key_missing",
         Cause::GeoPartnerWithoutGrant => "geo_partner_without_grant",
         Cause::DeadSecondary => "dead_secondary",
+        Cause::OtherReason => "other_reason",
         Cause::StillInaccessible => "still_inaccessible",
         Cause::Healthy => "healthy",
         Cause::Undetermined => "undetermined",

@@ -1,11 +1,16 @@
 //! Which right and which role a write or a read needs: the roles that Keymend's documentation offers, else Azure's own.
 
+use crate::domain::dependent::{Kind, revalidation};
 use crate::domain::remedy::Change;
 use crate::domain::rights::needed;
 
 /// The action that a change needs.
 pub(super) fn missing_for(change: &Change) -> &'static str {
-    needed(change.remedy()).first().map_or("", |right| right.name)
+    match change {
+        Change::Revalidate { server } => revalidation(Kind::of(server).unwrap_or(Kind::SqlServer)),
+        Change::RestoreSetting { setting, .. } => setting.action(),
+        _ => needed(change.remedy()).first().map_or("", |right| right.name),
+    }
 }
 
 /// The role that gives an action, in words.
@@ -13,6 +18,12 @@ pub(super) fn role_for(action: &str) -> &'static str {
     let action = action.to_ascii_lowercase();
     match action.as_str() {
         _ if action.ends_with("revalidate/action") => "the custom role KV-SQL Responder Revalidate on the server",
+        "microsoft.sql/servers/databases/write"
+        | "microsoft.sql/servers/failovergroups/write"
+        | "microsoft.sql/servers/databases/backupshorttermretentionpolicies/write"
+        | "microsoft.sql/servers/databases/backuplongtermretentionpolicies/write" => {
+            "the custom role KV-SQL Responder Restore Settings on the server's resource group"
+        }
         "microsoft.sql/servers/write" | "microsoft.managedidentity/userassignedidentities/assign/action" => {
             "the custom role KV-SQL Responder Identity on the server's resource group"
         }

@@ -171,7 +171,8 @@ const fn rank(cause: Cause) -> u8 {
         // The servers' own databases come back first.
         Cause::GeoPartnerWithoutGrant => 28,
         Cause::DeadSecondary => 29,
-        Cause::Healthy => 30,
+        Cause::OtherReason => 30,
+        Cause::Healthy => 31,
     }
 }
 

@@ -24,6 +24,7 @@ impl State {
             What::RevokeGeoPermission { server } => {
                 self.each_server(server, |state, at| state.revoke_from_primaries(at, by))
             }
+            What::RevokeIdentity { identity } => self.revoke_identity(identity.as_deref(), by),
             What::GrantPermission { server } => self.each_server(server, |state, at| state.grant(at, by)),
             What::AddDeny { server } => self.each_server(server, |state, at| state.deny(at, by)),
             What::RemoveDeny { server } => self.each_server(server, |state, at| state.undeny(at)),
@@ -87,6 +88,7 @@ impl State {
                 self.grant_right(action);
                 Ok(())
             }
+            What::FailReplication { server, database } => self.fail_replication(server.as_deref(), database.as_deref()),
             What::PostAlert { server, database } => self.post_alert(server.as_deref(), database.as_deref()),
         }
     }

@@ -83,8 +83,8 @@ pub(super) fn host_only(authority: &str) -> &str {
 
 /// One recorded request: hooks, faults, the service, the answer.
 pub(super) async fn exchange(inner: &Arc<Inner>, incoming: &Incoming, busy: Busy) -> Answer {
-    let at = begin(inner, incoming);
-    if stalls(inner, at, Moment::Before) {
+    let number = begin(inner, incoming);
+    if stalls(inner, number, Moment::Before) {
         drop(busy);
         return std::future::pending().await;
     }
@@ -97,8 +97,8 @@ pub(super) async fn exchange(inner: &Arc<Inner>, incoming: &Incoming, busy: Busy
             return std::future::pending().await;
         }
     }
-    let mut answer = answer.unwrap_or_else(|| carry_out(inner, incoming, at));
-    if stalls(inner, at, Moment::After) {
+    let mut answer = answer.unwrap_or_else(|| carry_out(inner, incoming, number));
+    if stalls(inner, number, Moment::After) {
         drop(busy);
         return std::future::pending().await;
     }
@@ -109,15 +109,13 @@ pub(super) async fn exchange(inner: &Arc<Inner>, incoming: &Incoming, busy: Busy
         }
         answer = suffer(inner, fault).await.unwrap_or(answer);
     }
-    finish(inner, incoming, at, answer)
+    finish(inner, incoming, number, answer)
 }
 
-/// Puts the request down, and answers its place.
-pub(super) fn begin(inner: &Inner, incoming: &Incoming) -> usize {
-    let mut exchanges = lock(&inner.exchanges);
-    let at = exchanges.len();
-    exchanges.push(Exchange {
-        number: at as u64 + 1,
+/// Puts the request down, and answers its number.
+pub(super) fn begin(inner: &Inner, incoming: &Incoming) -> u64 {
+    lock(&inner.record).begin(Exchange {
+        number: 0,
         at: inner.clock.now(),
         answered_at: None,
         plane: incoming.plane,
@@ -128,13 +126,12 @@ pub(super) fn begin(inner: &Inner, incoming: &Incoming) -> usize {
         response_body: None,
         response_headers: Vec::new(),
         effect: false,
-    });
-    at
+    })
 }
 
-pub(super) fn stalls(inner: &Inner, at: usize, moment: Moment) -> bool {
+pub(super) fn stalls(inner: &Inner, number: u64, moment: Moment) -> bool {
     let Some(hook) = lock(&inner.hook).clone() else { return false };
-    let seen = lock(&inner.exchanges)[at].clone();
+    let Some(seen) = lock(&inner.record).get_mut(number).cloned() else { return false };
     hook(moment, &seen) == Verdict::Stall
 }
 
@@ -156,12 +153,12 @@ pub(super) async fn suffer(inner: &Inner, fault: &Fault) -> Option<Answer> {
 }
 
 /// Lets the service answer, and notes whether anything in the world was changed.
-pub(super) fn carry_out(inner: &Inner, incoming: &Incoming, at: usize) -> Answer {
+pub(super) fn carry_out(inner: &Inner, incoming: &Incoming, number: u64) -> Answer {
     let now = inner.clock.now();
     let mut state = lock(&inner.state);
     state.advance(now);
     let before = state.changed;
-    let id = state.guid(&format!("request|{at}"));
+    let id = state.guid(&format!("request|{}", number - 1));
     let request = Request { correlation: id.clone(), ..incoming.request.clone() };
     let mut answer = match incoming.plane {
         Plane::Arm => arm::answer(&mut state, &request),
@@ -171,7 +168,9 @@ pub(super) fn carry_out(inner: &Inner, incoming: &Incoming, at: usize) -> Answer
     };
     let effect = state.changed != before;
     drop(state);
-    lock(&inner.exchanges)[at].effect = effect;
+    if let Some(exchange) = lock(&inner.record).get_mut(number) {
+        exchange.effect = effect;
+    }
     inner.wake();
     if matches!(incoming.plane, Plane::Arm | Plane::KeyVault) {
         answer = answer.with_header("x-ms-request-id", id.clone());
@@ -187,15 +186,17 @@ pub(super) fn carry_out(inner: &Inner, incoming: &Incoming, at: usize) -> Answer
     answer
 }
 
-pub(super) fn finish(inner: &Inner, incoming: &Incoming, at: usize, answer: Answer) -> Answer {
-    let mut exchanges = lock(&inner.exchanges);
-    let exchange = &mut exchanges[at];
-    exchange.answered_at = Some(inner.clock.now());
-    exchange.status = answer.status;
-    exchange.response_body.clone_from(&answer.body);
-    exchange.response_headers =
-        answer.headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-    drop(exchanges);
+pub(super) fn finish(inner: &Inner, incoming: &Incoming, number: u64, answer: Answer) -> Answer {
+    let mut record = lock(&inner.record);
+    if let Some(exchange) = record.get_mut(number) {
+        exchange.answered_at = Some(inner.clock.now());
+        exchange.status = answer.status;
+        exchange.response_body.clone_from(&answer.body);
+        exchange.response_headers =
+            answer.headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+    }
+    record.finish(number);
+    drop(record);
     if incoming.plane == Plane::Other {
         control::keep_posted(inner, incoming, answer.status);
     }

@@ -8,18 +8,19 @@
 //! | [`world`], `world_defaults`, `builder`, `roles` | what exists when the story begins |
 //! | `state`, `resources`, `populate`, `snapshot` | what exists now |
 //! | `chain`, `time_line` | SQL's look at its key, and what follows by itself |
-//! | `rights`, `throttle` | who may do what, and how often |
+//! | `rights`, `assignments`, `throttle` | who may do what, and how often |
 //! | `arm/`, `data_plane`, `data_plane_keys` | the two services that are called |
 //! | `actor`, `activity_log`, `log_filter`, `alert_body`, `action_group` | what is written down, and who is told |
 //! | `grid_watch`, `event_grid` | which events Event Grid has, and how it delivers them |
 //! | `breaks`, `break_it`, `break_access`, `break_vault` | what people and accidents do |
-//! | `server`, `line`, `exchange`, `wire`, `control`, `recording`, `faults` | the wire |
+//! | `server`, `line`, `exchange`, `wire`, `control`, `record`, `recording`, `faults` | the wire |
 
 mod action_group;
 mod activity_log;
 mod actor;
 mod alert_body;
 mod arm;
+mod assignments;
 mod break_access;
 mod break_it;
 mod break_vault;
@@ -37,6 +38,7 @@ mod grid_watch;
 mod line;
 mod log_filter;
 mod populate;
+mod record;
 mod recording;
 mod resources;
 mod rights;
@@ -64,6 +66,7 @@ pub use self::action_group::Delivery;
 pub use self::actor::Actor;
 pub use self::breaks::{Break, KeyRef, What};
 pub use self::faults::{Fault, FaultKind};
+pub use self::record::{Reads, Tally};
 pub use self::recording::{Exchange, Plane};
 pub use self::roles::CRYPTO_SERVICE_ENCRYPTION_USER;
 pub use self::server::Running;
@@ -112,7 +115,8 @@ type Hook = Arc<dyn Fn(Moment, &Exchange) -> Verdict + Send + Sync>;
 struct Inner {
     clock: Clock,
     state: Mutex<state::State>,
-    exchanges: Mutex<Vec<Exchange>>,
+    record: Mutex<record::Record>,
+    began: Timestamp,
     faults: Mutex<faults::Faults>,
     hook: Mutex<Option<Hook>>,
     webhook: Mutex<Option<String>>,
@@ -164,9 +168,10 @@ impl Cloud {
         let (wake, woken) = unbounded_channel();
         let now = clock.now();
         Self(Arc::new(Inner {
+            record: Mutex::new(record::Record::new(world.keep_reads)),
             state: Mutex::new(state::State::new(world, now)),
             clock,
-            exchanges: Mutex::default(),
+            began: now,
             faults: Mutex::default(),
             hook: Mutex::default(),
             webhook: Mutex::default(),
@@ -221,22 +226,53 @@ impl Cloud {
         let now = self.0.clock.now();
         let mut state = lock(&self.0.state);
         state.advance(now);
-        let snapshot = state.snapshot();
+        let mut snapshot = state.snapshot();
+        let keyed = state.servers.iter().filter(|server| server.protector.is_some());
+        let read: Vec<String> = keyed.map(|one| format!("{}/encryptionprotector/current", one.id.key())).collect();
         drop(state);
+        snapshot["requests"] = lock(&self.0.record).tally().shown(read.into_iter(), self.0.began, now);
         self.0.wake();
         snapshot
     }
 
-    /// Every request so far, with its answer, in the order they came.
+    /// Each database, as `server/database`, with Azure's `status`.
+    #[must_use]
+    pub fn statuses(&self) -> BTreeMap<String, String> {
+        let now = self.0.clock.now();
+        let mut state = lock(&self.0.state);
+        state.advance(now);
+        let all = state.servers.iter().flat_map(|server| {
+            let name = move |database: &resources::Database| format!("{}/{}", server.id.name(), database.id.name());
+            server.databases.iter().map(move |one| (name(one), one))
+        });
+        let statuses = all.map(|(name, database)| (name, state.status(database).to_owned())).collect();
+        drop(state);
+        self.0.wake();
+        statuses
+    }
+
+    /// Every request so far, with its answer, in the order they came; without those that only read, if the world says so.
     #[must_use]
     pub fn requests(&self) -> Vec<Exchange> {
-        lock(&self.0.exchanges).clone()
+        self.requests_that(|_| true)
+    }
+
+    /// The requests so far that `wanted` wants, as [`Self::requests`].
+    #[must_use]
+    pub fn requests_that(&self, wanted: impl Fn(&Exchange) -> bool) -> Vec<Exchange> {
+        lock(&self.0.record).kept().filter(|one| wanted(one)).cloned().collect()
+    }
+
+    /// Counts of every request so far.
+    #[must_use]
+    pub fn tally(&self) -> Tally {
+        lock(&self.0.record).tally().clone()
     }
 
     /// Every request that was sent to Azure, as HAR 1.2, under the hosts that Azure has.
     #[must_use]
     pub fn har(&self) -> Value {
-        recording::har(&lock(&self.0.exchanges))
+        recording::har(lock(&self.0.record).kept())
     }
 
     /// Makes requests fail.

@@ -107,8 +107,9 @@ impl State {
             let scope = grant.scope.clone().unwrap_or_else(|| format!("/subscriptions/{}", world.subscription));
             if let Ok(scope) = ResourceId::parse(&scope) {
                 self.assign(&scope, &id, &responder.object_id);
-                if let (Some(condition), Some(assignment)) = (&grant.condition, self.assignments.last_mut()) {
-                    assignment.condition = Some((condition.clone(), "2.0".to_owned()));
+                if let Some(condition) = &grant.condition {
+                    let condition = (condition.clone(), "2.0".to_owned());
+                    self.assignments.change_last(|assignment| assignment.condition = Some(condition));
                 }
             }
         }
@@ -132,7 +133,10 @@ impl State {
     }
 
     fn add_vault(&mut self, spec: &VaultSpec) {
-        let Some(id) = self.id_in(&spec.resource_group, &format!("Microsoft.KeyVault/vaults/{}", spec.name)) else {
+        let kind = if spec.managed_hsm { "managedHSMs" } else { "vaults" };
+        let subscription = spec.foreign_subscription.as_ref().unwrap_or(&self.world.subscription);
+        let group = format!("/subscriptions/{subscription}/resourceGroups/{}", spec.resource_group);
+        let Ok(id) = ResourceId::parse(&format!("{group}/providers/Microsoft.KeyVault/{kind}/{}", spec.name)) else {
             return;
         };
         let keys = spec.keys.iter().map(|key| self.make_key(&spec.name, key)).collect();
@@ -194,10 +198,11 @@ impl State {
 
     fn add_server(&mut self, spec: &ServerSpec) {
         let kind = match spec.kind {
-            ServerKind::SqlServer => "servers",
-            ServerKind::ManagedInstance => "managedInstances",
+            ServerKind::SqlServer => "Microsoft.Sql/servers",
+            ServerKind::ManagedInstance => "Microsoft.Sql/managedInstances",
+            ServerKind::SynapseWorkspace => "Microsoft.Synapse/workspaces",
         };
-        let Some(id) = self.id_in(&spec.resource_group, &format!("Microsoft.Sql/{kind}/{}", spec.name)) else {
+        let Some(id) = self.id_in(&spec.resource_group, &format!("{kind}/{}", spec.name)) else {
             return;
         };
         let mut server = Server {
@@ -207,6 +212,7 @@ impl State {
             system_identity: None,
             user_identities: Vec::new(),
             primary: None,
+            federated_client: spec.federated_client.clone(),
             protector: None,
             databases: Vec::new(),
             failover_groups: spec.failover_groups.clone(),
@@ -232,7 +238,8 @@ impl State {
         }
         server.protector = spec.protector.as_ref().and_then(|wanted| self.make_protector(wanted));
         for database in &spec.databases {
-            if let Ok(id) = server.id.child("databases", &database.name) {
+            let below = if server.is_workspace() { "sqlPools" } else { "databases" };
+            if let Ok(id) = server.id.child(below, &database.name) {
                 let own = database.own_key.as_ref().and_then(|own| self.own_key(own));
                 server.databases.push(Database {
                     id,
@@ -241,6 +248,7 @@ impl State {
                     access: Access::Online,
                     epoch: 0,
                     correlation: String::new(),
+                    replication_failed: false,
                     created: server.created,
                 });
             }
@@ -248,6 +256,7 @@ impl State {
         if spec.granted {
             self.grant_at_start(&server);
         }
+        self.server_places.insert(server.id.key().to_owned(), self.servers.len());
         self.servers.push(server);
     }
 
@@ -286,6 +295,7 @@ impl State {
         }
         Some(Protector {
             vault: vault.name().to_owned(),
+            hsm: vault.is_hsm(),
             key: key.name.clone(),
             version: (!wanted.versionless).then(|| newest.id.clone()),
             auto_rotation: wanted.auto_rotation,
@@ -325,9 +335,7 @@ impl State {
         };
         if let Some(scope) = scope {
             self.assign(&scope, roles::CRYPTO_SERVICE_ENCRYPTION_USER, principal);
-            if let Some(assignment) = self.assignments.last_mut() {
-                assignment.effective = effective;
-            }
+            self.assignments.change_last(|assignment| assignment.effective = effective);
         }
     }
 }

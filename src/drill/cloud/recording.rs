@@ -46,6 +46,14 @@ pub struct Exchange {
 }
 
 impl Exchange {
+    /// Whether it would change something.
+    #[must_use]
+    pub fn is_write(&self) -> bool {
+        matches!(self.plane, Plane::Arm | Plane::KeyVault)
+            && self.method != "GET"
+            && !self.url.contains("/providers/Microsoft.ResourceGraph/")
+    }
+
     fn to_har(&self) -> Value {
         let header = |(name, value): &(String, String)| json!({ "name": name, "value": value });
         let text = |body: &Option<Value>| body.as_ref().map(Value::to_string).unwrap_or_default();
@@ -92,8 +100,8 @@ impl Exchange {
 }
 
 /// What was sent to Azure, as HAR 1.2. Requests that the cloud does not stand for Azure in are left out.
-pub(crate) fn har(exchanges: &[Exchange]) -> Value {
-    let entries = exchanges.iter().filter(|one| one.plane != Plane::Other && one.status != 0);
+pub(crate) fn har<'a>(exchanges: impl Iterator<Item = &'a Exchange>) -> Value {
+    let entries = exchanges.filter(|one| one.plane != Plane::Other && one.status != 0);
     json!({
         "log": {
             "version": "1.2",

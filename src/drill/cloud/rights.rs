@@ -26,7 +26,7 @@ impl State {
     /// Whether a role assignment that gives `action` lets its holder give `role` to a principal of this kind: it has no
     /// condition, or one that names both.
     pub(crate) fn may_give(&self, principal: &str, action: &str, scope: &ResourceId, role: &str, kind: &str) -> bool {
-        self.assignments.iter().filter(|one| self.counts(one, principal, scope)).any(|assignment| {
+        self.assignments.of(principal).filter(|one| self.counts(one, scope)).any(|assignment| {
             let gives = self.role_of(assignment).is_some_and(|role| allows(&role.actions, &role.not_actions, action));
             let admitted = assignment.condition.as_ref().is_none_or(|(condition, _)| {
                 listed(condition, "RoleDefinitionId]", role) && listed(condition, "PrincipalType]", kind)
@@ -37,10 +37,8 @@ impl State {
 
     /// Whether the principal has a role anywhere at, above or below the scope.
     pub(crate) fn has_any_role(&self, principal: &str, scope: &ResourceId) -> bool {
-        self.assignments.iter().any(|assignment| {
-            assignment.principal.eq_ignore_ascii_case(principal)
-                && (assignment.scope.contains(scope) || scope.contains(&assignment.scope))
-        })
+        let mut held = self.assignments.of(principal);
+        held.any(|assignment| assignment.scope.contains(scope) || scope.contains(&assignment.scope))
     }
 
     /// Whether a key operation is allowed: `permission` is the access policies' word (`get`, `unwrapKey`, `recover` …).
@@ -74,17 +72,15 @@ impl State {
     }
 
     /// The roles that have taken effect for a principal at a scope.
-    fn grants<'a>(&'a self, principal: &'a str, scope: &'a ResourceId) -> impl Iterator<Item = &'a Role> {
+    fn grants<'a>(&'a self, principal: &str, scope: &'a ResourceId) -> impl Iterator<Item = &'a Role> {
         self.assignments
-            .iter()
-            .filter(move |assignment| self.counts(assignment, principal, scope))
+            .of(principal)
+            .filter(move |assignment| self.counts(assignment, scope))
             .filter_map(|assignment| self.role_of(assignment))
     }
 
-    fn counts(&self, assignment: &Assignment, principal: &str, scope: &ResourceId) -> bool {
-        assignment.effective <= self.now
-            && assignment.principal.eq_ignore_ascii_case(principal)
-            && assignment.scope.contains(scope)
+    fn counts(&self, assignment: &Assignment, scope: &ResourceId) -> bool {
+        assignment.effective <= self.now && assignment.scope.contains(scope)
     }
 
     fn role_of(&self, assignment: &Assignment) -> Option<&Role> {

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::arm::access_policies::policy_json;
 use super::arm::vaults::network_json;
+use super::arm::vaults::policy_json;
 use super::resources::{Access, Key};
 use super::state::State;
 use crate::domain::resource_id::ResourceId;
@@ -13,7 +13,7 @@ impl State {
     pub(crate) fn snapshot(&self) -> Value {
         json!({
             "now": self.now,
-            "servers": self.servers.iter().map(|server| json!({
+            "servers": self.servers.iter().enumerate().map(|(at, server)| json!({
                 "id": server.id,
                 "name": server.id.name(),
                 "tags": server.tags,
@@ -26,8 +26,8 @@ impl State {
                     "uri": protector.uri(protector.version.as_deref()),
                     "linked": protector.linked.iter().map(|one| one.version.clone()).collect::<Vec<_>>(),
                 })),
-                "key_access": self.server_key_access(server.id.key()),
-                "looks_next": self.looks_next(server.id.key()),
+                "key_access": self.key_access(at).map_or_else(|why| why.code, |()| "ok"),
+                "looks_next": self.next_turn(at),
                 "databases": server.databases.iter().map(|database| json!({
                     "id": database.id,
                     "name": database.id.name(),
@@ -68,13 +68,6 @@ impl State {
         })
     }
 
-    fn server_key_access(&self, key: &str) -> String {
-        let at = self.servers.iter().position(|server| server.id.key() == key);
-        at.map_or_else(String::new, |at| {
-            self.key_access(at).map_or_else(|why| why.code.to_owned(), |()| "ok".to_owned())
-        })
-    }
-
     fn database_key_access(&self, id: &ResourceId) -> String {
         let at =
             self.servers.iter().enumerate().find_map(|(server, held)| {
@@ -83,11 +76,6 @@ impl State {
         at.map_or_else(String::new, |(server, database)| {
             self.database_access(server, database).map_or_else(|why| why.code.to_owned(), |()| "ok".to_owned())
         })
-    }
-
-    /// When SQL looks at the server's key next.
-    fn looks_next(&self, key: &str) -> Option<jiff::Timestamp> {
-        self.servers.iter().position(|server| server.id.key() == key).map(|at| self.next_turn(at))
     }
 
     fn key_snapshot(&self, key: &Key) -> Value {

@@ -7,8 +7,9 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::activity_log::Entry;
+use super::assignments::Assignments;
 use super::grid_watch::Grid;
-use super::resources::{Assignment, Deleted, Deny, Lock, Principal, Role, Server, UserIdentity, Vault};
+use super::resources::{Deleted, Deny, Lock, Principal, Role, Server, UserIdentity, Vault};
 use super::throttle::Bucket;
 use super::world::{Span, World};
 use crate::clock::add;
@@ -20,11 +21,13 @@ pub(crate) struct State {
     pub(crate) world: World,
     pub(crate) now: Timestamp,
     pub(crate) servers: Vec<Server>,
+    /// The places of the servers, by their ids in lower case; none is ever taken away.
+    pub(super) server_places: HashMap<String, usize>,
     pub(crate) vaults: Vec<Vault>,
     pub(crate) identities: Vec<UserIdentity>,
     pub(crate) principals: HashMap<String, Principal>,
     pub(crate) roles: Vec<Role>,
-    pub(crate) assignments: Vec<Assignment>,
+    pub(crate) assignments: Assignments,
     pub(crate) denies: Vec<Deny>,
     pub(crate) locks: Vec<Lock>,
     pub(crate) operations: Vec<Operation>,
@@ -82,6 +85,8 @@ pub(crate) struct Operation {
     /// `encryptionProtectorOperationResults` or `serverOperationResults`.
     pub(crate) kind: &'static str,
     pub(crate) server: usize,
+    /// The database that it changes, if it does not change the server.
+    pub(crate) database: Option<usize>,
     pub(crate) ends: Timestamp,
     pub(crate) outcome: Outcome,
     /// What a server change will do when it ends.
@@ -117,11 +122,12 @@ impl State {
             world,
             now,
             servers: Vec::new(),
+            server_places: HashMap::new(),
             vaults: Vec::new(),
             identities: Vec::new(),
             principals: HashMap::new(),
             roles: Vec::new(),
-            assignments: Vec::new(),
+            assignments: Assignments::default(),
             denies: Vec::new(),
             locks: Vec::new(),
             operations: Vec::new(),
@@ -181,9 +187,9 @@ impl State {
         self.queue.first_key_value().map(|((at, _), _)| *at)
     }
 
-    /// The server of that name, in that group.
+    /// The server with that id.
     pub(crate) fn server_at(&self, id: &ResourceId) -> Option<usize> {
-        self.servers.iter().position(|server| server.id == *id)
+        self.server_places.get(id.key()).copied()
     }
 
     /// Takes away what was deleted so long ago that it is purged.

@@ -10,6 +10,7 @@ use crate::domain::policy::{Policy, Preset};
 use crate::drill::cloud::world::TOKEN;
 use crate::drill::cloud::{Cloud, World};
 use crate::drill::{house, judge, story};
+use crate::ids::Ids;
 
 const BEGINNING: &str = "2026-11-24T02:00:00Z";
 /// How exactly moments are told, until access is back …
@@ -30,7 +31,8 @@ pub(super) async fn one(told: Told, losses: Losses, seed: u64) -> anyhow::Result
     policy.scope.subscriptions = vec![world.subscription.clone()];
     let cloud = Cloud::new(world, clock.clone());
     let running = cloud.serve(TcpListener::bind("127.0.0.1:0").await?).await?;
-    let house = house::build_with(&policy, patrol, &running.url(), TOKEN, folder.path(), &clock).await?;
+    let (url, ids) = (running.url(), Ids::seeded(seed));
+    let house = house::build_with(&policy, patrol, &url, TOKEN, folder.path(), &clock, ids).await?;
     cloud.deliver_to(house.webhook());
     drop(stage);
     let lost_at = add(clock.now(), after);
@@ -72,9 +74,8 @@ async fn watch(clock: &Clock, cloud: &Cloud, lost_at: Timestamp, outcome: &mut O
         let online = story::statuses(&world).values().all(|status| status == "Online");
         outcome.denied |= !online;
         if outcome.first_write.is_none() {
-            let writes = cloud.requests();
-            let first = writes.iter().find(|exchange| exchange.effect && judge::is_write(exchange));
-            outcome.first_write = first.map(|exchange| exchange.at.duration_since(lost_at));
+            let writes = cloud.requests_that(|exchange| exchange.effect && judge::is_write(exchange));
+            outcome.first_write = writes.first().map(|exchange| exchange.at.duration_since(lost_at));
         }
         let usable = world["servers"][0]["key_access"] == "ok";
         if outcome.access_back.is_none() && usable && outcome.first_write.is_some() {

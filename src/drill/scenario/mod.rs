@@ -5,12 +5,15 @@
 mod causes;
 mod clocks;
 mod crowds;
+mod database_keys;
 mod early;
 mod geo;
 mod instances;
 mod patrols;
 mod refusals;
+mod restores;
 mod rotation;
+mod variants;
 
 use jiff::SignedDuration;
 use serde_json::Value;
@@ -177,8 +180,11 @@ pub fn all() -> Vec<Scenario> {
     all.extend(early::all());
     all.extend(rotation::all());
     all.extend(patrols::all());
+    all.extend(restores::all());
     all.extend(geo::all());
     all.extend(instances::all());
+    all.extend(database_keys::all());
+    all.extend(variants::all());
     all
 }
 

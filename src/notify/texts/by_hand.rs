@@ -1,9 +1,11 @@
 //! What a person does by hand: sentences, and commands to be copied.
 
+use crate::domain::dependent::Kind;
 use crate::domain::diagnosis::Cause;
 use crate::domain::notice::Notice;
 use crate::domain::remedy::{CRYPTO_SERVICE_ENCRYPTION_USER, Change, Remedy};
 use crate::domain::resource_id::ResourceId;
+use crate::domain::restoration::Setting;
 use crate::notify::texts::changes::change_sentence;
 use crate::notify::texts::words::Line;
 
@@ -120,19 +122,65 @@ pub fn command(change: &Change) -> Option<String> {
         Change::TrustedServicesBypass { vault, .. } => {
             format!("az keyvault update --name {} {} --bypass AzureServices", quoted(vault.name()), place(vault))
         }
-        Change::Revalidate { server } => {
-            if server.managed_instance().is_some() {
-                // The Azure CLI has no command of its own for it.
-                format!(
-                    "az rest --method post --url {}",
-                    quoted(&format!("{server}/encryptionProtector/current/revalidate?api-version=2025-01-01"))
-                )
-            } else {
-                format!("az sql server tde-key revalidate --server {} {}", quoted(server.name()), place(server))
-            }
-        }
+        Change::Revalidate { server } => revalidate(server),
+        Change::RestoreSetting { database, setting } => restore(database, setting),
     };
     Some(line)
+}
+
+fn restore(database: &ResourceId, setting: &Setting) -> String {
+    let server = database.sql_server();
+    let server = quoted(server.as_ref().map_or("", |server| server.name()));
+    let of = format!("--name {} --server {server} {}", quoted(database.name()), place(database));
+    match setting {
+        Setting::ElasticPool { pool } => format!("az sql db update {of} --elastic-pool {}", quoted(pool.name())),
+        Setting::ReadScale => format!("az sql db update {of} --read-scale Enabled"),
+        Setting::AutoPause { minutes } => format!("az sql db update {of} --auto-pause-delay {minutes}"),
+        Setting::Tags { tags } => {
+            let tags: Vec<String> = tags.iter().map(|(tag, value)| quoted(&format!("{tag}={value}"))).collect();
+            format!(
+                "az tag update --operation Merge --resource-id {} --tags {}",
+                quoted(database.as_str()),
+                tags.join(" ")
+            )
+        }
+        Setting::ShortTerm(policy) => {
+            let hours = policy.diff_hours.map(|hours| format!(" --diffbackup-hours {hours}")).unwrap_or_default();
+            format!("az sql db str-policy set {of} --retention-days {}{hours}", policy.days)
+        }
+        Setting::LongTerm(policy) => format!(
+            "az sql db ltr-policy set {of} --weekly-retention {} --monthly-retention {} --yearly-retention {} \
+             --week-of-year {}",
+            quoted(&policy.weekly),
+            quoted(&policy.monthly),
+            quoted(&policy.yearly),
+            policy.week_of_year.unwrap_or(0)
+        ),
+        Setting::FailoverGroup { group } => format!(
+            "az sql failover-group update --name {} --server {server} {} --add-db {}",
+            quoted(group.name()),
+            place(database),
+            quoted(database.name())
+        ),
+    }
+}
+
+fn revalidate(server: &ResourceId) -> String {
+    match Kind::of(server) {
+        Some(Kind::Database) => {
+            let host = server.sql_server().unwrap_or_else(|| server.clone());
+            let (host, place) = (quoted(host.name()), place(&host));
+            format!("az sql db tde key revalidate --server {host} --name {} {place}", quoted(server.name()))
+        }
+        // The Azure CLI has no command of its own for these.
+        Some(kind @ (Kind::ManagedInstance | Kind::SynapseWorkspace)) => {
+            let path = format!("{server}/encryptionProtector/current/revalidate?api-version={}", kind.api_version());
+            format!("az rest --method post --url {}", quoted(&path))
+        }
+        Some(Kind::SqlServer) | None => {
+            format!("az sql server tde-key revalidate --server {} {}", quoted(server.name()), place(server))
+        }
+    }
 }
 
 fn set_attributes(key: &crate::domain::key_uri::KeyUri) -> String {
@@ -154,7 +202,11 @@ const fn without_plan(cause: Cause) -> &'static str {
              recover the HSM or key, then re-validate the server's TDE protector."
         }
         Cause::DatabaseLevelKey => {
-            "Repair the access of the database's own identity to its own key, then re-validate on the database."
+            "Repair the access of the database's own identity to its own key, then re-validate on the database: az sql db tde key revalidate."
+        }
+        Cause::OtherReason => {
+            "Do what Azure says in its own reason below; start the instance if it is stopped. Do not re-validate: the key \
+             is in order."
         }
         Cause::DeadSecondary => {
             "Drop the geo-secondary and re-establish the link from its primary; it cannot be revived."
@@ -164,7 +216,10 @@ const fn without_plan(cause: Cause) -> &'static str {
             "Create or choose another user-assigned identity, grant it Get, Wrap Key and Unwrap Key first, then make it \
              the server's primary identity. A new identity of the old name does not inherit its grants."
         }
-        Cause::CrossTenant => "Ask the owner of the other tenant to restore the application's access to the key.",
+        Cause::CrossTenant => {
+            "Ask the owner of the other tenant to restore the application's access to the key: its service principal \
+             there must exist, be enabled, and have Get, Wrap Key and Unwrap Key on the key; then re-validate."
+        }
         Cause::VaultDeleted => "Recover the vault, give the servers their permission again, re-validate.",
         Cause::VaultAbsent => {
             "Find the vault (another subscription or tenant?). If it was purged, restore a backup of the same key into \

@@ -40,6 +40,7 @@ pub const fn cause_name(cause: Cause) -> &'static str {
         Cause::ServerKeyMissing => "key not linked to the server",
         Cause::GeoPartnerWithoutGrant => "geo partner without its grant",
         Cause::DeadSecondary => "geo-secondary beyond revival",
+        Cause::OtherReason => "down for another reason",
         Cause::StillInaccessible => "key fine, databases still down",
         Cause::Healthy => "nothing wrong",
         Cause::Undetermined => "cause not clear",
@@ -67,6 +68,7 @@ pub fn resource_words(resource: &str) -> Line {
         "microsoft.keyvault/vaults/keys" => "key ",
         "microsoft.sql/servers" => "server ",
         "microsoft.sql/managedinstances" => "managed instance ",
+        "microsoft.synapse/workspaces" => "Synapse workspace ",
         "microsoft.sql/servers/databases" => "database ",
         "microsoft.managedidentity/userassignedidentities" => "identity ",
         _ => "",
@@ -111,6 +113,7 @@ pub fn cause_clause(cause: Cause, resource: &str) -> Line {
         Cause::PermissionModelSwitched => Line::of("the permission model of ").join(it).say(" was switched"),
         Cause::ServerKeyMissing => it.say(" is no longer linked to the server"),
         Cause::GeoPartnerWithoutGrant => Line::of("the geo partner's grant on ").join(it).say(" is missing"),
+        Cause::OtherReason => Line::of("databases of ").join(it).say(" are down for another reason than their key"),
         Cause::DeadSecondary => Line::of("a geo-secondary on ").join(it).say(" cannot be revived"),
         Cause::StillInaccessible => Line::of("the key can be used again, databases are still down"),
         Cause::Healthy => Line::of("key access is in order"),
@@ -141,6 +144,7 @@ const fn consequence(cause: Cause) -> &'static str {
         Cause::GeoPartnerWithoutGrant => {
             "Its geo-secondaries go inaccessible, for good after 30 minutes, and nothing can be failed over to them."
         }
+        Cause::OtherReason => "Azure says so itself, so re-validation would not help.",
         Cause::CrossTenant => "Only its owner can restore access to it.",
         Cause::ManagedHsm => "Its rights are kept inside the HSM, where Keymend cannot change them.",
         Cause::Undetermined => "Not enough could be read to tell.",

@@ -6,7 +6,7 @@ use super::super::state::{State, after_minutes};
 use super::super::wire::Answer;
 use super::kql_parser::Unreadable;
 use super::managed_instances::instance_json;
-use super::sql::server_json;
+use super::sql_servers::server_json;
 use super::vaults::vault_json;
 use super::{Call, kql};
 use crate::domain::resource_id::ResourceId;
@@ -64,11 +64,12 @@ fn readable(state: &State, call: &Call<'_>, id: &ResourceId, action: &str) -> bo
 
 fn resources(state: &State, call: &Call<'_>) -> Vec<Value> {
     let mut out = Vec::new();
-    let vaults = state.vaults.iter().filter(|vault| vault.deleted.is_none());
+    let vaults = state.vaults.iter().filter(|vault| vault.deleted.is_none() && !vault.is_hsm());
     for vault in vaults.filter(|vault| readable(state, call, &vault.id, "Microsoft.KeyVault/vaults/read")) {
         out.push(row(state, &vault.id, vault_json(state, vault)));
     }
-    for server in state.servers.iter().filter(|one| readable(state, call, &one.id, "Microsoft.Sql/servers/read")) {
+    let sql = state.servers.iter().filter(|server| !server.is_workspace());
+    for server in sql.filter(|one| readable(state, call, &one.id, "Microsoft.Sql/servers/read")) {
         let mut shown = if server.is_instance() { instance_json(state, server) } else { server_json(state, server) };
         if state.world.graph_knows_keys
             && let Some(protector) = &server.protector

@@ -3,6 +3,7 @@
 pub(crate) mod access_policies;
 mod alert_rules;
 mod authorization;
+mod database_change;
 mod graph;
 mod insights;
 mod kql;
@@ -10,10 +11,13 @@ mod kql_parser;
 mod managed_identity;
 mod managed_instances;
 pub(crate) mod server_change;
-mod sql;
 mod sql_databases;
 mod sql_operations;
+mod sql_routes;
+mod sql_servers;
+mod synapse;
 pub(crate) mod vault_keys;
+mod vault_routes;
 pub(crate) mod vaults;
 
 use serde_json::{Value, json};
@@ -46,6 +50,7 @@ pub(crate) struct Call<'a> {
 /// What each provider's operations may be called with (reference: the versions in use in 2026).
 const VERSIONS: &[(&str, &[&str])] = &[
     ("microsoft.sql", &["2025-01-01", "2023-08-01", "2021-11-01", "2023-08-01-preview", "2025-02-01-preview"]),
+    ("microsoft.synapse", &["2021-06-01"]),
     ("microsoft.keyvault", &["2026-02-01", "2026-05-15", "2024-11-01", "2023-07-01"]),
     ("microsoft.authorization", &["2022-04-01", "2020-05-01"]),
     ("microsoft.insights/activitylogalerts", &["2020-10-01"]),
@@ -117,9 +122,10 @@ fn find(call: &Call<'_>) -> Option<Operation> {
     let method = call.request.method.as_str();
     Some(match (call.provider.as_str(), method, call.types.as_str()) {
         ("microsoft.sql", ..) => {
-            return sql::find(method, &call.types).or_else(|| managed_instances::find(method, &call.types));
+            return sql_routes::find(method, &call.types).or_else(|| managed_instances::find(method, &call.types));
         }
-        ("microsoft.keyvault", ..) => return vaults::find(method, &call.types),
+        ("microsoft.synapse", ..) => return synapse::find(method, &call.types),
+        ("microsoft.keyvault", ..) => return vault_routes::find(method, &call.types),
         ("microsoft.authorization", ..) => return authorization::find(method, &call.types),
         ("microsoft.managedidentity", ..) => return managed_identity::find(method, &call.types),
         ("microsoft.insights", "GET", "eventtypes/values") => insights::events,
@@ -283,11 +289,18 @@ impl<'a> Call<'a> {
 
 /// A page of a list, with a link to the next.
 pub(super) fn page(state: &State, call: &Call<'_>, all: Vec<Value>) -> Answer {
+    page_of(state, call, all, |one| one)
+}
+
+/// A page of a long list: only what is on it is written out.
+pub(super) fn page_of<T>(state: &State, call: &Call<'_>, mut all: Vec<T>, show: impl Fn(T) -> Value) -> Answer {
     let size = state.world.timing.page_size.max(1);
     let from = call.request.skip().min(all.len());
     let end = (from + size).min(all.len());
-    let mut body = json!({ "value": all[from..end] });
-    if end < all.len() {
+    let more = end < all.len();
+    let shown: Vec<Value> = all.drain(from..end).map(show).collect();
+    let mut body = json!({ "value": shown });
+    if more {
         let query = call.request.query.iter().filter(|(name, _)| *name != "$skiptoken").map(|(name, value)| {
             format!("{name}={}", percent_encoding::utf8_percent_encode(value, percent_encoding::NON_ALPHANUMERIC))
         });
@@ -320,4 +333,9 @@ fn provider_type(id: &ResourceId) -> String {
         }
         other => other.to_owned(),
     }
+}
+
+/// Known to Azure, and not to the simulated cloud.
+fn unsupported(_: &mut State, _: &Call<'_>) -> Answer {
+    Answer::error(400, "OperationNotAllowed", "The simulated cloud does not carry out this operation.")
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::super::resources::{Access, Database, Server};
 use super::super::state::State;
 use super::super::wire::Answer;
-use super::sql::server_of;
+use super::sql_servers::server_of;
 use super::{Call, not_found, page};
 
 pub(super) fn database_of(state: &State, call: &Call<'_>) -> Result<(usize, usize), Answer> {
@@ -58,6 +58,9 @@ pub(super) fn inaccessible(state: &mut State, call: &Call<'_>) -> Answer {
 impl State {
     /// A database's `status`, as ARM shows it.
     pub(crate) fn status(&self, database: &Database) -> &'static str {
+        if database.replication_failed {
+            return "Inaccessible";
+        }
         match database.access {
             Access::Online | Access::Losing { unreachable: true, .. } | Access::Healing { unreachable: true, .. } => {
                 "Online"
@@ -151,32 +154,45 @@ pub(super) fn master_json(server: &Server) -> Value {
 
 pub(super) fn failover_groups(state: &mut State, call: &Call<'_>) -> Answer {
     let server = match server_of(state, call) {
-        Ok(server) => &state.servers[server],
+        Ok(server) => server,
         Err(answer) => return answer,
     };
-    let all = server.failover_groups.iter().map(|name| {
-        let holds = |other: &&Server| {
-            other.databases.iter().any(|db| db.settings.geo_secondary_of.as_deref() == Some(server.id.name()))
+    let groups = &state.servers[server].failover_groups;
+    if call.names.len() > 1 {
+        let found = groups.iter().find(|name| name.eq_ignore_ascii_case(call.name(1)));
+        return match found {
+            Some(name) => Answer::json(200, group_json(state, server, name)),
+            None => not_found(call.ancestor(2).as_ref()),
         };
-        let holder = state.servers.iter().find(holds).map(|other| other.id.to_string());
-        let partner = holder.unwrap_or_else(|| format!("{}-dr", server.id));
-        let members = server.databases.iter().filter(|db| db.settings.failover_group.as_ref() == Some(name));
-        json!({
-            "id": format!("{}/failoverGroups/{name}", server.id),
-            "name": name,
-            "type": "Microsoft.Sql/servers/failoverGroups",
-            "location": server.location,
-            "properties": {
-                "readWriteEndpoint": { "failoverPolicy": "Automatic", "failoverWithDataLossGracePeriodMinutes": 60 },
-                "readOnlyEndpoint": { "failoverPolicy": "Disabled" },
-                "replicationRole": "Primary",
-                "replicationState": "CATCH_UP",
-                "partnerServers": [{ "id": partner, "location": "northeurope", "replicationRole": "Secondary" }],
-                "databases": members.map(|db| db.id.to_string()).collect::<Vec<_>>(),
-            },
-        })
-    });
-    page(state, call, all.collect())
+    }
+    let all = groups.iter().map(|name| group_json(state, server, name)).collect();
+    page(state, call, all)
+}
+
+/// A failover group with its databases. Its partner is the server that holds their secondaries; where the world has none,
+/// one of the same name with `-dr` behind it.
+pub(super) fn group_json(state: &State, server: usize, name: &str) -> Value {
+    let server = &state.servers[server];
+    let holds = |other: &&Server| {
+        other.databases.iter().any(|db| db.settings.geo_secondary_of.as_deref() == Some(server.id.name()))
+    };
+    let holder = state.servers.iter().find(holds).map(|other| other.id.to_string());
+    let partner = holder.unwrap_or_else(|| format!("{}-dr", server.id));
+    let members = server.databases.iter().filter(|db| db.settings.failover_group.as_deref() == Some(name));
+    json!({
+        "id": format!("{}/failoverGroups/{name}", server.id),
+        "name": name,
+        "type": "Microsoft.Sql/servers/failoverGroups",
+        "location": server.location,
+        "properties": {
+            "readWriteEndpoint": { "failoverPolicy": "Automatic", "failoverWithDataLossGracePeriodMinutes": 60 },
+            "readOnlyEndpoint": { "failoverPolicy": "Disabled" },
+            "replicationRole": "Primary",
+            "replicationState": "CATCH_UP",
+            "partnerServers": [{ "id": partner, "location": "northeurope", "replicationRole": "Secondary" }],
+            "databases": members.map(|db| db.id.to_string()).collect::<Vec<_>>(),
+        },
+    })
 }
 
 /// Of a server, or of one of its databases.

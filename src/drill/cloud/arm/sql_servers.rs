@@ -5,41 +5,7 @@ use serde_json::{Map, Value, json};
 use super::super::resources::Server;
 use super::super::state::State;
 use super::super::wire::Answer;
-use super::sql_databases::{
-    databases, failover_groups, inaccessible, long_term, nothing, replication_links, short_term,
-};
-use super::sql_operations::{result, revalidate, revalidate_database};
-use super::{Call, Operation, not_found, page, server_change};
-
-pub(super) fn find(method: &str, types: &str) -> Option<Operation> {
-    Some(match (method, types) {
-        ("GET", "servers") => servers,
-        ("PATCH", "servers") => server_change::patch,
-        ("GET", "servers/encryptionprotector") => protector,
-        ("POST", "servers/encryptionprotector/revalidate") => revalidate,
-        ("POST", "servers/databases/encryptionprotector/revalidate") => revalidate_database,
-        ("GET", "locations/databaseencryptionprotectorrevalidateoperationresults") => result,
-        ("GET", "servers/keys") => keys,
-        ("GET", "servers/databases") => databases,
-        ("GET", "servers/inaccessibledatabases") => inaccessible,
-        ("GET", "servers/failovergroups") => failover_groups,
-        ("GET", "servers/replicationlinks" | "servers/databases/replicationlinks") => replication_links,
-        ("GET", "servers/databases/operations") => nothing,
-        ("GET", "servers/databases/backupshorttermretentionpolicies") => short_term,
-        ("GET", "servers/databases/backuplongtermretentionpolicies") => long_term,
-        ("GET", "locations/encryptionprotectoroperationresults" | "locations/serveroperationresults") => result,
-        // Known to Azure, and not for the responder: whoever has no right to them is told so.
-        ("PUT", "servers" | "servers/encryptionprotector" | "servers/keys" | "servers/databases")
-        | ("PATCH" | "DELETE", "servers/databases")
-        | ("DELETE", "servers" | "servers/keys")
-        | ("POST", "servers/databases/encryptionprotector/revert") => unsupported,
-        _ => return None,
-    })
-}
-
-fn unsupported(_: &mut State, _: &Call<'_>) -> Answer {
-    Answer::error(400, "OperationNotAllowed", "The simulated cloud does not carry out this operation.")
-}
+use super::{Call, not_found, page, page_of};
 
 /// The server that the call names, or the answer that there is none.
 pub(super) fn server_of(state: &State, call: &Call<'_>) -> Result<usize, Answer> {
@@ -47,17 +13,16 @@ pub(super) fn server_of(state: &State, call: &Call<'_>) -> Result<usize, Answer>
     id.as_ref().and_then(|id| state.server_at(id)).ok_or_else(|| not_found(id.as_ref()))
 }
 
-fn servers(state: &mut State, call: &Call<'_>) -> Answer {
+pub(super) fn servers(state: &mut State, call: &Call<'_>) -> Answer {
     if !call.names.is_empty() {
         return match server_of(state, call) {
             Ok(server) => Answer::json(200, server_json(state, &state.servers[server])),
             Err(answer) => answer,
         };
     }
-    let all = state.servers.iter().filter(|server| !server.is_instance());
+    let all = state.servers.iter().filter(|server| server.id.sql_server().is_some());
     let all = all.filter(|server| call.scope.as_ref().is_none_or(|scope| scope.contains(&server.id)));
-    let all = all.map(|server| server_json(state, server)).collect();
-    page(state, call, all)
+    page_of(state, call, all.collect(), |server| server_json(state, server))
 }
 
 /// A server as ARM shows it.
@@ -82,6 +47,9 @@ pub(super) fn server_json(state: &State, server: &Server) -> Value {
     });
     if let Some(primary) = &server.primary {
         out["properties"]["primaryUserAssignedIdentityId"] = json!(primary);
+    }
+    if let Some(client) = &server.federated_client {
+        out["properties"]["federatedClientId"] = json!(client);
     }
     if let Some(identity) = identity_json(state, server) {
         out["identity"] = identity;
