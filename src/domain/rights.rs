@@ -169,6 +169,7 @@ pub const DIAGNOSIS: &[Right] = &[
     right("Microsoft.Sql/servers/inaccessibleDatabases/read", Place::Server, CustomRole::Probe),
     right("Microsoft.Sql/servers/encryptionProtector/read", Place::Server, CustomRole::Probe),
     right("Microsoft.Sql/servers/keys/read", Place::Server, CustomRole::Probe),
+    right("Microsoft.Sql/servers/replicationLinks/read", Place::Server, CustomRole::Probe),
     right("Microsoft.KeyVault/vaults/read", Place::Vault, CustomRole::Probe),
     right("Microsoft.KeyVault/vaults/keys/read", Place::Vault, CustomRole::Probe),
     right("Microsoft.KeyVault/vaults/keys/versions/read", Place::Vault, CustomRole::Probe),

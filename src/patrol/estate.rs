@@ -18,6 +18,8 @@ pub(super) struct Known {
     pub read_at: Option<Timestamp>,
     /// When the walk tried to.
     pub tried_at: Option<Timestamp>,
+    /// When it was asked for its geo partners.
+    pub links_at: Option<Timestamp>,
     /// When it was asked for inaccessible databases.
     pub asked_at: Option<Timestamp>,
 }
@@ -36,7 +38,7 @@ pub(super) struct Estate {
 
 impl Known {
     pub fn new(seen: ServerEvidence) -> Self {
-        Self { seen: in_service(seen), read_at: None, tried_at: None, asked_at: None }
+        Self { seen: in_service(seen), read_at: None, tried_at: None, links_at: None, asked_at: None }
     }
 
     /// The customer-managed key of its protector.
@@ -55,6 +57,28 @@ impl Estate {
             }
         }
         vaults
+    }
+}
+
+impl Estate {
+    /// What a glance need not read of some servers: what is remembered of them, and of the servers that hold their
+    /// geo-secondaries, which are in the map because they are in scope. Of others an audit tells.
+    pub fn remembered(&self, servers: &[&Known]) -> BTreeMap<ResourceId, ServerEvidence> {
+        let mut remembered = BTreeMap::new();
+        for known in servers {
+            let mut seen = known.seen.clone();
+            if let Fact::Known(links) = &mut seen.links {
+                links.retain(|link| link.partner.as_ref().is_some_and(|partner| self.servers.contains_key(partner)));
+            }
+            for partner in seen.partners().into_keys() {
+                if let Some(Known { seen: ServerEvidence { server, .. }, .. }) = self.servers.get(&partner) {
+                    let only = || ServerEvidence { server: server.clone(), ..ServerEvidence::unread(partner.clone()) };
+                    remembered.entry(partner.clone()).or_insert_with(only);
+                }
+            }
+            remembered.insert(seen.id.clone(), seen);
+        }
+        remembered
     }
 }
 

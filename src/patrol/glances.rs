@@ -6,10 +6,12 @@ use std::collections::BTreeMap;
 use futures::StreamExt;
 
 use super::estate::Estate;
+use super::partners;
 use super::round::Beat;
 use super::told::{Seen, is_broken};
 use crate::azure::error::fact;
 use crate::domain::diagnose::diagnose;
+use crate::domain::diagnosis::Finding;
 use crate::domain::evidence::{Evidence, Vault};
 use crate::domain::incident::{Incident, IncidentKey};
 use crate::domain::key_uri::VaultHost;
@@ -55,7 +57,7 @@ pub(super) async fn all(beat: &mut Beat<'_>, estate: &mut Estate) -> Result<(), 
                 continue;
             }
             beat.round.vaults += 1;
-            judge(beat, &host, &question.servers, &evidence).await?;
+            judge(beat, &host, evidence, estate).await?;
             estate.glanced.insert(host, now);
         }
     }
@@ -77,7 +79,7 @@ async fn questions(beat: &mut Beat<'_>, estate: &mut Estate) -> Result<Vec<Quest
             vault: Some(host.clone()),
             vault_id: beat.responder.vault_id_of(host, &servers).await?,
             keys: known.iter().filter_map(|known| known.key().cloned()).collect(),
-            remembered: known.iter().map(|known| (known.seen.id.clone(), known.seen.clone())).collect(),
+            remembered: estate.remembered(known),
             health_only: true,
             ..Question::new(servers, now)
         };
@@ -114,8 +116,8 @@ async fn list_vaults(beat: &mut Beat<'_>, questions: &mut [Question]) {
 async fn judge(
     beat: &mut Beat<'_>,
     host: &VaultHost,
-    servers: &[ResourceId],
-    evidence: &Evidence,
+    mut evidence: Evidence,
+    estate: &mut Estate,
 ) -> Result<(), StoreError> {
     let now = beat.responder.clock.now();
     let key = IncidentKey::vault(host);
@@ -124,9 +126,12 @@ async fn judge(
     for seen in &evidence.servers {
         draft.add_member(&seen.id, seen.protector.known().and_then(|protector| protector.uri.clone()));
     }
-    let diagnosis = diagnose(evidence, &draft, &beat.responder.policy);
-    beat.responder.patrol_found_vault(&draft, evidence).await?;
-    match beat.responder.warn_of_expiry(evidence).await {
+    let mut diagnosis = diagnose(&evidence, &draft, &beat.responder.policy);
+    if partners::ask_again(&beat.responder.azure, &diagnosis, &mut evidence, estate).await {
+        diagnosis = diagnose(&evidence, &draft, &beat.responder.policy);
+    }
+    beat.responder.patrol_found_vault(&draft, &evidence).await?;
+    match beat.responder.warn_of_expiry(&evidence).await {
         Ok(told) => beat.round.warned += told,
         Err(JobError::Store(error)) => return Err(error),
         Err(error) => tracing::warn!(%error, "a warning of an expiring key could not be given"),
@@ -137,10 +142,16 @@ async fn judge(
     };
     let news = beat.told.is_news(&beat.responder, &draft.key, &seen).await?;
     if let (true, Some(first)) = (news, diagnosis.findings.iter().find(|finding| is_broken(finding.cause)))
-        && let Some(server) = first.servers.first().or_else(|| servers.first())
+        && let Some(server) = told_of(first, &draft)
     {
         let said = first.proof.first().map(|proof| proof.said.clone()).unwrap_or_default();
         beat.found(SignalKind::FoundBroken, server.clone(), said);
     }
     Ok(())
+}
+
+/// The server whose incident it becomes: of this vault, which the server of a geo partner need not be.
+fn told_of<'a>(finding: &'a Finding, draft: &'a Incident) -> Option<&'a ResourceId> {
+    let of_the_vault = |server: &&ResourceId| draft.members.contains_key(server.key());
+    finding.servers.iter().find(of_the_vault).or_else(|| draft.servers().next())
 }

@@ -13,6 +13,7 @@
 //! | `list` | what there is |
 //! | `walk` | the slice of the full walk |
 //! | `glances` | each vault, from its own side |
+//! | `partners` | who holds geo-secondaries, before one is called short of its grant |
 //! | `inaccessible` | databases that are down and that nobody told of |
 //! | `told` | what was told already: a person's close is respected |
 //! | `forgotten` | incidents that lost their next pass, questions that nobody answered |
@@ -23,6 +24,7 @@ mod forgotten;
 mod glances;
 mod inaccessible;
 mod list;
+mod partners;
 mod round;
 pub mod settings;
 mod told;

@@ -79,6 +79,8 @@ pub struct Question {
     /// named here, one request for each of up to [`MOST_PARTNERS`] partners that is not remembered, and one more where role
     /// assignments count. None: nobody is asked.
     pub partners_of: Vec<ResourceId>,
+    /// Geo partners that were found short of a grant before: they are looked at with their databases, whatever is linked now.
+    pub partners: Vec<ResourceId>,
     /// Whether the chain is whole, and nothing that only a repair needs to know: no locks, no deny assignments and no log
     /// are read, so that is all unknown. For looks that come every minute.
     pub health_only: bool,
@@ -101,6 +103,7 @@ impl Question {
             protectors: BTreeMap::new(),
             remembered: BTreeMap::new(),
             partners_of: Vec::new(),
+            partners: Vec::new(),
             health_only: false,
             now,
             look_back: SignedDuration::from_hours(24),

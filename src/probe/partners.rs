@@ -20,16 +20,21 @@ pub(super) fn asks(board: &mut Board<'_>, asks: &mut BTreeSet<Ask>) {
             asks.insert(Ask::Links(server.clone()));
         }
     }
+    let named = looked_at(board).into_iter().filter(|partner| board.question.partners.contains(partner));
+    asks.extend(named.filter(|partner| !board.databases.contains_key(partner)).map(Ask::Databases));
     let unread = looked_at(board).into_iter().filter(|partner| !board.servers.contains_key(partner));
     asks.extend(unread.map(Ask::Server));
 }
 
-/// The partners that are not themselves in question.
-fn all(board: &Board<'_>) -> BTreeSet<ResourceId> {
+/// The partners that are not themselves in question, those that were named first.
+fn all(board: &Board<'_>) -> Vec<ResourceId> {
     let members: BTreeSet<&ResourceId> = board.members().into_iter().collect();
     let links = members.iter().filter_map(|server| board.links.get(*server)?.known()).flatten();
     let partners = links.filter(|link| link.primary).filter_map(|link| link.partner.as_ref());
-    partners.filter(|partner| !members.contains(partner)).cloned().collect()
+    let linked: BTreeSet<&ResourceId> = partners.collect();
+    let named: BTreeSet<&ResourceId> = board.question.partners.iter().collect();
+    let all = named.iter().chain(linked.difference(&named)).copied();
+    all.filter(|partner| !members.contains(partner)).cloned().collect()
 }
 
 fn looked_at(board: &Board<'_>) -> Vec<ResourceId> {
@@ -45,7 +50,7 @@ pub(super) fn principals(board: &Board<'_>) -> BTreeMap<ResourceId, String> {
     known.collect()
 }
 
-/// Each partner, with nothing but the server itself. Where its rights could not be told for certain, it says so instead: a
+/// Each partner, with nothing but the server itself, and the databases of those that were named. Where its rights could not be told for certain, it says so instead: a
 /// grant that was not seen must not be taken for one that is missing.
 pub(super) fn partners(board: &Board<'_>) -> Vec<ServerEvidence> {
     let looked_at = looked_at(board);
@@ -57,7 +62,8 @@ pub(super) fn partners(board: &Board<'_>) -> Vec<ServerEvidence> {
             Some(why) => Fact::Unknown(why),
             None => servers::server(board, &id),
         };
-        ServerEvidence { server, ..ServerEvidence::unread(id) }
+        let databases = board.databases.get(&id).cloned().unwrap_or_default();
+        ServerEvidence { server, databases, ..ServerEvidence::unread(id) }
     };
     all(board).into_iter().map(read).collect()
 }

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::clock::add;
-use crate::domain::diagnosis::{Cause, Diagnosis};
+use crate::domain::diagnosis::{Cause, Diagnosis, Finding};
 use crate::domain::incident::{Incident, Phase};
 use crate::domain::notice::Situation;
 
@@ -31,7 +31,7 @@ pub fn judge(incident: &Incident, now: Timestamp) -> Option<End> {
     }
     let working = incident.attempts.iter().any(|attempt| attempt.outcome.is_none());
     let whole = diagnosis.chain_is_whole() || incident.whole_since.is_some();
-    if working || !whole || !incident.inaccessible().is_empty() {
+    if working || !whole || !incident.inaccessible().is_empty() || partners_suffer(incident, diagnosis) {
         return None;
     }
     let real = incident.was_broken || incident.members.values().any(|member| member.was_down);
@@ -46,6 +46,17 @@ pub fn judge(incident: &Incident, now: Timestamp) -> Option<End> {
         return None;
     }
     Some(healed(incident))
+}
+
+/// Whether a geo partner lacks its grant, or holds a secondary that died of it: of that the incident's own servers show
+/// nothing.
+fn partners_suffer(incident: &Incident, diagnosis: &Diagnosis) -> bool {
+    let elsewhere = |finding: &Finding| finding.servers.iter().any(|one| !incident.members.contains_key(one.key()));
+    diagnosis.findings.iter().any(|finding| match finding.cause {
+        Cause::GeoPartnerWithoutGrant => true,
+        Cause::DeadSecondary => elsewhere(finding),
+        _ => false,
+    })
 }
 
 fn healed(incident: &Incident) -> End {

@@ -7,7 +7,7 @@ use super::databases::Changes;
 use super::pass::Draft;
 use super::{JobResult, Responder, inventory};
 use crate::clock::add;
-use crate::domain::diagnose::diagnose;
+use crate::domain::diagnose::{diagnose, geo_partners};
 use crate::domain::diagnosis::{Cause, Diagnosis};
 use crate::domain::evidence::{Evidence, Fact};
 use crate::domain::incident::{Attempt, AttemptOutcome, EntryKind, Incident, Phase};
@@ -104,6 +104,7 @@ impl Responder {
             vault_id: incident.vault_id.clone(),
             keys: incident.members.values().filter_map(|member| member.protector.clone()).collect(),
             look_back: LOOK_BACK,
+            partners: geo_partners(incident).into_iter().take(probe::MOST_PARTNERS).collect(),
             ..Question::new(servers, self.clock.now())
         }
     }
@@ -207,6 +208,10 @@ fn revalidation_seen(attempt: &Attempt, down: bool, now: Timestamp) -> Option<At
     }
 }
 
+fn lacks_a_partner(diagnosis: &Diagnosis) -> bool {
+    diagnosis.findings.iter().any(|finding| finding.cause == Cause::GeoPartnerWithoutGrant)
+}
+
 /// What the diagnosis means for the incident's clocks and story.
 fn conclude(incident: &mut Incident, diagnosis: Diagnosis, now: Timestamp) {
     let cause = diagnosis.cause();
@@ -214,7 +219,9 @@ fn conclude(incident: &mut Incident, diagnosis: Diagnosis, now: Timestamp) {
         let since = incident.last_made_at().unwrap_or(now);
         incident.whole_since.get_or_insert(since);
     } else if !matches!(cause, Cause::Undetermined | Cause::ServiceManaged) {
-        if incident.whole_since.take().is_some() {
+        // A partner that comes to the fore once the servers are mended is no second loss.
+        let still = cause == Cause::GeoPartnerWithoutGrant && incident.diagnosis.as_ref().is_some_and(lacks_a_partner);
+        if incident.whole_since.take().is_some() && !still {
             incident.lost_again_at = Some(now);
             incident.note(now, EntryKind::Checked, "Access to the key is lost again");
         }

@@ -39,7 +39,10 @@ impl Responder {
 
     /// Remembers the partners of those servers that were asked for them. That a server has none is not worth a line, unless
     /// it had some.
-    pub(super) async fn keep_partners<'a>(
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn keep_partners<'a>(
         &self,
         servers: impl IntoIterator<Item = &'a ServerEvidence>,
     ) -> Result<(), StoreError> {

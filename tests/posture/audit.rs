@@ -175,7 +175,7 @@ async fn a_geo_partner_without_the_key_of_its_primary_is_named_with_the_grant_it
     let stage = Stage::open(estate()).await;
     let well = stage.keymend(&["audit", "--json"]).await.json();
     assert!(levels(&well, "geo-partner").is_empty(), "{well:#}");
-    stage.breaks(What::RevokeGeoPermission { server: Some("shop-sql-ne".to_owned()) });
+    stage.breaks(What::RevokeGeoPermission { server: Some("shop-sql-ne".to_owned()), vault: None });
     let report = stage.keymend(&["audit", "--json"]).await.json();
     assert_eq!(levels(&report, "geo-partner"), ["high"]);
     let findings = report["findings"].as_array().unwrap();

@@ -5,6 +5,7 @@
 
 mod accounts;
 mod forged;
+mod geo;
 mod kit;
 mod shared_vault;
 mod throttled;

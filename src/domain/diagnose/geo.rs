@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use crate::domain::diagnose::case::{Case, ServerCase, Standing};
 use crate::domain::diagnose::draft::Draft;
 use crate::domain::diagnose::identity::{finding, proof};
-use crate::domain::diagnose::other_reason;
+use crate::domain::diagnose::{other_reason, partner};
 use crate::domain::diagnosis::Cause;
 use crate::domain::evidence::{Database, SECONDARY_TYPE};
 use crate::domain::incident::Incident;
@@ -21,7 +21,7 @@ pub(in crate::domain) fn is_dead_secondary(incident: &Incident, server: &Resourc
 }
 
 /// Named replicas share their primary's storage: they have nothing of their own to lose.
-fn is_geo_secondary(settings: &BTreeMap<String, String>) -> bool {
+pub(super) fn is_geo_secondary(settings: &BTreeMap<String, String>) -> bool {
     settings.get(SECONDARY_TYPE).is_some_and(|kind| !kind.eq_ignore_ascii_case("Named"))
 }
 
@@ -47,11 +47,10 @@ fn dead<'a>(case: &Case<'a>, server: &ServerCase<'a>) -> Vec<&'a str> {
 /// that can come back comes back first; until then as something to know.
 pub(super) fn check(case: &Case<'_>, draft: &mut Draft) {
     let alone = !draft.has_findings();
-    for server in case.servers.iter().filter(|server| matches!(server.standing, Standing::Dependent)) {
-        let names = dead(case, server);
-        if names.is_empty() {
-            continue;
-        }
+    let own = case.servers.iter().filter(|server| matches!(server.standing, Standing::Dependent));
+    let own = own.map(|server| (server.id().clone(), dead(case, server)));
+    let all: Vec<(ResourceId, Vec<&str>)> = own.chain(partner::dead(case)).collect();
+    for (server, names) in all.into_iter().filter(|(_, names)| !names.is_empty()) {
         let said = |name: &&str| {
             let name = *name;
             format!(
@@ -61,7 +60,7 @@ pub(super) fn check(case: &Case<'_>, draft: &mut Draft) {
         };
         if alone {
             let proofs = names.iter().map(|name| proof("databases", said(name))).collect();
-            draft.find(server.name(), finding(Cause::DeadSecondary, server.id(), vec![server.id().clone()], proofs));
+            draft.find(server.name(), finding(Cause::DeadSecondary, &server, vec![server.clone()], proofs));
         } else {
             names.iter().for_each(|name| draft.unknown(said(name)));
         }

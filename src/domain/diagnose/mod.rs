@@ -37,6 +37,7 @@ pub(in crate::domain) use case::effective_identity;
 pub(in crate::domain) use culprit::can_lead_to;
 pub(in crate::domain) use draft::{Unread, sentence};
 pub(in crate::domain) use geo::is_dead_secondary;
+pub use partner::geo_partners;
 
 use case::Case;
 use draft::Draft;

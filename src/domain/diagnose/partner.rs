@@ -2,12 +2,16 @@
 //! primary, whatever its own protector is (Microsoft, overview of customer-managed TDE). Without it the secondaries go
 //! inaccessible, and for good; the primary notices nothing until somebody fails over.
 
+use std::collections::BTreeSet;
+
 use crate::domain::diagnose::case::{Case, ServerCase, effective_identity};
 use crate::domain::diagnose::draft::Draft;
+use crate::domain::diagnose::geo::is_geo_secondary;
 use crate::domain::diagnose::identity::proof;
 use crate::domain::diagnose::permission::{RoleRights, add_policy, assign_role, policy_rights, role_rights};
 use crate::domain::diagnosis::{Cause, Finding, Link};
 use crate::domain::evidence::{Fact, ServerEvidence, Vault};
+use crate::domain::incident::Incident;
 use crate::domain::key_uri::KeyUri;
 use crate::domain::remedy::Change;
 use crate::domain::resource_id::ResourceId;
@@ -18,6 +22,11 @@ pub(super) fn check(case: &Case<'_>, draft: &mut Draft) {
     let servers: Vec<ServerCase<'_>> = case.dependents().copied().collect();
     for server in &servers {
         let Some(key) = server.protector_key() else { continue };
+        if matches!(server.seen.links, Fact::Denied(_)) {
+            let what = format!("who holds geo-secondaries of {}", server.name());
+            let why = draft.why(&server.seen.links, &what);
+            draft.unknown(why);
+        }
         if server.seen.links.known().is_some_and(|links| links.iter().any(|l| l.primary && l.partner.is_none())) {
             draft.unknown(format!("Azure does not say which server holds a geo-secondary of {}", server.name()));
         }
@@ -30,6 +39,61 @@ pub(super) fn check(case: &Case<'_>, draft: &mut Draft) {
             one(case, vault, key, server.id(), seen, &databases, draft);
         }
     }
+    unlinked_unread(case, draft);
+}
+
+/// The servers that an incident has found to lack their grant as geo partners, or to hold a secondary that died of it.
+#[must_use]
+pub fn geo_partners(incident: &Incident) -> BTreeSet<ResourceId> {
+    let diagnoses = incident.broken.iter().chain(&incident.diagnosis);
+    let found = diagnoses
+        .flat_map(|diagnosis| &diagnosis.findings)
+        .filter(|finding| matches!(finding.cause, Cause::GeoPartnerWithoutGrant | Cause::DeadSecondary));
+    let servers = found.flat_map(|finding| &finding.servers);
+    servers.filter(|server| !incident.members.contains_key(server.key())).cloned().collect()
+}
+
+/// The partners of this incident that no link names any more: geo-replication was ended, or their secondaries are dead.
+fn unlinked<'a>(case: &Case<'a>) -> impl Iterator<Item = &'a ServerEvidence> {
+    let named = geo_partners(case.incident);
+    let linked: BTreeSet<ResourceId> =
+        case.evidence.servers.iter().flat_map(|seen| seen.partners().into_keys()).collect();
+    case.evidence.partners.iter().filter(move |seen| named.contains(&seen.id) && !linked.contains(&seen.id))
+}
+
+/// Where it cannot be told what became of such a partner, nothing is called well.
+fn unlinked_unread(case: &Case<'_>, draft: &mut Draft) {
+    let servers: Vec<ServerCase<'_>> = case.dependents().copied().collect();
+    for partner in unlinked(case) {
+        let failed = |server: &&ServerCase<'_>| {
+            !matches!(server.seen.links, Fact::Known(_)) && server.seen.links != Fact::default()
+        };
+        for server in servers.iter().filter(failed) {
+            let why = draft.why(&server.seen.links, &format!("the geo-replication of {}", server.name()));
+            draft.unread(Link::Permission, &[server.id().clone()], why);
+        }
+        if !matches!(partner.databases, Fact::Known(_) | Fact::Absent) {
+            let why = draft.why(&partner.databases, &format!("the databases of the geo partner {}", partner.id.name()));
+            let all: Vec<ResourceId> = servers.iter().map(|server| server.id().clone()).collect();
+            draft.unread(Link::Database, &all, why);
+        }
+    }
+}
+
+/// The secondaries that died on partners which lacked their grant: inaccessible, no secondaries any more, and of the name
+/// of a database of the incident's servers.
+pub(super) fn dead<'a>(case: &Case<'a>) -> Vec<(ResourceId, Vec<&'a str>)> {
+    let is_ours = |name: &str| {
+        case.evidence.servers.iter().filter_map(|seen| seen.databases.known()).flatten().any(|own| own.name == name)
+    };
+    let of = |seen: &'a ServerEvidence| {
+        let databases = seen.databases.known().map(Vec::as_slice).unwrap_or_default().iter();
+        let dead = databases.filter(|one| one.is_inaccessible() && !is_geo_secondary(&one.settings));
+        let mut names: Vec<&str> = dead.map(|one| one.name.as_str()).filter(|name| is_ours(name)).collect();
+        names.sort_unstable();
+        (seen.id.clone(), names)
+    };
+    unlinked(case).map(of).collect()
 }
 
 /// One that is in question itself, and under this very key: its own chain is looked at.

@@ -21,9 +21,10 @@ impl State {
             What::RemoveIdentity { server } => self.each_server(server, |state, at| state.set_identity(at, false, by)),
             What::AssignIdentity { server } => self.each_server(server, |state, at| state.set_identity(at, true, by)),
             What::RevokePermission { server } => self.each_server(server, |state, at| state.revoke(at, by)),
-            What::RevokeGeoPermission { server } => {
-                self.each_server(server, |state, at| state.revoke_from_primaries(at, by))
+            What::RevokeGeoPermission { server, vault } => {
+                self.each_server(server, |state, at| state.revoke_from_primaries(at, vault.as_deref(), by))
             }
+            What::EndReplication { server } => self.each_server(server, |state, at| state.end_replication(at, by)),
             What::RevokeIdentity { identity } => self.revoke_identity(identity.as_deref(), by),
             What::GrantPermission { server } => self.each_server(server, |state, at| state.grant(at, by)),
             What::AddDeny { server } => self.each_server(server, |state, at| state.deny(at, by)),

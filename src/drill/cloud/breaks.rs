@@ -104,6 +104,15 @@ pub enum What {
         /// The name of the server that holds the secondaries.
         #[serde(default)]
         server: Option<String>,
+        /// The vault of the primary; if left out, all those of which the server holds secondaries now.
+        #[serde(default)]
+        vault: Option<String>,
+    },
+    /// The geo-replication of a server that holds geo-secondaries ends, as planned: they become databases of their own.
+    EndReplication {
+        /// The name of the server that holds the secondaries.
+        #[serde(default)]
+        server: Option<String>,
     },
     /// Every role and access policy of a user-assigned identity on vaults and keys is taken away.
     RevokeIdentity {

@@ -5,6 +5,7 @@
 use serde_json::{Value, json};
 
 use super::actor::Actor;
+use super::break_it::write;
 use super::chain::NoAccess;
 use super::resources::{Access, Database, Protector};
 use super::state::State;
@@ -51,13 +52,31 @@ impl State {
         }
     }
 
-    /// Takes what a server's identity may do in the vaults of the primaries whose secondaries it holds.
-    pub(super) fn revoke_from_primaries(&mut self, server: usize, by: Option<&Actor>) {
+    /// Takes what a server's identity may do in a vault, or in those of the primaries whose secondaries it holds.
+    pub(super) fn revoke_from_primaries(&mut self, server: usize, vault: Option<&str>, by: Option<&Actor>) {
         let Some((principal, _)) = self.servers[server].effective_principal() else { return };
-        for protector in self.keys_of_primaries(server) {
-            if let Some(vault) = self.vault_named(&protector.vault) {
+        let of_primaries = || self.keys_of_primaries(server).into_iter().map(|protector| protector.vault).collect();
+        let vaults: Vec<String> = vault.map_or_else(of_primaries, |vault| vec![vault.to_owned()]);
+        for vault in vaults {
+            if let Some(vault) = self.vault_named(&vault) {
                 self.revoke_on(vault, &principal, by);
             }
+        }
+        self.something_changed();
+    }
+
+    /// Makes the geo-secondaries of a server databases of their own, under its own key.
+    pub(super) fn end_replication(&mut self, server: usize, by: Option<&Actor>) {
+        let links = self.replication_links(server).into_iter().filter(|link| link["properties"]["role"] == "Secondary");
+        let ended: Vec<ResourceId> =
+            links.filter_map(|link| ResourceId::parse(link["id"].as_str().unwrap_or_default()).ok()).collect();
+        for database in &mut self.servers[server].databases {
+            database.settings.geo_secondary_of = None;
+            database.settings.failover_group = None;
+        }
+        for link in ended {
+            let operation = "Microsoft.Sql/servers/databases/replicationLinks/delete";
+            self.record(&write(by, operation, &link, "DELETE"), Value::Null);
         }
         self.something_changed();
     }

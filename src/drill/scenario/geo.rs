@@ -17,8 +17,20 @@ pub(super) fn all() -> Vec<Scenario> {
         make(
             "geo-partner-without-grant",
             "The geo partner, under its own key, loses its grant on the primary's; it is back before SQL looks",
-            BOTH,
+            &[Preset::Observe, Preset::Guarded, Preset::Auto],
             partner_without_grant as fn(Preset) -> Setup,
+        ),
+        make(
+            "geo-partner-found-by-patrol",
+            "The same with every alert lost: the patrol knows who holds the geo-secondary",
+            &[Preset::Auto],
+            partner_found_by_patrol,
+        ),
+        make(
+            "geo-replication-ended",
+            "Geo-replication ends as planned, and the former partner's grant goes with it: nobody brings it back",
+            &[Preset::Auto],
+            replication_ended,
         ),
         make(
             "geo-partner-out-of-scope",
@@ -77,7 +89,7 @@ fn far_pair() -> World {
 }
 
 fn revoked() -> Vec<Step> {
-    let what = Break::new(What::RevokeGeoPermission { server: Some(PARTNER.to_owned()) }).by(bob());
+    let what = Break::new(What::RevokeGeoPermission { server: Some(PARTNER.to_owned()), vault: None }).by(bob());
     vec![Step::at(2, "Bob removes contoso-sql-dr's role on contoso-kv: \"it has a vault of its own\"", what)]
 }
 
@@ -90,19 +102,55 @@ fn secondary_is_granted() -> Fact {
 
 fn partner_without_grant(preset: Preset) -> Setup {
     let world = far_pair();
+    let repaired = Expect {
+        writes: Writes::Just(vec![(Remedy::AssignRole, 1)]),
+        world: vec![then::granted(), secondary_is_granted(), then::never_down()],
+        ..Expect::repaired()
+    };
+    let observed = Expect {
+        end: End::WithPerson(NeedsPerson::NoRemedy),
+        writes: Writes::None,
+        online: false,
+        world: vec![
+            then::granted(),
+            Fact {
+                says: "the geo-secondary is lost, and left as it is",
+                holds: |world| world["servers"][1]["databases"][0]["access"] == "lost",
+            },
+        ],
+        ..Expect::repaired()
+    };
     Setup {
         policy: policy(preset, &world),
         world,
         script: revoked(),
         patrol: false,
         people: People::NotAsked,
-        expect: Expect {
-            writes: Writes::Just(vec![(Remedy::AssignRole, 1)]),
-            world: vec![then::granted(), secondary_is_granted(), then::never_down()],
-            ..Expect::repaired()
-        },
+        expect: if preset == Preset::Observe { observed } else { repaired },
         horizon: minutes(180),
     }
+}
+
+fn partner_found_by_patrol(preset: Preset) -> Setup {
+    let mut setup = partner_without_grant(preset);
+    setup.world.alerts.event_grid = false;
+    setup.patrol = true;
+    setup
+}
+
+fn replication_ended(preset: Preset) -> Setup {
+    let mut setup = partner_without_grant(preset);
+    let end = Break::new(What::EndReplication { server: Some(PARTNER.to_owned()) }).by(bob());
+    let vault = Some("contoso-kv".to_owned());
+    let revoke = Break::new(What::RevokeGeoPermission { server: Some(PARTNER.to_owned()), vault }).by(bob());
+    setup.script = vec![
+        Step::at(20, "Bob ends the geo-replication of orders", end),
+        Step::at(25, "Bob removes contoso-sql-dr's role on contoso-kv, which it needs no more", revoke),
+    ];
+    // What the walk has seen of the link counts for a day.
+    setup.patrol = true;
+    setup.expect = Expect { end: End::FalseAlarm, writes: Writes::None, silent: true, ..Expect::repaired() };
+    setup
 }
 
 fn partner_out_of_scope(preset: Preset) -> Setup {

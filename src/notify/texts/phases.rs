@@ -111,6 +111,7 @@ pub fn headline(notice: &Notice) -> Line {
     let it = subject(notice);
     let about = |rest: Line| it.line.clone().say(": ").join(rest);
     match notice.situation {
+        Situation::FirstNotice if notice.cause == Some(Cause::GeoPartnerWithoutGrant) => about(cause_of(notice)),
         Situation::FirstNotice if notice.at_risk || notice.phase == Phase::AtRisk => {
             let verb = it.pick(" is losing its encryption key", " are losing their encryption key");
             it.line.clone().say(verb)

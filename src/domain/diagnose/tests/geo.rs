@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::domain::diagnosis::Cause;
-use crate::domain::evidence::{Database, Fact, KeyVersion, ReplicationLink, SECONDARY_TYPE, ServerEvidence};
+use crate::domain::evidence::{
+    Database, Fact, KeyVersion, MissingRight, ReplicationLink, SECONDARY_TYPE, ServerEvidence,
+};
 use crate::domain::plan::Decision;
 use crate::domain::remedy::{Change, Remedy};
 use crate::domain::test_support::{
@@ -152,4 +154,68 @@ fn databases_that_are_down_come_first() {
     assert_eq!(diagnosis.cause(), Cause::StillInaccessible);
     assert_eq!(diagnosis.findings[1].cause, Cause::GeoPartnerWithoutGrant);
     assert!(diagnosis.chain_is_whole(), "the server's own chain is");
+}
+
+#[test]
+fn links_that_may_not_be_read_are_said_with_the_right_and_are_no_cause() {
+    let mut world = with_partner(world());
+    let right = MissingRight {
+        action: "Microsoft.Sql/servers/replicationLinks/read".to_owned(),
+        scope: server_id("contoso-sql").to_string(),
+    };
+    world.server().links = Fact::Denied(right.clone());
+    let diagnosis = world.diagnosis();
+    assert_eq!(diagnosis.cause(), Cause::Healthy);
+    assert!(diagnosis.unknowns.iter().any(|said| said.contains("replicationLinks/read")), "{:?}", diagnosis.unknowns);
+    assert_eq!(diagnosis.missing_rights, [right]);
+}
+
+/// The partner was found short of its grant before; now no link names it any more.
+fn unlinked(database: Database) -> World {
+    let mut world = with_partner(world());
+    let before = world.diagnosis();
+    assert_eq!(before.cause(), Cause::GeoPartnerWithoutGrant);
+    world.incident.broken = Some(before);
+    world.server().links = Fact::Known(Vec::new());
+    world.evidence.partners[0].databases = Fact::Known(vec![database]);
+    world
+}
+
+fn orders(status: &str) -> Database {
+    let mut orders = database(&mut world(), "orders").clone();
+    orders.status = status.to_owned();
+    orders
+}
+
+#[test]
+fn a_secondary_that_died_on_its_partner_is_no_recovery() {
+    let mut world = unlinked(orders("Inaccessible"));
+    let diagnosis = world.diagnosis();
+    assert_eq!(diagnosis.cause(), Cause::DeadSecondary);
+    assert_eq!(diagnosis.findings[0].servers, [server_id(PARTNER)]);
+    assert!(diagnosis.findings[0].proof[0].said.contains("orders on contoso-sql-dr"), "{diagnosis:?}");
+    assert!(matches!(world.decide().0, Decision::Escalate { .. }), "nothing is changed for it");
+    // So it stays in the looks to come.
+    world.incident.broken = None;
+    world.incident.diagnosis = Some(diagnosis);
+    assert_eq!(world.diagnosis().cause(), Cause::DeadSecondary);
+}
+
+#[test]
+fn a_partner_whose_replication_was_ended_is_none_any_more() {
+    assert_eq!(unlinked(orders("Online")).diagnosis().cause(), Cause::Healthy);
+    let mut other = orders("Inaccessible");
+    other.name = "archive".to_owned();
+    assert_eq!(unlinked(other).diagnosis().cause(), Cause::Healthy, "a database of its own is not ours to tell of");
+}
+
+#[test]
+fn what_became_of_a_partner_is_not_guessed() {
+    let mut links = unlinked(orders("Online"));
+    links.server().links = Fact::Unknown("timeout".to_owned());
+    let mut databases = unlinked(orders("Online"));
+    databases.evidence.partners[0].databases = Fact::Unknown("timeout".to_owned());
+    for world in [links, databases] {
+        assert_eq!(world.diagnosis().cause(), Cause::Undetermined);
+    }
 }
