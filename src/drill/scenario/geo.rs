@@ -16,9 +16,15 @@ pub(super) fn all() -> Vec<Scenario> {
     vec![
         make(
             "geo-partner-without-grant",
-            "The geo partner, under its own key, loses its grant on the primary's; it is back before SQL looks",
+            "The geo partner, under its own key, loses its grant on the primary's: it is granted again, or told of",
             &[Preset::Observe, Preset::Guarded, Preset::Auto],
             partner_without_grant as fn(Preset) -> Setup,
+        ),
+        make(
+            "geo-pair-without-grant",
+            "Primary and geo partner lose their grants together: the primary is granted first, and the partner too",
+            BOTH,
+            pair_without_grant,
         ),
         make(
             "geo-partner-found-by-patrol",
@@ -129,6 +135,20 @@ fn partner_without_grant(preset: Preset) -> Setup {
         expect: if preset == Preset::Observe { observed } else { repaired },
         horizon: minutes(180),
     }
+}
+
+fn pair_without_grant(preset: Preset) -> Setup {
+    let mut setup = partner_without_grant(preset);
+    let pipeline =
+        || Actor::application("5ba4de00-0000-4000-8000-000000000007", "5ba4de00-0000-4000-8000-000000000008");
+    let own = Break::new(What::RevokePermission { server: Some("contoso-sql".to_owned()) }).by(pipeline());
+    let geo = What::RevokeGeoPermission { server: Some(PARTNER.to_owned()), vault: None };
+    setup.script = vec![
+        Step::at(2, "A pipeline removes contoso-sql's role on contoso-kv", own),
+        Step::at(2, "It removes contoso-sql-dr's role there too", Break::new(geo).by(pipeline())),
+    ];
+    setup.expect.writes = Writes::Just(vec![(Remedy::AssignRole, 2)]);
+    setup
 }
 
 fn partner_found_by_patrol(preset: Preset) -> Setup {
