@@ -54,7 +54,8 @@ async fn the_document_holds_the_decision_and_at_most_three_waves() {
     assert_eq!(chain["diagnosis"]["findings"][0]["cause"], "role_missing");
     assert_eq!(chain["decision"]["decision"], "repair");
     assert!(chain["steps"][0]["command"].as_str().unwrap().starts_with("az role assignment create"));
-    assert!(stage.cloud.requests().len() <= 12, "{}", stage.cloud.requests().len());
+    // One of them asks who holds geo-secondaries.
+    assert!(stage.cloud.requests().len() <= 13, "{}", stage.cloud.requests().len());
 }
 
 #[tokio::test(flavor = "multi_thread")]
