@@ -231,7 +231,7 @@ impl Database {
 impl Server {
     /// Whether it is a managed instance.
     pub(crate) fn is_instance(&self) -> bool {
-        self.id.managed_instance().is_some()
+        self.id.key().contains("/microsoft.sql/managedinstances/")
     }
 
     /// The identity that SQL uses: the primary user-assigned one if any is assigned, else its own.
