@@ -12,8 +12,11 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::oneshot;
 
-/// How long nobody may have been busy before a stepped clock moves on, in real time.
+/// How long nobody may have been busy before a stepped clock moves on, in real time, where several threads work.
 const SETTLE: Duration = Duration::from_millis(2);
+/// How often all that could run has run, and the sockets were asked for more, before it moves on where there is one thread.
+/// What goes over loopback is there to be read as soon as it is written, so each turn takes every conversation a step further.
+const TURNS: usize = 64;
 
 /// A cloneable handle to one source of time.
 #[derive(Clone, Debug)]
@@ -187,7 +190,7 @@ impl Clock {
             let _ = tokio::time::timeout(Duration::from_millis(20), heard).await;
             return;
         }
-        tokio::time::sleep(SETTLE).await;
+        settle().await;
         let Some((target, now)) = self.settled(before.1) else { return };
         if let Some(pace) = pace {
             let left = target.duration_since(now).as_secs_f64() / pace;
@@ -230,6 +233,18 @@ impl Clock {
             // A guard that nobody receives is dropped here and releases itself.
             let _ = waker.send(self.busy());
         }
+    }
+}
+
+/// Lets others run until nothing is left to run. With one thread that is certain; with several it is a guess.
+async fn settle() {
+    use tokio::runtime::{Handle, RuntimeFlavor};
+    if Handle::current().runtime_flavor() == RuntimeFlavor::CurrentThread {
+        for _ in 0..TURNS {
+            tokio::task::yield_now().await;
+        }
+    } else {
+        tokio::time::sleep(SETTLE).await;
     }
 }
 

@@ -33,14 +33,17 @@ async fn a_managed_instance_that_lost_its_role_gets_it_back() {
                 "monitoringService": "Activity Log - Administrative", "alertTargetIDs": [database.to_lowercase()],
             },
             "alertContext": {
-                "eventSource": "Administrative", "eventTimestamp": "2026-11-24T01:55:00+00:00",
+                "eventSource": "Administrative", "eventTimestamp": "2026-11-24T02:10:00+00:00",
                 "eventDataId": "e1", "operationName": "Microsoft.Sql/managedServers/databases/write", "status": "Started",
                 "properties": { "eventName": "MakeManagedDbInaccessible", "entity": database },
             },
         },
     });
     cloud.break_it(&Break::new(What::RevokePermission { server: None }));
-    drop(clock.idle_until(add(clock.now(), SignedDuration::from_mins(15))).await);
+    // Time stands still while the stage is held, so it is handed over to the wait, which hands it back.
+    let lost = add(clock.now(), SignedDuration::from_mins(15));
+    drop(stage);
+    let stage = clock.idle_until(lost).await;
     let answer = reqwest::Client::new().post(house.webhook()).json(&body).send().await.unwrap();
     assert_eq!(answer.status(), 202);
     drop(stage);

@@ -242,7 +242,9 @@ async fn it_runs_on_the_clock_of_a_simulated_cloud_and_the_other_commands_know()
     let folder = tempfile::tempdir().unwrap();
     settings(
         folder.path(),
-        &format!("[azure]\narm_endpoint = \"http://{address}\"\n[simulated]\nfollow_clock = true\n"),
+        &format!(
+            "[azure]\narm_endpoint = \"http://{address}\"\n[simulated]\nfollow_clock = true\n[patrol]\nenabled = false\n"
+        ),
     );
     let serve = Serve::start(command(folder.path(), &[]).env("KEYMEND_WEBHOOK_SECRET", SECRET));
     let time = serve.health().await["time"].as_str().unwrap().to_owned();

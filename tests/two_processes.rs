@@ -74,7 +74,7 @@ impl Two {
         let cloud = sim.address();
         let settings = format!(
             "[scope]\nsubscriptions = [\"{}\"]\n[policy]\npreset = \"{}\"\n[azure]\narm_endpoint = \"{cloud}\"\n\
-             [simulated]\nfollow_clock = true\n[server]\nlisten = \"127.0.0.1:0\"\n\
+             [simulated]\nfollow_clock = true\n[patrol]\nenabled = false\n[server]\nlisten = \"127.0.0.1:0\"\n\
              [teams]\nurl = \"{cloud}/sink/teams\"\n[webhook]\nurl = \"{cloud}/sink/webhook\"\nallow_private = true\n",
             story.setup.world.subscription,
             preset_name(story.preset),

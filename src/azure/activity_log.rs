@@ -10,13 +10,15 @@ use crate::azure::error::AzureError;
 use crate::azure::json::shaped;
 use crate::azure::request::Request;
 use crate::azure::transport::Azure;
+use crate::domain::dependent::as_of_a_server;
 use crate::domain::evidence::{CallerKind, Change};
 
 const API: &str = "2015-04-01";
 /// Pages of one resource group's log that are read: newest first, so a busy group loses its oldest events.
 const MOST_PAGES: usize = 5;
 
-/// Operations that can take a key away from SQL or say why, in lower case.
+/// Operations that can take a key away from SQL or say why, in lower case; those of whatever holds databases by their names on
+/// a logical server.
 const OPERATIONS: [&str; 16] = [
     "microsoft.keyvault/vaults/write",
     "microsoft.keyvault/vaults/delete",
@@ -89,7 +91,9 @@ struct Authorization {
 pub(super) fn parse(item: &Value) -> Option<Change> {
     let wire: Wire = shaped(item).ok()?;
     let operation = wire.operation_name.value.to_ascii_lowercase();
-    if !OPERATIONS.contains(&operation.as_str()) || !wire.status.value.eq_ignore_ascii_case("Succeeded") {
+    if !OPERATIONS.contains(&as_of_a_server(&operation).as_str())
+        || !wire.status.value.eq_ignore_ascii_case("Succeeded")
+    {
         return None;
     }
     let caller_kind = caller_kind(wire.caller.as_deref(), &wire.claims);

@@ -130,6 +130,67 @@ fn databases() {
 }
 
 #[test]
+fn workspaces() {
+    use super::dependent::synapse_workspace::{parse_key, parse_own_key, parse_workspace};
+    let uami = "/subscriptions/s/resourceGroups/rg/providers/Microsoft.ManagedIdentity/userAssignedIdentities/m";
+    let body = json!({
+        "id": "/subscriptions/s/resourceGroups/rg/providers/Microsoft.Synapse/workspaces/w", "name": "w", "location": "westeurope",
+        "tags": {"a": "b"},
+        "identity": {"type": "SystemAssigned,UserAssigned", "principalId": "p", "tenantId": "t",
+            "userAssignedIdentities": {uami: {"principalId": "q", "clientId": "c"}}},
+        "properties": {"encryption": {"cmk": {"kekIdentity": {"userAssignedIdentity": uami},
+            "key": {"name": "default", "keyVaultUrl": "https://contoso-kv.vault.azure.net/keys/k"}}}},
+    });
+    hold(&body, |body| parse_workspace(body).ok(), &[], |read, original| read.0 == original.0);
+    // With the whole encryption taken away a workspace is one under Microsoft's own key; nothing less may say so.
+    hold(&body, |body| parse_own_key(body).ok(), &[], |read, original| read == original || !read.customer_managed);
+    assert_eq!(parse_workspace(&body).unwrap().1.identity.effective().unwrap().principal_id, "q");
+    let mut own = body;
+    own["properties"]["encryption"]["cmk"]["kekIdentity"] = json!({"useSystemAssignedIdentity": true});
+    assert_eq!(parse_workspace(&own).unwrap().1.identity.effective().unwrap().principal_id, "p");
+    let key = json!({"name": "key1", "properties": {"keyVaultUrl": "https://contoso-kv.vault.azure.net/keys/k", "isActiveCMK": true}});
+    hold(
+        &key,
+        |body| parse_key(body).ok(),
+        &["isActiveCMK"],
+        |read, original| read.uri.is_none() || read.uri == original.uri,
+    );
+}
+
+#[test]
+fn reasons_of_a_managed_instance() {
+    let body = json!({"name": "d", "properties": {"status": "Inaccessible", "extendedAccessibilityInfo": {
+        "inaccessibilityReasonErrorCode": "AzureKeyVaultKeyDisabled", "inaccessibilityReasonDescription": "It is disabled.",
+        "inaccessibilityReasonKind": "TransparentDataEncryption",
+        "inaccessibilityReasonTdeKeyUri": format!("https://contoso-kv.vault.azure.net/keys/k/{VERSION}")}}});
+    // A reason that cannot be read is no reason: the database is down all the same, and no key is cleared of blame by it.
+    let parse = |body: &Value| sql_databases::parse_database(body).ok();
+    hold(
+        &body,
+        |body| parse(body).map(|database| (database.name, database.status)),
+        &[],
+        |read, original| read.1 == original.1,
+    );
+    let mut all = Vec::new();
+    pointers(&body["properties"]["extendedAccessibilityInfo"], "/properties/extendedAccessibilityInfo", &mut all);
+    for pointer in all.iter().skip(1) {
+        for other in [json!(7), json!([]), json!({}), json!(true)] {
+            let mut garbled = body.clone();
+            *garbled.pointer_mut(pointer).unwrap() = other.clone();
+            let database = parse(&garbled).expect("the database is read");
+            assert!(!database.is_down_for_another_reason(), "{pointer} became {other}");
+        }
+        let database = parse(&removed(body.clone(), pointer)).expect("the database is read");
+        assert!(!database.is_down_for_another_reason(), "without {pointer}");
+    }
+    let mut other = body;
+    other["properties"]["extendedAccessibilityInfo"]["inaccessibilityReasonKind"] = json!("DatabaseReplication");
+    assert!(parse(&other).unwrap().is_down_for_another_reason());
+    other["properties"]["status"] = json!("Online");
+    assert!(!parse(&other).unwrap().is_down_for_another_reason(), "nothing is down");
+}
+
+#[test]
 fn vaults() {
     let body = json!({"id": VAULT, "location": "westeurope", "tags": {"a": "b"}, "properties": {"tenantId": "t", "provisioningState": "Succeeded",
         "enableRbacAuthorization": false, "enablePurgeProtection": true, "publicNetworkAccess": "Disabled",

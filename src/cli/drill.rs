@@ -12,6 +12,7 @@ use crate::domain::policy::Preset;
 use crate::drill::early;
 use crate::drill::run::{Options, Played, View, play, preset_name};
 use crate::drill::scenario::{self, Scenario, TOUR};
+use crate::drill::side_by_side::{side_by_side, threads};
 use crate::drill::story::{Line, Who};
 
 /// Watch Keymend repair a simulated cloud
@@ -50,7 +51,7 @@ pub async fn run(args: DrillArgs) -> ExitCode {
         return list(args.json);
     }
     if let Some(count) = args.early {
-        return early(count, args.json).await;
+        return tokio::task::block_in_place(|| early(count, args.json));
     }
     if args.speed.is_some_and(|speed| !(speed.is_finite() && speed > 0.0)) {
         return misused("--speed wants a number above 0");
@@ -59,19 +60,10 @@ pub async fn run(args: DrillArgs) -> ExitCode {
         Ok(stories) => stories,
         Err(why) => return misused(&why),
     };
-    let mut played = Vec::new();
-    for (number, (scenario, preset)) in stories.iter().enumerate() {
-        let options = Options { pace: args.speed, folder: args.keep.clone() };
-        let teller = Teller { quiet: args.json, detail: stories.len() <= TOUR.len() };
-        teller.open(number + 1, stories.len(), scenario, *preset);
-        match play(scenario, *preset, &options, &mut |line, view| teller.tell(line, view)).await {
-            Ok(result) => {
-                teller.close(&result);
-                played.push(result);
-            }
-            Err(error) => return fail(&format!("{} could not be played: {error:#}", scenario.name)),
-        }
-    }
+    let played = match tokio::task::block_in_place(|| play_all(&stories, &args)) {
+        Ok(played) => played,
+        Err(why) => return fail(&why),
+    };
     if let Some(file) = &args.har
         && let Err(error) = write_har(file, &played)
     {
@@ -80,10 +72,33 @@ pub async fn run(args: DrillArgs) -> ExitCode {
     conclude(&args, &played)
 }
 
+/// Few are watched one by one as they happen; many are played beside each other, and each is told when it is done.
+fn play_all(stories: &[(Scenario, Preset)], args: &DrillArgs) -> Result<Vec<Played>, String> {
+    let options = Options { pace: args.speed, folder: args.keep.clone() };
+    let teller = Teller { quiet: args.json, detail: stories.len() <= TOUR.len() };
+    let numbered: Vec<_> = stories.iter().copied().enumerate().collect();
+    let threads = if teller.detail { 1 } else { threads() };
+    let one = async |(number, (scenario, preset)): (usize, (Scenario, Preset))| {
+        teller.open(number + 1, stories.len(), &scenario, preset);
+        let played = play(&scenario, preset, &options, &mut |line, view| teller.tell(line, view)).await;
+        if teller.detail {
+            played.iter().for_each(|played| teller.close(played));
+        }
+        played.map_err(|error| format!("{} could not be played: {error:#}", scenario.name))
+    };
+    let tell = |played: &Result<Played, String>| {
+        if !teller.detail {
+            played.iter().for_each(|played| teller.close(played));
+        }
+    };
+    let all = side_by_side(numbered, threads, one, tell).map_err(|error| format!("cannot play: {error}"))?;
+    all.into_iter().collect()
+}
+
 /// Seeds of the measured losses count from here.
 const FIRST_SEED: u64 = 1000;
 
-async fn early(count: u64, as_json: bool) -> ExitCode {
+fn early(count: u64, as_json: bool) -> ExitCode {
     let terminal = Term::stderr();
     let progress = |done: usize, total: usize| {
         if terminal.is_term() || done.is_multiple_of(100) || done == total {
@@ -92,7 +107,7 @@ async fn early(count: u64, as_json: bool) -> ExitCode {
                 terminal.write_str(&format!("{done} of {total} losses{}", if terminal.is_term() { "" } else { "\n" }));
         }
     };
-    match early::measure(count, FIRST_SEED, &early::Told::ALL, progress).await {
+    match early::measure(count, FIRST_SEED, &early::Told::ALL, progress) {
         Ok(outcomes) => {
             let _ = terminal.clear_line();
             // Plain structs always serialize.

@@ -40,6 +40,15 @@ impl Kind {
         Self::ALL.into_iter().find(|kind| kind.resource_type() == named)
     }
 
+    /// The version of its REST API that Keymend speaks.
+    #[must_use]
+    pub const fn api_version(self) -> &'static str {
+        match self {
+            Self::SqlServer | Self::ManagedInstance | Self::Database => "2025-01-01",
+            Self::SynapseWorkspace => "2021-06-01",
+        }
+    }
+
     /// What people call one.
     #[must_use]
     pub const fn noun(self) -> &'static str {
@@ -52,8 +61,33 @@ impl Kind {
     }
 }
 
+/// The action that asks SQL to check a protector of this kind again, as roles hold it (reference: TDE domain, 5; the
+/// operation lists of Microsoft.Sql and Microsoft.Synapse).
+#[must_use]
+pub const fn revalidation(kind: Kind) -> &'static str {
+    match kind {
+        Kind::SqlServer => "Microsoft.Sql/servers/encryptionProtector/revalidate/action",
+        Kind::ManagedInstance => "Microsoft.Sql/managedInstances/encryptionProtector/revalidate/action",
+        Kind::Database => "Microsoft.Sql/servers/databases/encryptionProtector/revalidate/action",
+        Kind::SynapseWorkspace => "Microsoft.Synapse/workspaces/encryptionProtector/revalidate/action",
+    }
+}
+
 /// What people call the thing that an id names: `server contoso-sql`, `managed instance contoso-mi`.
 #[must_use]
 pub fn called(id: &ResourceId) -> String {
     format!("{} {}", Kind::of(id).map_or("resource", Kind::noun), id.name())
+}
+
+/// An operation by its name on a logical server, whatever holds the databases: a managed instance (which the log also calls
+/// a managed server) or a Synapse workspace. In lower case.
+#[must_use]
+pub fn as_of_a_server(operation: &str) -> String {
+    const OTHERS: [&str; 3] =
+        ["microsoft.sql/managedinstances/", "microsoft.sql/managedservers/", "microsoft.synapse/workspaces/"];
+    let operation = operation.to_ascii_lowercase();
+    match OTHERS.iter().find_map(|other| operation.strip_prefix(other)) {
+        Some(rest) => format!("microsoft.sql/servers/{rest}"),
+        None => operation,
+    }
 }

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::domain::dependent::Kind;
 use crate::domain::evidence::{CallerKind, MissingRight};
 use crate::domain::remedy::Change;
 use crate::domain::resource_id::ResourceId;
@@ -65,6 +66,8 @@ pub enum Cause {
     ServerKeyMissing,
     /// A geo-secondary was inaccessible for so long that Azure broke its link: nothing revives it, a person's work.
     DeadSecondary,
+    /// Databases are down for another reason than their key, as Azure says, or because their instance is stopped.
+    OtherReason,
     /// The chain is whole, and databases are inaccessible: they heal, or must be re-validated.
     StillInaccessible,
     /// The chain is whole and every database is in service.
@@ -191,6 +194,24 @@ pub struct DatabaseRef {
     pub name: String,
 }
 
+impl DatabaseRef {
+    /// Its own id, if it has one that can be made: a database with a key of its own stands in its server's place.
+    #[must_use]
+    pub fn id(&self) -> Option<ResourceId> {
+        database_id(&self.server, &self.name)
+    }
+}
+
+/// The id of a database by name on what holds it, or that itself where it is the database.
+#[must_use]
+pub fn database_id(host: &ResourceId, name: &str) -> Option<ResourceId> {
+    match Kind::of(host) {
+        Some(Kind::Database) => Some(host.clone()),
+        Some(Kind::SynapseWorkspace) => host.child("sqlPools", name).ok(),
+        _ => host.child("databases", name).ok(),
+    }
+}
+
 impl Diagnosis {
     /// The finding to be mended first.
     #[must_use]
@@ -211,7 +232,10 @@ impl Diagnosis {
         let mut of_the_chain = self.findings.iter().filter(|f| f.cause != Cause::DatabaseLevelKey).peekable();
         of_the_chain.peek().is_some()
             && of_the_chain.all(|finding| {
-                matches!(finding.cause, Cause::Healthy | Cause::StillInaccessible | Cause::DeadSecondary)
+                matches!(
+                    finding.cause,
+                    Cause::Healthy | Cause::StillInaccessible | Cause::DeadSecondary | Cause::OtherReason
+                )
             })
     }
 

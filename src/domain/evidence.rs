@@ -104,6 +104,15 @@ pub struct Server {
     pub federated_client_id: Option<String>,
 }
 
+impl Server {
+    /// Whether it is stopped, or about to be: only managed instances can be (`state`, REST reference 2025-01-01).
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        let state = self.state.as_deref().unwrap_or_default();
+        ["stopped", "stopping"].contains(&state.to_ascii_lowercase().as_str())
+    }
+}
+
 /// A server's identities.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
@@ -232,6 +241,12 @@ impl Database {
     #[must_use]
     pub fn is_inaccessible(&self) -> bool {
         self.status.eq_ignore_ascii_case("Inaccessible")
+    }
+
+    /// Whether Azure says that it is inaccessible for another reason than its key.
+    #[must_use]
+    pub fn is_down_for_another_reason(&self) -> bool {
+        self.is_inaccessible() && self.reason.as_ref().is_some_and(|reason| !reason.is_of_the_key())
     }
 
     /// Whether it is back in service: online, or deliberately paused.

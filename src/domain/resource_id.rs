@@ -142,9 +142,12 @@ impl ResourceId {
         self.sql_server().or_else(|| self.managed_instance()).or_else(|| self.synapse_workspace())
     }
 
-    /// The name of the SQL database this id is, or is below.
+    /// The name of the SQL database or dedicated SQL pool this id is, or is below.
     #[must_use]
     pub fn sql_database(&self) -> Option<&str> {
+        if self.synapse_workspace().is_some() {
+            return self.after("/sqlpools/");
+        }
         self.sql_server().or_else(|| self.managed_instance())?;
         self.after("/databases/")
     }

@@ -263,7 +263,7 @@ mod tests {
         for role in CustomRole::ALL {
             let writes = held(role, "Actions").into_iter().chain(held(role, "DataActions"));
             for write in writes.filter(|action| !action.ends_with("/read")) {
-                // Managed instances and keys of single databases are re-validated by people so far.
+                // The same remedy on a managed instance or a single database: `dependent::revalidation`.
                 let later =
                     write.contains("managedInstances/") || write.contains("servers/databases/encryptionProtector");
                 assert!(later || needed.contains(write.as_str()), "{}: {write}", role.file());

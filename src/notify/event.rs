@@ -51,7 +51,7 @@ pub fn event(notice: &Notice, source: &str) -> String {
 /// What the event is about: the one database, else the vault, else the server.
 fn subject(notice: &Notice) -> String {
     let database = match notice.databases.as_slice() {
-        [one] => one.server.child("databases", &one.name).ok(),
+        [one] => one.id(),
         _ => None,
     };
     let resource = database.or_else(|| notice.vault_id.clone()).or_else(|| notice.servers.first().cloned());

@@ -4,13 +4,12 @@
 use std::collections::BTreeMap;
 
 use futures::StreamExt;
-use serde_json::{Value, json};
 
 use super::estate::Estate;
 use super::round::Beat;
+use super::told::{Seen, is_broken};
 use crate::azure::error::fact;
 use crate::domain::diagnose::diagnose;
-use crate::domain::diagnosis::{Cause, Diagnosis};
 use crate::domain::evidence::{Evidence, Vault};
 use crate::domain::incident::{Incident, IncidentKey};
 use crate::domain::key_uri::VaultHost;
@@ -69,7 +68,8 @@ async fn questions(beat: &mut Beat<'_>, estate: &mut Estate) -> Result<Vec<Quest
     let mut turn = Vec::new();
     for (host, known) in &vaults {
         // Who is at work on it looks closer than we do.
-        if beat.responder.store.open_incident(&IncidentKey::vault(host)).await?.is_some() {
+        if let Some((incident, _)) = beat.responder.store.open_incident(&IncidentKey::vault(host)).await? {
+            beat.told.is_at_work(&incident);
             continue;
         }
         let servers: Vec<ResourceId> = known.iter().map(|known| known.seen.id.clone()).collect();
@@ -131,42 +131,16 @@ async fn judge(
         Err(JobError::Store(error)) => return Err(error),
         Err(error) => tracing::warn!(%error, "a warning of an expiring key could not be given"),
     }
-    let Some(first) = diagnosis.findings.iter().find(|finding| is_broken(finding.cause)) else {
-        beat.told.is_well(host.as_str());
+    let Some(seen) = Seen::broken(&diagnosis) else {
+        beat.told.is_well(&draft.key.0);
         return Ok(());
     };
-    let news = beat.told.is_news(&beat.responder, host.as_str(), &draft.key, &what_is_broken(&diagnosis)).await?;
-    if let (true, Some(server)) = (news, first.servers.first().or_else(|| servers.first())) {
+    let news = beat.told.is_news(&beat.responder, &draft.key, &seen).await?;
+    if let (true, Some(first)) = (news, diagnosis.findings.iter().find(|finding| is_broken(finding.cause)))
+        && let Some(server) = first.servers.first().or_else(|| servers.first())
+    {
         let said = first.proof.first().map(|proof| proof.said.clone()).unwrap_or_default();
         beat.found(SignalKind::FoundBroken, server.clone(), said);
     }
     Ok(())
-}
-
-/// What is broken, in a form that stays the same as long as nothing changes.
-fn what_is_broken(diagnosis: &Diagnosis) -> Value {
-    let broken = diagnosis.findings.iter().filter(|finding| is_broken(finding.cause));
-    let mut broken: Vec<Value> = broken
-        .map(|finding| {
-            let mut servers: Vec<&str> = finding.servers.iter().map(ResourceId::key).collect();
-            servers.sort_unstable();
-            json!({ "cause": finding.cause, "resource": finding.resource, "servers": servers })
-        })
-        .collect();
-    broken.sort_by_key(Value::to_string);
-    json!({ "broken": broken })
-}
-
-/// Whether a cause was seen, as opposed to not being able to see, or to nothing that concerns us.
-const fn is_broken(cause: Cause) -> bool {
-    !matches!(
-        cause,
-        Cause::Healthy
-            | Cause::StillInaccessible
-            | Cause::Undetermined
-            | Cause::ServiceManaged
-            | Cause::TargetGone
-            | Cause::ManagedHsm
-            | Cause::CrossTenant
-    )
 }

@@ -1,11 +1,14 @@
 //! Databases that are down and that nobody told of: the authoritative list of each server, all servers in turn.
 
+use std::collections::BTreeSet;
+
 use futures::StreamExt;
 use jiff::Timestamp;
-use serde_json::json;
 
 use super::estate::Estate;
 use super::round::Beat;
+use super::told::Seen;
+use crate::domain::diagnosis::database_id;
 use crate::domain::evidence::Fact;
 use crate::domain::incident::IncidentKey;
 use crate::domain::key_uri::KeyUri;
@@ -68,17 +71,18 @@ pub(super) async fn tell(
         return Ok(());
     }
     let of = key.map_or_else(|| IncidentKey::server(server), |key| IncidentKey::vault(&key.vault));
-    let open = beat.responder.store.open_incident(&of).await?;
-    if open.is_some_and(|(incident, _)| incident.members.contains_key(server.key())) {
-        return Ok(());
+    if let Some((incident, _)) = beat.responder.store.open_incident(&of).await? {
+        beat.told.is_at_work(&incident);
+        if incident.members.contains_key(server.key()) {
+            return Ok(());
+        }
     }
-    let mut names = down.to_vec();
-    names.sort();
-    if !beat.told.is_news(&beat.responder, server.key(), &of, &json!({ "down": names })).await? {
+    let names: BTreeSet<String> = down.iter().cloned().collect();
+    if !beat.told.is_news(&beat.responder, &of, &Seen::Down(server.clone(), names.clone())).await? {
         return Ok(());
     }
     for name in names {
-        if let Ok(database) = server.child("databases", &name) {
+        if let Some(database) = database_id(server, &name) {
             let said = format!("database {name} on {} is inaccessible", server.name());
             beat.found(SignalKind::FoundInaccessible, database, said);
         }

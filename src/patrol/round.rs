@@ -66,17 +66,7 @@ pub(super) struct Beat<'a> {
 impl Beat<'_> {
     /// Something is not as it should be.
     pub fn found(&mut self, kind: SignalKind, target: ResourceId, text: String) {
-        let now = self.responder.clock.now();
-        self.signals.push(Signal {
-            kind,
-            target,
-            occurred_at: Some(now),
-            caller: None,
-            event_id: None,
-            correlation_id: None,
-            window_minutes: None,
-            text: Some(text),
-        });
+        self.signals.push(Signal::seen_by_us(kind, target, text, self.responder.clock.now()));
     }
 }
 

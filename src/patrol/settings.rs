@@ -24,8 +24,7 @@ pub struct PatrolSettings {
 impl Default for PatrolSettings {
     fn default() -> Self {
         Self {
-            // Switched on by whoever wants it, until a person's closing of what it found is respected.
-            enabled: false,
+            enabled: true,
             health_every: SignedDuration::from_mins(1),
             walk_every: SignedDuration::from_hours(1),
             jitter_percent: 10,

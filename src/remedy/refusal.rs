@@ -73,6 +73,12 @@ fn judged(error: &AzureError, code: &str) -> Outcome {
         );
         return Outcome { stops: true, ..failed("ScopeLocked", why) };
     }
+    if error.is("ManagedInstanceStoppingOrStopped") || error.is("ManagedInstanceStopped") {
+        return failed(
+            "ManagedInstanceStoppingOrStopped",
+            format!("the instance is stopped ({error}): start it first"),
+        );
+    }
     if error.is("DenyAssignmentAuthorizationFailed") {
         let why = format!("a deny assignment stands in the way ({error}): ask its owner");
         return Outcome { stops: true, ..failed(code, why) };
@@ -131,7 +137,7 @@ fn passing(error: &AzureError) -> Option<(SignedDuration, &'static str)> {
 fn who_gives(action: &str) -> &'static str {
     let action = action.to_ascii_lowercase();
     let is = |known: &str| action == known;
-    if action.starts_with("microsoft.sql/") && action.ends_with("/encryptionprotector/revalidate/action") {
+    if action.ends_with("/encryptionprotector/revalidate/action") {
         "The role in infra/roles/02-responder-revalidate.json gives it"
     } else if is("microsoft.sql/servers/write") || action.contains("userassignedidentities/") {
         "The role in infra/roles/03-responder-identity.json gives it"

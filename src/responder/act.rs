@@ -52,7 +52,7 @@ impl Responder {
     /// The first notice, and the diagnosis once there is one; neither while it may be a false alarm.
     fn tell_what_is_known(&self, draft: &mut Draft, decision: &Decision, now: Timestamp) {
         let Some(cause) = draft.incident.diagnosis.as_ref().map(|diagnosis| diagnosis.cause()) else { return };
-        if cause == Cause::Healthy && !draft.incident.was_broken {
+        if matches!(cause, Cause::Healthy | Cause::ServiceManaged) && !draft.incident.was_broken {
             return;
         }
         // The first word says where things stand, the next ones what is done about it.

@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
+use super::inventory::JUST_READ;
+use super::join::is_our_own;
 use super::locate::{Concerned, is_cause};
 use super::{JobResult, Responder, schedule};
 use crate::clock::add;
@@ -28,6 +30,8 @@ pub(super) const SERVER_SEEN: &str = "server_seen";
 const RELIED_ON: SignedDuration = SignedDuration::from_hours(24);
 /// Younger than this, an unchanged memory is not written again.
 const YOUNG: SignedDuration = SignedDuration::from_hours(12);
+/// Incidents that are looked through for the one whose changes are told late.
+const BEFORE: usize = 200;
 /// The kind of fact that remembers when a vault was glanced at, and found well.
 const GLANCED: &str = "glanced";
 
@@ -55,6 +59,9 @@ impl Responder {
         if !all_harmless(signals) || self.store.open_incident(&incident).await?.is_some() {
             return Ok(Glance::Look);
         }
+        if self.are_all_our_own(&incident, signals).await? {
+            return Ok(Glance::Fine);
+        }
         if let Some(due) = self.glanced(&key.vault).await? {
             return Ok(Glance::Later(due));
         }
@@ -76,6 +83,16 @@ impl Responder {
         self.store.keep_fact(GLANCED, key.vault.as_str(), &Value::Null, now).await?;
         tracing::info!(vault = %key.vault, servers = group.len(), "a change that takes no key away; nothing to do");
         Ok(Glance::Fine)
+    }
+
+    /// Whether they all are late echoes of changes that incidents before made there.
+    async fn are_all_our_own(&self, key: &IncidentKey, signals: &[Signal]) -> JobResult<bool> {
+        if signals.iter().any(|signal| signal.correlation_id.is_none()) {
+            return Ok(false);
+        }
+        let mut before = self.store.incidents(false, BEFORE).await?;
+        before.retain(|incident| incident.key == *key);
+        Ok(signals.iter().all(|signal| before.iter().any(|incident| is_our_own(incident, signal))))
     }
 
     /// When signals about a vault are looked at together, if it was glanced at moments ago.
@@ -115,6 +132,21 @@ impl Responder {
         let young = facts.into_iter().filter(|(_, _, kept)| *kept >= since);
         let read = young.filter_map(|(_, value, _)| serde_json::from_value::<ServerEvidence>(value).ok());
         Ok(read.map(|seen| (seen.id.clone(), seen)).collect())
+    }
+
+    /// The linked keys that a glance has just read, for the look that follows it. Everything else is looked at anew.
+    pub(super) async fn keys_just_read(&self) -> JobResult<BTreeMap<ResourceId, ServerEvidence>> {
+        let mut seen = self.seen(add(self.clock.now(), -JUST_READ)).await?;
+        for one in seen.values_mut() {
+            *one = ServerEvidence {
+                id: one.id.clone(),
+                server: Fact::default(),
+                protector: Fact::default(),
+                linked_keys: std::mem::take(&mut one.linked_keys),
+                databases: Fact::default(),
+            };
+        }
+        Ok(seen)
     }
 
     /// Remembers the servers of a look for the glances to come.

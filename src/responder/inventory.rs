@@ -37,7 +37,7 @@ pub struct ServerKey {
 /// The kind of fact that keeps a protector as it was read when an incident opened.
 const PROTECTOR: &str = "protector";
 /// How long it is taken for what the first look at the incident would read.
-const JUST_READ: SignedDuration = SignedDuration::from_secs(30);
+pub(super) const JUST_READ: SignedDuration = SignedDuration::from_secs(30);
 
 impl Responder {
     /// Keeps a protector that was just read for the look that follows, and its key for longer.

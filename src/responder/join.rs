@@ -22,6 +22,9 @@ const SEEN_WHOLE: &str = "seen_whole";
 /// How long that counts.
 const STILL_WHOLE: SignedDuration = SignedDuration::from_secs(30);
 
+/// Where a server is looked for whose key is not known: more are not open at a time.
+const OPEN_INCIDENTS: usize = 200;
+
 /// By how much Azure's clocks and ours may differ.
 const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_mins(1);
 
@@ -37,13 +40,13 @@ impl Responder {
         let Some(first) = group.first() else { return Ok(()) };
         let key =
             first.key.as_ref().map_or_else(|| IncidentKey::server(&first.server), |key| IncidentKey::vault(&key.vault));
-        let mut known = self.store.open_incident(&key).await?;
+        let mut known = self.open_incident_of(&key, group).await?;
         // The alerts of one loss come together. One of them finds the vault's servers; the others wait for that, since
         // each server would be read once for each of them.
         let mut _turn = None;
         if known.is_none() {
             _turn = Some(opening.lock().await);
-            known = self.store.open_incident(&key).await?;
+            known = self.open_incident_of(&key, group).await?;
         }
         let now = self.clock.now();
         let (mut incident, version) = match known {
@@ -61,6 +64,27 @@ impl Responder {
             news |= welcome(&mut incident, &others, &[], Some(vault), now);
         }
         self.save_joined(&incident, version, news, taken, now).await
+    }
+
+    /// The open incident that the servers belong to. While Azure holds requests back, one alert may have opened an incident of
+    /// the server alone, since nobody could tell its key, and another one can: both are the same loss.
+    async fn open_incident_of(
+        &self,
+        key: &IncidentKey,
+        group: &[Concerned],
+    ) -> JobResult<Option<(Incident, Version)>> {
+        if let Some(open) = self.store.open_incident(key).await? {
+            return Ok(Some(open));
+        }
+        let [only] = group else { return Ok(None) };
+        let Some(known) = &only.key else {
+            let open = self.store.incidents(true, OPEN_INCIDENTS).await?;
+            let holds_it = |one: &Incident| one.members.contains_key(only.server.key());
+            let Some(open) = open.into_iter().find(holds_it) else { return Ok(None) };
+            return Ok(self.store.incident(&open.id).await?.filter(|(open, _)| open.ended_at.is_none()));
+        };
+        let open = self.store.open_incident(&IncidentKey::server(&only.server)).await?;
+        Ok(open.filter(|(open, _)| open.vault.as_ref().is_none_or(|vault| *vault == known.vault)))
     }
 
     async fn save_joined(
@@ -160,7 +184,7 @@ fn welcome(
 
 /// Whether a signal tells of a change that this incident made: Azure's logs carry the correlation id that answered it.
 /// Such an echo is no news, while a change by anybody else always is.
-fn is_our_own(incident: &Incident, signal: &Signal) -> bool {
+pub(super) fn is_our_own(incident: &Incident, signal: &Signal) -> bool {
     signal.correlation_id.as_ref().is_some_and(|told| {
         let ours = incident.attempts.iter().filter_map(|attempt| attempt.correlation_id.as_ref());
         ours.into_iter().any(|id| id.eq_ignore_ascii_case(told))

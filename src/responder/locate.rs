@@ -121,7 +121,26 @@ impl Responder {
         if !loss && !self.worth_a_look(&server, signals, remembered.as_ref()).await? {
             return Ok(Vec::new());
         }
-        if let Some(known) = self.freshly_known(&server).await? {
+        let fresh = self.freshly_known(&server).await?;
+        // The server first: while Azure holds requests back, nothing may come before what tells which vault it is.
+        let through_the_server = self.through_the_server(server.clone(), loss, remembered, fresh).await?;
+        let (mut concerned, all_own) = self.own_keys(&server, signals).await?;
+        if !all_own {
+            // Where every database that is named has a key of its own, the server's is no concern of theirs.
+            concerned.extend(through_the_server);
+        }
+        Ok(concerned)
+    }
+
+    /// The server itself, for the databases that are encrypted through its protector.
+    async fn through_the_server(
+        &self,
+        server: ResourceId,
+        loss: bool,
+        remembered: Option<ServerKey>,
+        fresh: Option<ServerKey>,
+    ) -> JobResult<Vec<Concerned>> {
+        if let Some(known) = fresh {
             return Ok(vec![Concerned { server, key: Some(known.key) }]);
         }
         let protector = probe::protector(&self.azure, &server).await;
@@ -174,7 +193,7 @@ impl Responder {
 }
 
 /// Whether a signal says that a database has lost its key.
-const fn tells_loss(kind: SignalKind) -> bool {
+pub(super) const fn tells_loss(kind: SignalKind) -> bool {
     matches!(
         kind,
         SignalKind::AccessLost

@@ -1,7 +1,5 @@
 //! What a pass reads, and what that does to the incident.
 
-use std::collections::BTreeMap;
-
 use jiff::{SignedDuration, Timestamp};
 use tracing::Instrument;
 
@@ -67,9 +65,14 @@ impl Responder {
     pub(super) async fn look_at_all(&self, draft: &mut Draft) -> JobResult<Evidence> {
         let incident = &mut draft.incident;
         let servers = to_read(incident);
-        let protectors = if incident.passes <= 1 { self.just_read(&servers).await? } else { BTreeMap::new() };
+        let (protectors, remembered) = if incident.passes <= 1 {
+            (self.just_read(&servers).await?, self.keys_just_read().await?)
+        } else {
+            Default::default()
+        };
         let question = Question {
             protectors,
+            remembered,
             vault: incident.vault.clone(),
             vault_id: incident.vault_id.clone(),
             keys: incident.members.values().filter_map(|member| member.protector.clone()).collect(),
@@ -87,6 +90,7 @@ impl Responder {
             }
         }
         self.keep_seen(&evidence).await?;
+        self.learn_from(&evidence).await?;
         self.remember_vault(incident, &evidence).await?;
         take_in(incident, &evidence, now);
         let mut diagnosis = diagnose(&evidence, incident, &self.policy);
@@ -203,7 +207,7 @@ fn conclude(incident: &mut Incident, diagnosis: Diagnosis, now: Timestamp) {
     if diagnosis.chain_is_whole() {
         let since = incident.last_made_at().unwrap_or(now);
         incident.whole_since.get_or_insert(since);
-    } else if cause != Cause::Undetermined {
+    } else if !matches!(cause, Cause::Undetermined | Cause::ServiceManaged) {
         if incident.whole_since.take().is_some() {
             incident.note(now, EntryKind::Checked, "Access to the key is lost again");
         }

@@ -74,8 +74,7 @@ impl Responder {
             }
             // After a look for jobs, which sets aside those that ended the process too often.
             self.look_around(&mut looked).await;
-            held.clear();
-            held.extend(self.rest(&mut running).await);
+            held = self.rest(&mut running, held).await;
         }
     }
 
@@ -126,8 +125,9 @@ impl Responder {
         Ok(())
     }
 
-    /// Waits until a job ends, a job is due, or somebody rings. Comes back holding the clock.
-    async fn rest(&self, running: &mut JoinSet<()>) -> Vec<Busy> {
+    /// Waits until a job ends, a job is due, or somebody rings; lets go of the clock once it knows of the wait. Comes back
+    /// holding it.
+    async fn rest(&self, running: &mut JoinSet<()>, held: Vec<Busy>) -> Vec<Busy> {
         let full = running.len() >= SIDE_BY_SIDE;
         let due = self.store.next_due().await.ok().flatten().filter(|_| !full);
         let until_due = async {
@@ -136,11 +136,17 @@ impl Responder {
                 None => std::future::pending().await,
             }
         };
+        let let_go = async move {
+            drop(held);
+            std::future::pending().await
+        };
         tokio::select! {
+            biased;
             Some(_) = running.join_next() => vec![self.clock.busy()],
             held = self.wake.heard() => held,
             held = until_due => vec![held],
             () = tokio::time::sleep(LOOK_AT_LEAST) => vec![self.clock.busy()],
+            never = let_go => never,
         }
     }
 

@@ -287,6 +287,7 @@ pub const fn cause_name(cause: Cause) -> &'static str {
         Cause::PermissionModelSwitched => "permission_model_switched",
         Cause::ServerKeyMissing => "server_key_missing",
         Cause::DeadSecondary => "dead_secondary",
+        Cause::OtherReason => "other_reason",
         Cause::StillInaccessible => "still_inaccessible",
         Cause::Healthy => "healthy",
         Cause::Undetermined => "undetermined",

@@ -24,8 +24,8 @@ use crate::host_double::{Host, Options};
 const BEGINNING: &str = "2026-11-24T02:00:00Z";
 /// How long anything may take, in real time, on a machine that does a lot besides.
 pub const PATIENCE: Duration = Duration::from_secs(240);
-/// How often a read is tried again.
-const READS: usize = 5;
+/// How long a read is tried again.
+const READS: Duration = Duration::from_secs(180);
 /// Signs what the webhook is told.
 pub const EVENTS_SECRET: &str = "whsec_ZHJpbGwtZHJpbGwtZHJpbGwtZHJpbGwtZHJpbGw=";
 
@@ -166,12 +166,14 @@ async fn store(settings: &AppSettings, clock: &Clock) -> Arc<dyn Store> {
 
 /// Asks the store again where a busy machine kept us waiting for too long.
 async fn patiently<T>(ask: impl AsyncFn() -> keymend::store::Result<T>) -> T {
-    for _ in 0..READS {
-        if let Ok(answer) = ask().await {
-            return answer;
+    let began = Instant::now();
+    loop {
+        match ask().await {
+            Ok(answer) => return answer,
+            Err(why) if began.elapsed() > READS => panic!("{why}"),
+            Err(_) => tokio::time::sleep(Duration::from_millis(200)).await,
         }
     }
-    ask().await.unwrap()
 }
 
 fn settings_file(world: &World, policy: &Policy, cloud: &str) -> String {
@@ -188,6 +190,9 @@ arm_endpoint = "{cloud}"
 static_token = "{TOKEN}"
 [simulated]
 follow_clock = true
+
+[patrol]
+enabled = false
 [teams]
 url = "{cloud}/sink/teams"
 [webhook]

@@ -102,12 +102,18 @@ impl Sky {
         first.unwrap() + second.unwrap()
     }
 
-    /// Delivers what is due on that day, until the team has heard `count` messages in all.
+    /// Delivers what is due on that day, until the team has heard `count` messages in all and nothing is left to be done: a
+    /// worker that is stopped between a delivery and its end delivers again.
     async fn heard(&self, day: i64, count: usize) {
         let responder = self.on_day(day);
+        let soon = responder.clock.now() + SignedDuration::from_hours(1);
         let worker = tokio::spawn(async move { responder.run().await });
         let began = tokio::time::Instant::now();
-        while self.told.lock().unwrap().len() < count && began.elapsed().as_secs() < 20 {
+        while began.elapsed().as_secs() < 20 {
+            let rest = self.responder.store.next_due().await.unwrap().is_none_or(|due| due > soon);
+            if rest && self.told.lock().unwrap().len() >= count {
+                break;
+            }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         worker.abort();

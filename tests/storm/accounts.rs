@@ -1,6 +1,6 @@
 //! What a storm cost: requests to Resource Manager before and after the last write, and messages to the team.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use keymend::domain::incident::Incident;
@@ -39,24 +39,34 @@ const CEILING: SignedDuration = SignedDuration::from_mins(8);
 
 impl Accounts {
     pub fn of(cloud: &Cloud) -> Self {
-        Self::without(cloud, None)
+        Self::count(cloud.requests(), false)
     }
 
-    /// Of requests whose URL does not contain `left_out`.
-    pub fn without(cloud: &Cloud, left_out: Option<&str>) -> Self {
+    /// Of requests whose URL does not contain `left_out`, where news may call for a pass at any moment: what is read again
+    /// at once is another pass.
+    pub fn without(cloud: &Cloud, left_out: &[&str]) -> Self {
         let mut all = cloud.requests();
-        all.retain(|one| left_out.is_none_or(|part| !one.url.contains(part)));
+        all.retain(|one| left_out.iter().all(|part| !one.url.contains(part)));
+        Self::count(all, true)
+    }
+
+    fn count(all: Vec<Exchange>, again_is_another: bool) -> Self {
         let writes: Vec<Exchange> = all.iter().filter(|one| is_write(one) && one.effect).cloned().collect();
         let last = writes.last().map_or(0, |write| write.number);
         let arm = || all.iter().filter(|one| one.plane == Plane::Arm);
         let mut passes: Vec<Pass> = Vec::new();
+        let mut read = BTreeSet::new();
         for one in arm().filter(|one| one.number > last) {
+            let again = !read.insert(one.url.clone()) && again_is_another;
             match passes.last_mut() {
-                Some(pass) if one.at.duration_since(pass.ended) < GAP => {
+                Some(pass) if one.at.duration_since(pass.ended) < GAP && !again => {
                     pass.ended = one.at;
                     pass.requests += 1;
                 }
-                _ => passes.push(Pass { began: one.at, ended: one.at, requests: 1, kinds: BTreeMap::new() }),
+                _ => {
+                    read = BTreeSet::from([one.url.clone()]);
+                    passes.push(Pass { began: one.at, ended: one.at, requests: 1, kinds: BTreeMap::new() });
+                }
             }
             if let Some(pass) = passes.last_mut() {
                 *pass.kinds.entry(kind(one)).or_default() += 1;

@@ -68,7 +68,7 @@ fn forgeries(seed: u64) -> Vec<Value> {
     all
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn forged_alerts_cost_a_glance_and_wake_nobody() {
     let world = World::standard().activity_log_minutes(3.0);
     let policy = policy(Preset::Auto, &world);
@@ -93,7 +93,7 @@ async fn forged_alerts_cost_a_glance_and_wake_nobody() {
 }
 
 /// A server that exists and is well: it is watched for a while, and nobody hears of it.
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn forged_alerts_about_a_healthy_server_wake_nobody() {
     let world = World::standard();
     let policy = policy(Preset::Auto, &world);
@@ -111,7 +111,7 @@ async fn forged_alerts_about_a_healthy_server_wake_nobody() {
 }
 
 /// A real loss in the middle of a flood of forged alerts is repaired as if there were none.
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_real_loss_is_found_among_forged_alerts() {
     let world = World::standard().activity_log_minutes(3.0);
     let policy = policy(Preset::Guarded, &world);

@@ -7,4 +7,5 @@ mod accounts;
 mod forged;
 mod kit;
 mod shared_vault;
+mod throttled;
 mod vaults;

@@ -24,7 +24,7 @@ fn two_vaults() -> World {
     world.model(PermissionModel::Policy)
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn two_vaults_lost_at_once_are_two_incidents() {
     for (rain, seed) in [(Rain::Burst(40), 1), (Rain::Dribble, 2), (Rain::Dribble, 3)] {
         let world = two_vaults();

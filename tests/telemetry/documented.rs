@@ -29,7 +29,7 @@ fn documented() -> Documented {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_documented_is_what_is_told() {
-    let stage = Stage::open(Story::vault_deleted(), &[]).await;
+    let stage = Stage::open(Story::vault_deleted(), &[("KEYMEND_PATROL_ENABLED", "true")]).await;
     stage.break_it();
     stage.until_over().await;
     // The page that is read for the first time is counted when it has been answered.

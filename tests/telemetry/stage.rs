@@ -175,6 +175,9 @@ arm_endpoint = "{cloud}"
 static_token = "drill-token"
 [simulated]
 follow_clock = true
+
+[patrol]
+enabled = false
 [server]
 listen = "127.0.0.1:0"
 [store]

@@ -6,6 +6,7 @@
 mod database;
 mod managed_instance;
 mod sql_server;
+pub(in crate::azure) mod synapse_workspace;
 
 use std::collections::BTreeMap;
 
@@ -55,8 +56,12 @@ pub trait Dependent: Sync + std::fmt::Debug {
 }
 
 /// Every kind.
-const KINDS: [&dyn Dependent; 3] =
-    [&sql_server::SqlServer, &managed_instance::ManagedInstance, &database::OwnKeyDatabase];
+const KINDS: [&dyn Dependent; 4] = [
+    &sql_server::SqlServer,
+    &managed_instance::ManagedInstance,
+    &database::OwnKeyDatabase,
+    &synapse_workspace::SynapseWorkspace,
+];
 
 /// The kind that claims the id; none if it names no such thing.
 #[must_use]

@@ -1,11 +1,12 @@
 //! What a person is told who is called: what happened, to which resource, why automation stops, what to do now.
 
 use crate::domain::decide::{by_hand, rights};
-use crate::domain::diagnose::sentence;
+use crate::domain::diagnose::{effective_identity, sentence};
 use crate::domain::diagnosis::{Cause, Finding};
 use crate::domain::gates::Situation;
 use crate::domain::incident::{Approval, AttemptOutcome};
 use crate::domain::plan::{Gate, GateHit, NeedsPerson, Plan};
+use crate::domain::resource_id::ResourceId;
 use crate::domain::words::{deed, utc};
 
 /// The cause in words, by its proof.
@@ -38,18 +39,18 @@ pub(super) fn no_remedy(finding: &Finding, situation: &Situation<'_>) -> String 
              give it Get, Wrap Key and Unwrap Key on {vault} first, then make it the server's primary identity; \
              {then}"
         ),
-        Cause::CrossTenant => format!(
-            "Keymend has no rights in the key's tenant. Ask the owner of the key there to restore the \
-             application's access; {then}"
-        ),
+        Cause::CrossTenant => cross_tenant(finding, situation, &then),
         Cause::ManagedHsm => format!(
             "A managed HSM has rights of its own that Azure Resource Manager does not know. Its administrator \
-             must check that the server's identity has the role Managed HSM Crypto Service Encryption User and \
-             that the key is enabled; {then}"
+             must check inside {vault} that {} has the role Managed HSM Crypto Service Encryption User on the key, \
+             that the key exists and is enabled (`az keyvault key show --id KEY`), that it has not expired, and that \
+             the HSM is not deleted and lets trusted Microsoft services in; {then}",
+            identities(finding, situation)
         ),
-        Cause::DatabaseLevelKey => "These databases are encrypted with keys of their own, which Keymend does \
-         not repair. Check the database's own identity and key, then `az sql db tde key revalidate` for each of \
-         them."
+        Cause::DatabaseLevelKey => "These databases are encrypted with keys of their own, and the server's key does \
+         not matter to them: each is repaired in the incident of its own key's vault, which opens when Azure or \
+         the patrol tells of its loss. If there is none, check the database's own identity and key, then \
+         `az sql db tde key revalidate` for each of them."
             .to_owned(),
         Cause::DeadSecondary => "Azure cannot bring a geo-secondary back once its link is broken, and \
          re-validation does not help it. When its primary is online: drop it, `az sql db delete --name DATABASE \
@@ -57,6 +58,12 @@ pub(super) fn no_remedy(finding: &Finding, situation: &Situation<'_>) -> String 
          --server PRIMARY --resource-group GROUP --partner-server SECONDARY`; then put it back into its failover \
          group."
             .to_owned(),
+        Cause::OtherReason => {
+            "The key and the way to it are in order, so re-validation would not help and is not tried. \
+         Follow Azure's own words above, start the instance if it is stopped, or open a support request with \
+         Microsoft. Keymend keeps looking, and closes this when the databases are back."
+                .to_owned()
+        }
         Cause::VaultDeleted => format!(
             "The vault's tenant could not be told, so it cannot be recovered from here: `az keyvault recover \
              --name {vault}`, grant the servers again, and {then}"
@@ -108,6 +115,50 @@ pub(super) fn no_remedy(finding: &Finding, situation: &Situation<'_>) -> String 
         _ => format!("Nothing automatic mends this; {then}"),
     };
     format!("{} {what}", story(Some(finding), situation))
+}
+
+/// Whom a key must be given to.
+fn identities(finding: &Finding, situation: &Situation<'_>) -> String {
+    let seen = situation.evidence.servers.iter().filter(|seen| finding.servers.contains(&seen.id));
+    let mut ids: Vec<String> = seen
+        .filter_map(|seen| effective_identity(seen).map(|identity| (identity.principal_id, seen.id.name())))
+        .map(|(principal, name)| format!("{principal} ({name})"))
+        .collect();
+    ids.sort();
+    if ids.is_empty() { "the server's identity".to_owned() } else { ids.join(", ") }
+}
+
+/// What the owner of the other tenant must do, to be sent as it stands; and what can be checked in this one.
+fn cross_tenant(finding: &Finding, situation: &Situation<'_>, then: &str) -> String {
+    let seen = situation.evidence.servers.iter().filter(|seen| finding.servers.contains(&seen.id));
+    let (mut keys, mut clients, mut ours) = (Vec::new(), Vec::new(), Vec::new());
+    for one in seen {
+        keys.extend(one.protector.known().and_then(|protector| protector.uri.as_ref()).map(ToString::to_string));
+        let Some(server) = one.server.known() else { continue };
+        clients.extend(server.federated_client_id.clone());
+        ours.extend(effective_identity(one).and_then(|identity| identity.user_assigned));
+    }
+    for list in [&mut keys, &mut clients] {
+        list.sort();
+        list.dedup();
+    }
+    let key = if keys.is_empty() { "the key".to_owned() } else { keys.join(", ") };
+    let Some(client) = clients.first() else {
+        return format!(
+            "Keymend has no rights in the key's tenant, and no application is set up to use a key of another tenant. If \
+             the server or the vault was moved, move it back or set the key up as a cross-tenant one; {then}"
+        );
+    };
+    let ours: Vec<&str> = ours.iter().map(ResourceId::name).collect();
+    let identity = if ours.is_empty() { "the server's user-assigned identity".to_owned() } else { ours.join(", ") };
+    format!(
+        "Keymend has no rights in the key's tenant. Send the owner of the key this: \"For {key}: 1. see that the application \
+         {client} still has its enterprise application (service principal) in your tenant, enabled; if not, `az ad sp \
+         create --id {client}`. 2. Give that service principal Get, Wrap Key and Unwrap Key on the key (role Key Vault \
+         Crypto Service Encryption User, or an access policy). 3. See that vault and key are not deleted, the version is \
+         enabled and has not expired, and the vault's firewall lets trusted Microsoft services in.\" In this tenant, see \
+         that {client} still has its federated credential for {identity}. When the owner is done, {then}"
+    )
 }
 
 fn extension(finding: &Finding, situation: &Situation<'_>) -> String {

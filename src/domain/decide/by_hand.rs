@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use crate::domain::dependent::Kind;
 use crate::domain::key_uri::KeyUri;
 use crate::domain::remedy::Change;
 use crate::domain::resource_id::ResourceId;
@@ -53,9 +54,22 @@ fn one(change: &Change) -> Vec<String> {
     }
 }
 
-/// The command that re-validates a server.
+/// The command that re-validates what depends on a key.
 pub(super) fn revalidate(server: &ResourceId) -> String {
-    format!("az sql server tde-key revalidate {}", of_server(server, "--server"))
+    match Kind::of(server) {
+        Some(Kind::Database) => {
+            let host = server.sql_server().map_or_else(String::new, |host| of_server(&host, "--server"));
+            format!("az sql db tde key revalidate {host} --name {}", server.name())
+        }
+        // The Azure CLI has no command of its own for these.
+        Some(kind @ (Kind::ManagedInstance | Kind::SynapseWorkspace)) => format!(
+            "az rest --method post --url '{server}/encryptionProtector/current/revalidate?api-version={}'",
+            kind.api_version()
+        ),
+        Some(Kind::SqlServer) | None => {
+            format!("az sql server tde-key revalidate {}", of_server(server, "--server"))
+        }
+    }
 }
 
 /// The command that moves a key version's expiry.

@@ -7,7 +7,7 @@ use crate::domain::decide::patience::{a_right_is_missing, patience_is_over};
 use crate::domain::decide::{advice, permit};
 use crate::domain::diagnose::is_dead_secondary;
 use crate::domain::diagnosis::{Cause, Finding};
-use crate::domain::evidence::{Database, Fact};
+use crate::domain::evidence::{Database, Fact, Server};
 use crate::domain::gates::Situation;
 use crate::domain::incident::{Attempt, AttemptOutcome};
 use crate::domain::plan::{Decision, GateHit, NeedsPerson, Plan};
@@ -93,12 +93,15 @@ pub(super) fn still_inaccessible(finding: &Finding, situation: &Situation<'_>) -
 }
 
 fn is_down(server: &ResourceId, situation: &Situation<'_>) -> bool {
+    let seen = situation.evidence.servers.iter().find(|seen| seen.id == *server);
+    let stopped = seen.and_then(|seen| seen.server.known()).is_some_and(Server::is_stopped);
     let through_the_server = |database: &Database| {
         database.own_protector.is_none()
             && database.is_inaccessible()
+            && !stopped
+            && !database.is_down_for_another_reason()
             && !is_dead_secondary(situation.incident, server, database)
     };
-    let seen = situation.evidence.servers.iter().find(|seen| seen.id == *server);
     seen.and_then(|seen| seen.databases.known()).is_some_and(|all| all.iter().any(through_the_server))
 }
 

@@ -1,11 +1,15 @@
 //! Which right and which role a write or a read needs: the roles that Keymend's documentation offers, else Azure's own.
 
+use crate::domain::dependent::{Kind, revalidation};
 use crate::domain::remedy::Change;
 use crate::domain::rights::needed;
 
 /// The action that a change needs.
 pub(super) fn missing_for(change: &Change) -> &'static str {
-    needed(change.remedy()).first().map_or("", |right| right.name)
+    match change {
+        Change::Revalidate { server } => revalidation(Kind::of(server).unwrap_or(Kind::SqlServer)),
+        _ => needed(change.remedy()).first().map_or("", |right| right.name),
+    }
 }
 
 /// The role that gives an action, in words.

@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::clock::add;
+use crate::domain::dependent::{self, Kind, as_of_a_server};
 use crate::domain::diagnosis::DatabaseRef;
 use crate::domain::evidence::{
     Change, Database, EffectiveIdentity, Evidence, Fact, KeyEvidence, ServerEvidence, Vault, VaultEvidence,
@@ -222,7 +223,11 @@ fn is_at_the_time_of(change: &Change, attempt: &Attempt) -> bool {
         Remedy::RecoverVault | Remedy::TrustedServicesBypass => {
             ("microsoft.keyvault/vaults/write", attempt.change.target())
         }
-        Remedy::Revalidate => ("microsoft.sql/servers/encryptionprotector/revalidate/action", attempt.change.target()),
+        Remedy::Revalidate => {
+            let target = attempt.change.target();
+            let kind = ResourceId::parse(&target).ok().and_then(|id| Kind::of(&id)).unwrap_or(Kind::SqlServer);
+            (dependent::revalidation(kind), target)
+        }
         Remedy::RecoverKey | Remedy::EnableKey | Remedy::ExtendExpiry | Remedy::Wait => return false,
     };
     let end = match &attempt.outcome {
@@ -230,7 +235,7 @@ fn is_at_the_time_of(change: &Change, attempt: &Attempt) -> bool {
         Some(_) => return false,
         None => attempt.intended_at,
     };
-    change.operation.eq_ignore_ascii_case(operation)
+    as_of_a_server(&change.operation) == as_of_a_server(operation)
         && change.target.to_lowercase().starts_with(&target.to_lowercase())
         && change.at >= add(attempt.intended_at, -CLOCKS_APART)
         && change.at <= add(end, CLOCKS_APART)

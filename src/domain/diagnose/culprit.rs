@@ -5,6 +5,7 @@ use crate::domain::diagnose::draft::Draft;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::clock::add;
+use crate::domain::dependent::as_of_a_server;
 use crate::domain::diagnosis::{Cause, Culprit, Finding};
 use crate::domain::evidence::{Change, Fact};
 use crate::domain::remedy::Remedy;
@@ -76,7 +77,8 @@ const fn operations(cause: Cause) -> &'static [(&'static str, Place)] {
 
 /// Whether `operation` is one that can have led to `cause`.
 pub(in crate::domain) fn can_lead_to(operation: &str, cause: Cause) -> bool {
-    operations(cause).iter().any(|(known, _)| known.eq_ignore_ascii_case(operation))
+    let operation = as_of_a_server(operation);
+    operations(cause).iter().any(|(known, _)| *known == operation)
 }
 
 /// Whether the Activity Log never shows who led to `cause`, because it is an operation on the key itself.
@@ -164,7 +166,8 @@ fn nearness(case: &Case<'_>, finding: &Finding, change: &Change) -> Option<u8> {
     if change.at > case.now {
         return None;
     }
-    let places = operations(finding.cause).iter().filter(|(known, _)| known.eq_ignore_ascii_case(&change.operation));
+    let operation = as_of_a_server(&change.operation);
+    let places = operations(finding.cause).iter().filter(|(known, _)| *known == operation);
     places.filter_map(|(_, place)| nearness_at(case, finding, change, *place)).max()
 }
 

@@ -4,7 +4,8 @@ use crate::domain::diagnose::case::{Case, ServerCase, Standing};
 use crate::domain::diagnose::draft::Draft;
 use crate::domain::diagnose::geo;
 use crate::domain::diagnose::identity::{finding, proof};
-use crate::domain::diagnosis::{Cause, Finding, Link, Proof};
+use crate::domain::diagnose::other_reason::{self, told_by_azure};
+use crate::domain::diagnosis::{Cause, Finding, Link};
 use crate::domain::evidence::{Database, Fact};
 
 /// Looks at the databases' status.
@@ -94,23 +95,19 @@ pub(super) fn conclude(case: &Case<'_>, draft: &mut Draft) {
             .chain(in_between(case, server))
             .map(|(name, status)| proof("databases", format!("{name} on {} is {status}", server.name())))
             .collect();
-        said.extend(server.own_databases().filter(|database| database.is_inaccessible()).filter_map(told_by_azure));
         if !said.is_empty() {
+            let of_the_key =
+                |database: &&Database| database.is_inaccessible() && !other_reason::is_why(server, database);
+            said.extend(server.own_databases().filter(of_the_key).filter_map(told_by_azure));
             let still = finding(Cause::StillInaccessible, server.id(), vec![server.id().clone()], said);
             draft.find("", still);
         }
     }
     geo::check(case, draft);
+    other_reason::check(case, draft);
     if !draft.has_findings() {
         draft.find("", nothing_wrong(case, &servers));
     }
-}
-
-/// Azure's own reason, in its words.
-fn told_by_azure(database: &Database) -> Option<Proof> {
-    let reason = database.reason.as_ref()?;
-    let said = format!("{}: {} ({}): {}", database.name, reason.kind, reason.code, reason.description);
-    Some(proof("Azure's own reason", said))
 }
 
 fn nothing_wrong(case: &Case<'_>, servers: &[ServerCase<'_>]) -> Finding {

@@ -169,7 +169,8 @@ const fn rank(cause: Cause) -> u8 {
         Cause::StillInaccessible => 26,
         Cause::DatabaseLevelKey => 27,
         Cause::DeadSecondary => 28,
-        Cause::Healthy => 29,
+        Cause::OtherReason => 29,
+        Cause::Healthy => 30,
     }
 }
 

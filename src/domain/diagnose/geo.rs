@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use crate::domain::diagnose::case::{Case, ServerCase, Standing};
 use crate::domain::diagnose::draft::Draft;
 use crate::domain::diagnose::identity::{finding, proof};
+use crate::domain::diagnose::other_reason;
 use crate::domain::diagnosis::Cause;
 use crate::domain::evidence::{Database, SECONDARY_TYPE};
 use crate::domain::incident::Incident;
@@ -24,10 +25,15 @@ fn is_geo_secondary(settings: &BTreeMap<String, String>) -> bool {
     settings.get(SECONDARY_TYPE).is_some_and(|kind| !kind.eq_ignore_ascii_case("Named"))
 }
 
-/// The names of a server's databases that are inaccessible and can come back, in order.
+/// The names of a server's databases that are inaccessible because of their key and can come back, in order.
 pub(super) fn down<'a>(case: &Case<'a>, server: &ServerCase<'a>) -> Vec<&'a str> {
-    let dead = dead(case, server);
-    server.down().into_iter().filter(|name| !dead.contains(name)).collect()
+    let can_come_back = |database: &&Database| {
+        !other_reason::is_why(server, database) && !is_dead_secondary(case.incident, server.id(), database)
+    };
+    let down = server.own_databases().filter(|database| database.is_inaccessible()).filter(can_come_back);
+    let mut names: Vec<&str> = down.map(|database| database.name.as_str()).collect();
+    names.sort_unstable();
+    names
 }
 
 fn dead<'a>(case: &Case<'a>, server: &ServerCase<'a>) -> Vec<&'a str> {

@@ -19,6 +19,7 @@ mod key_problem;
 mod key_version;
 mod latent;
 mod merge;
+mod other_reason;
 mod permission;
 mod protective;
 mod vault;

@@ -4,6 +4,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::clock::add;
+use crate::domain::dependent::as_of_a_server;
 use crate::domain::diagnose::case::{Case, ServerCase};
 use crate::domain::diagnose::culprit::{at_or_below, culprit, vault_scope};
 use crate::domain::diagnosis::{Cause, Culprit, Finding};
@@ -85,7 +86,7 @@ fn logged(case: &Case<'_>, findings: &[Finding], change: &Change) -> Option<Prot
         case.dependents().any(|server| gone(&server))
     };
     let identity_deleted = || findings.iter().any(|finding| finding.cause == Cause::IdentityDeleted);
-    let side = match change.operation.to_ascii_lowercase().as_str() {
+    let side = match as_of_a_server(&change.operation).as_str() {
         "microsoft.keyvault/vaults/delete" if on_vault && case.vault().is_none() => Side::VaultDeleted,
         "microsoft.keyvault/vaults/write" if on_vault && !is_harmless_vault(case, findings) => Side::Vault,
         "microsoft.keyvault/vaults/accesspolicies/write" if on_vault && !policies_are_right(case, findings) => {

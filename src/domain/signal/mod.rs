@@ -130,6 +130,21 @@ impl SignalKind {
 }
 
 impl Signal {
+    /// What we saw ourselves at a time, without anybody telling.
+    #[must_use]
+    pub fn seen_by_us(kind: SignalKind, target: ResourceId, text: String, at: Timestamp) -> Self {
+        Self {
+            kind,
+            target,
+            occurred_at: Some(at),
+            caller: None,
+            event_id: None,
+            correlation_id: None,
+            window_minutes: None,
+            text: Some(text),
+        }
+    }
+
     /// What the search for an incident is keyed by: what holds the databases for anything at or below it,
     /// the vault for anything at or below a vault, otherwise the target itself.
     #[must_use]

@@ -61,6 +61,18 @@ const BELOW_SERVERS: &[(&str, Concern)] = &[
     ("databases/encryptionProtector/revert/action", Concern::Cause(SignalKind::ProtectorChanged, Wanted::Sql)),
 ];
 
+/// What concerns us below a Synapse workspace. Which events its pools' losses make has not been published; rules that watch
+/// these operations are the operator's own.
+const BELOW_WORKSPACES: &[(&str, Concern)] = &[
+    ("sqlPools/write", Concern::Database),
+    ("write", Concern::Cause(SignalKind::ServerChanged, Wanted::Sql)),
+    ("delete", Concern::Cause(SignalKind::ServerChanged, Wanted::Sql)),
+    ("keys/write", Concern::Cause(SignalKind::ServerKeyChanged, Wanted::Sql)),
+    ("keys/delete", Concern::Cause(SignalKind::ServerKeyChanged, Wanted::Sql)),
+    ("encryptionProtector/write", Concern::Cause(SignalKind::ProtectorChanged, Wanted::Sql)),
+    ("encryptionProtector/revalidate/action", Concern::Cause(SignalKind::ProtectorChanged, Wanted::Sql)),
+];
+
 /// Every operation of the category Administrative that an alert rule should ring for, as Azure spells it: what may take
 /// access to a key away or give it back, and the writes of databases behind which TDE events hide.
 pub fn watched_operations() -> impl Iterator<Item = String> {
@@ -79,6 +91,7 @@ pub(super) fn concern(operation: &str) -> Option<Concern> {
             let known = SERVERS.iter().any(|known| known.eq_ignore_ascii_case(server));
             if known { find(BELOW_SERVERS, below) } else { None }
         }
+        "microsoft.synapse" => find(BELOW_WORKSPACES, rest.strip_prefix("workspaces/")?),
         "microsoft.resourcehealth" => Some(Concern::Health),
         _ => find(OPERATIONS, operation),
     }

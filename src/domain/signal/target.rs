@@ -5,7 +5,7 @@ use crate::domain::resource_id::ResourceId;
 /// What the target of an operation must be or lie below.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wanted {
-    /// A logical server or managed instance.
+    /// A logical server, managed instance or Synapse workspace.
     Sql,
     /// A key vault or managed HSM, deleted or not.
     Vault,
@@ -31,7 +31,7 @@ impl Wanted {
 
     fn fits(self, id: &ResourceId) -> bool {
         let kind = id.resource_type();
-        let sql = || id.sql_server().is_some() || id.managed_instance().is_some();
+        let sql = || id.database_host().is_some();
         let vault = || {
             id.key_vault().is_some()
                 || [

@@ -89,7 +89,10 @@ impl State {
         let description = describe(event, status, target.id.name(), &server_name, why, self.world.alerts.old_events);
         // An instance's events have names of their own, and say that it is a managed server.
         let instance = self.servers[server].is_instance();
+        // What a workspace's pools tell has not been published: the write alone, under no known name.
+        let workspace = self.servers[server].is_workspace();
         let (operation, event, description) = match event {
+            _ if workspace => ("Microsoft.Synapse/workspaces/sqlPools/write", event, description),
             "MakeDatabaseInaccessible" if instance => (INSTANCE_LOSS, "MakeManagedDbInaccessible", String::new()),
             "MakeDatabaseAccessible" if instance => (INSTANCE_LOSS, "MakeManagedDatabaseAccessible", String::new()),
             _ => (LOSS, event, description),

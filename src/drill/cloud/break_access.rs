@@ -16,7 +16,14 @@ impl State {
         let body = json!({ "identity": { "type": if assigned { "SystemAssigned" } else { "None" } } });
         super::arm::server_change::apply(self, at, &body);
         let id = self.servers[at].id.clone();
-        self.record(&write(by, "Microsoft.Sql/servers/write", &id, "PATCH"), body);
+        let operation = if self.servers[at].is_workspace() {
+            "Microsoft.Synapse/workspaces/write"
+        } else if self.servers[at].is_instance() {
+            "Microsoft.Sql/managedInstances/write"
+        } else {
+            "Microsoft.Sql/servers/write"
+        };
+        self.record(&write(by, operation, &id, "PATCH"), body);
         self.something_changed();
     }
 
@@ -26,27 +33,51 @@ impl State {
             return;
         };
         let Some(vault) = self.vault_named(&protector.vault) else { return };
+        self.revoke_on(vault, &principal, by);
+        self.something_changed();
+    }
+
+    pub(super) fn revoke_identity(&mut self, name: Option<&str>, by: Option<&Actor>) -> Result<(), Missing> {
+        let names: Vec<&str> = self.identities.iter().map(|identity| identity.id.name()).collect();
+        for at in select(&names, name, "user-assigned identity")? {
+            let principal = self.identities[at].principal.clone();
+            for vault in 0..self.vaults.len() {
+                self.revoke_on(vault, &principal, by);
+            }
+        }
+        self.something_changed();
+        Ok(())
+    }
+
+    /// Takes a principal's access to a vault's keys away, by the vault's model.
+    fn revoke_on(&mut self, vault: usize, principal: &str, by: Option<&Actor>) {
         let id = self.vaults[vault].id.clone();
         if self.vaults[vault].model == PermissionModel::Policy {
+            if self.vaults[vault].policies.iter().all(|policy| !policy.object_id.eq_ignore_ascii_case(principal)) {
+                return;
+            }
             let before = vault_json(self, &self.vaults[vault]);
-            self.vaults[vault].policies.retain(|policy| !policy.object_id.eq_ignore_ascii_case(&principal));
+            self.vaults[vault].policies.retain(|policy| !policy.object_id.eq_ignore_ascii_case(principal));
             let what = changed_properties(&before, &vault_json(self, &self.vaults[vault]));
             if let Ok(target) = id.child("accessPolicies", "remove") {
                 self.record(&write(by, "Microsoft.KeyVault/vaults/accessPolicies/write", &target, "PUT"), what);
             }
         } else {
             let on_keys = |scope: &ResourceId| scope.contains(&id) || id.contains(scope);
-            let lost: Vec<_> = self.assignments.of(&principal).filter(|one| on_keys(&one.scope)).cloned().collect();
+            let lost: Vec<_> = self.assignments.of(principal).filter(|one| on_keys(&one.scope)).cloned().collect();
             for one in &lost {
                 let path = format!("{}/providers/Microsoft.Authorization/roleAssignments/{}", one.scope, one.name);
                 if let Ok(target) = ResourceId::parse(&path) {
                     let what = json!({ "principalId": one.principal, "roleDefinitionId": one.role });
+                    // What is done inside a managed HSM, or in another tenant, is in no log of this subscription.
+                    if self.vaults[vault].is_hsm() || id.subscription() != self.world.subscription {
+                        continue;
+                    }
                     self.record(&write(by, "Microsoft.Authorization/roleAssignments/delete", &target, "DELETE"), what);
                 }
             }
             self.assignments.retain(|one| lost.iter().all(|gone| gone.name != one.name));
         }
-        self.something_changed();
     }
 
     pub(super) fn grant(&mut self, at: usize, by: Option<&Actor>) {
@@ -103,6 +134,19 @@ impl State {
             self.principals.remove(&gone.principal.to_ascii_lowercase());
             let operation = "Microsoft.ManagedIdentity/userAssignedIdentities/delete";
             self.record(&write(by, operation, &gone.id, "DELETE"), Value::Null);
+        }
+        self.something_changed();
+        Ok(())
+    }
+
+    pub(super) fn fail_replication(&mut self, server: Option<&str>, database: Option<&str>) -> Result<(), Missing> {
+        let names: Vec<&str> = self.servers.iter().map(|server| server.id.name()).collect();
+        for server in select(&names, server, "server")? {
+            let names: Vec<&str> = self.servers[server].databases.iter().map(|database| database.id.name()).collect();
+            for database in select(&names, database, "database")? {
+                self.servers[server].databases[database].replication_failed = true;
+                self.log_health(server, database, false);
+            }
         }
         self.something_changed();
         Ok(())

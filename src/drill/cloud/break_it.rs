@@ -21,6 +21,7 @@ impl State {
             What::RemoveIdentity { server } => self.each_server(server, |state, at| state.set_identity(at, false, by)),
             What::AssignIdentity { server } => self.each_server(server, |state, at| state.set_identity(at, true, by)),
             What::RevokePermission { server } => self.each_server(server, |state, at| state.revoke(at, by)),
+            What::RevokeIdentity { identity } => self.revoke_identity(identity.as_deref(), by),
             What::GrantPermission { server } => self.each_server(server, |state, at| state.grant(at, by)),
             What::AddDeny { server } => self.each_server(server, |state, at| state.deny(at, by)),
             What::RemoveDeny { server } => self.each_server(server, |state, at| state.undeny(at)),
@@ -84,6 +85,7 @@ impl State {
                 self.grant_right(action);
                 Ok(())
             }
+            What::FailReplication { server, database } => self.fail_replication(server.as_deref(), database.as_deref()),
             What::PostAlert { server, database } => self.post_alert(server.as_deref(), database.as_deref()),
         }
     }

@@ -99,6 +99,12 @@ pub enum What {
         #[serde(default)]
         server: Option<String>,
     },
+    /// Every role and access policy of a user-assigned identity on vaults and keys is taken away.
+    RevokeIdentity {
+        /// The identity's name.
+        #[serde(default)]
+        identity: Option<String>,
+    },
     /// A vault is switched between access policies and Azure RBAC.
     SwitchPermissionModel {
         /// The vault's name.
@@ -194,6 +200,15 @@ pub enum What {
         /// The server's name.
         #[serde(default)]
         server: Option<String>,
+    },
+    /// Replicating a database of a managed instance fails, so that it is inaccessible although its key is in order.
+    FailReplication {
+        /// The instance's name.
+        #[serde(default)]
+        server: Option<String>,
+        /// The database's name; the first if left out.
+        #[serde(default)]
+        database: Option<String>,
     },
     /// An alert is posted that tells of a loss where nothing is broken.
     PostAlert {

@@ -89,6 +89,20 @@ impl World {
         Self { servers: vec![instance], vaults: vec![VaultSpec::default()], ..Self::default() }
     }
 
+    /// One Synapse workspace `contoso-syn` with dedicated SQL pools `sales` and `archive`, the second paused, protected like
+    /// the standard server.
+    #[must_use]
+    pub fn workspace() -> Self {
+        let pool = |name: &str, paused| DatabaseSpec { name: name.to_owned(), paused, ..DatabaseSpec::default() };
+        let workspace = ServerSpec {
+            name: "contoso-syn".to_owned(),
+            kind: ServerKind::SynapseWorkspace,
+            databases: vec![pool("sales", false), pool("archive", true)],
+            ..ServerSpec::default()
+        };
+        Self { servers: vec![workspace], vaults: vec![VaultSpec::default()], ..Self::default() }
+    }
+
     /// With another seed.
     #[must_use]
     pub fn seeded(mut self, seed: u64) -> Self {

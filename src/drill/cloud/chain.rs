@@ -56,7 +56,7 @@ impl State {
                  found error was encountered.",
             ));
         }
-        let host = format!("{}.vault.azure.net", protector.vault);
+        let host = protector.host();
         let not_resolving = || {
             let text = format!("AKV host '{host}' is not resolvable from SQL, on server '{name}'.");
             refused("AkvHostNotResolvingFromNode", text)

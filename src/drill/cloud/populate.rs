@@ -132,7 +132,10 @@ impl State {
     }
 
     fn add_vault(&mut self, spec: &VaultSpec) {
-        let Some(id) = self.id_in(&spec.resource_group, &format!("Microsoft.KeyVault/vaults/{}", spec.name)) else {
+        let kind = if spec.managed_hsm { "managedHSMs" } else { "vaults" };
+        let subscription = spec.foreign_subscription.as_ref().unwrap_or(&self.world.subscription);
+        let group = format!("/subscriptions/{subscription}/resourceGroups/{}", spec.resource_group);
+        let Ok(id) = ResourceId::parse(&format!("{group}/providers/Microsoft.KeyVault/{kind}/{}", spec.name)) else {
             return;
         };
         let keys = spec.keys.iter().map(|key| self.make_key(&spec.name, key)).collect();
@@ -194,10 +197,11 @@ impl State {
 
     fn add_server(&mut self, spec: &ServerSpec) {
         let kind = match spec.kind {
-            ServerKind::SqlServer => "servers",
-            ServerKind::ManagedInstance => "managedInstances",
+            ServerKind::SqlServer => "Microsoft.Sql/servers",
+            ServerKind::ManagedInstance => "Microsoft.Sql/managedInstances",
+            ServerKind::SynapseWorkspace => "Microsoft.Synapse/workspaces",
         };
-        let Some(id) = self.id_in(&spec.resource_group, &format!("Microsoft.Sql/{kind}/{}", spec.name)) else {
+        let Some(id) = self.id_in(&spec.resource_group, &format!("{kind}/{}", spec.name)) else {
             return;
         };
         let mut server = Server {
@@ -207,6 +211,7 @@ impl State {
             system_identity: None,
             user_identities: Vec::new(),
             primary: None,
+            federated_client: spec.federated_client.clone(),
             protector: None,
             databases: Vec::new(),
             failover_groups: spec.failover_groups.clone(),
@@ -232,7 +237,8 @@ impl State {
         }
         server.protector = spec.protector.as_ref().and_then(|wanted| self.make_protector(wanted));
         for database in &spec.databases {
-            if let Ok(id) = server.id.child("databases", &database.name) {
+            let below = if server.is_workspace() { "sqlPools" } else { "databases" };
+            if let Ok(id) = server.id.child(below, &database.name) {
                 let own = database.own_key.as_ref().and_then(|own| self.own_key(own));
                 server.databases.push(Database {
                     id,
@@ -241,6 +247,7 @@ impl State {
                     access: Access::Online,
                     epoch: 0,
                     correlation: String::new(),
+                    replication_failed: false,
                     created: server.created,
                 });
             }
@@ -287,6 +294,7 @@ impl State {
         }
         Some(Protector {
             vault: vault.name().to_owned(),
+            hsm: vault.is_hsm(),
             key: key.name.clone(),
             version: (!wanted.versionless).then(|| newest.id.clone()),
             auto_rotation: wanted.auto_rotation,

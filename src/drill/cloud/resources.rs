@@ -18,6 +18,7 @@ pub(crate) struct Server {
     /// Ids of user-assigned identities with the principal and client ids that the server remembers.
     pub(crate) user_identities: Vec<(ResourceId, String, String)>,
     pub(crate) primary: Option<ResourceId>,
+    pub(crate) federated_client: Option<String>,
     pub(crate) protector: Option<Protector>,
     pub(crate) databases: Vec<Database>,
     pub(crate) failover_groups: Vec<String>,
@@ -32,6 +33,8 @@ pub(crate) struct Server {
 #[derive(Debug, Clone)]
 pub(crate) struct Protector {
     pub(crate) vault: String,
+    /// Whether that is a managed HSM.
+    pub(crate) hsm: bool,
     pub(crate) key: String,
     /// `None` for a versionless protector.
     pub(crate) version: Option<String>,
@@ -59,6 +62,8 @@ pub(crate) struct Database {
     pub(crate) epoch: u64,
     /// The correlation id of the loss it is in.
     pub(crate) correlation: String,
+    /// Whether it is down because replicating it has failed: no matter of any key.
+    pub(crate) replication_failed: bool,
     pub(crate) created: Timestamp,
 }
 
@@ -234,6 +239,11 @@ impl Server {
         self.id.key().contains("/microsoft.sql/managedinstances/")
     }
 
+    /// Whether it is a Synapse workspace.
+    pub(crate) fn is_workspace(&self) -> bool {
+        self.id.synapse_workspace().is_some()
+    }
+
     /// The identity that SQL uses: the primary user-assigned one if any is assigned, else its own.
     pub(crate) fn effective_principal(&self) -> Option<(String, Option<ResourceId>)> {
         if self.user_identities.is_empty() {
@@ -252,9 +262,14 @@ impl Server {
 }
 
 impl Protector {
+    /// The host of its vault or managed HSM.
+    pub(crate) fn host(&self) -> String {
+        format!("{}.{}.azure.net", self.vault, if self.hsm { "managedhsm" } else { "vault" })
+    }
+
     /// `https://{vault}.vault.azure.net/keys/{key}[/{version}]`.
     pub(crate) fn uri(&self, version: Option<&str>) -> String {
-        let base = format!("https://{}.vault.azure.net/keys/{}", self.vault, self.key);
+        let base = format!("https://{}/keys/{}", self.host(), self.key);
         version.map_or_else(|| base.clone(), |version| format!("{base}/{version}"))
     }
 }
@@ -262,6 +277,11 @@ impl Protector {
 impl Vault {
     pub(crate) fn name(&self) -> &str {
         self.id.name()
+    }
+
+    /// Whether it is a managed HSM.
+    pub(crate) fn is_hsm(&self) -> bool {
+        self.id.key_vault().is_none()
     }
 
     /// A key that is neither deleted nor still being recovered.

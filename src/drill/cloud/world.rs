@@ -63,6 +63,8 @@ pub struct ServerSpec {
     pub kind: ServerKind,
     /// Its identity when the story begins.
     pub identity: IdentityKind,
+    /// The multi-tenant application by which it uses a key of another tenant.
+    pub federated_client: Option<String>,
     /// Its TDE protector; none = Microsoft's key.
     pub protector: Option<ProtectorSpec>,
     /// Whether its identity may use the key when the story begins.
@@ -82,6 +84,8 @@ pub enum ServerKind {
     SqlServer,
     /// A SQL managed instance.
     ManagedInstance,
+    /// A Synapse workspace with a key of its own; its databases are dedicated SQL pools.
+    SynapseWorkspace,
 }
 
 /// Which identity a server has.
@@ -140,6 +144,8 @@ pub struct DatabaseSpec {
     /// The server whose database of the same name this is a geo-secondary of. One that is lost for good stands alone, and
     /// nothing brings it back.
     pub geo_secondary_of: Option<String>,
+    /// Whether it is paused, as a dedicated SQL pool can be.
+    pub paused: bool,
     /// Its own key, if it is not encrypted through the server's protector.
     pub own_key: Option<OwnKeySpec>,
 }
@@ -164,6 +170,10 @@ pub struct VaultSpec {
     pub name: String,
     /// Its resource group.
     pub resource_group: String,
+    /// The subscription of another tenant that it is in, where the responder sees nothing.
+    pub foreign_subscription: Option<String>,
+    /// Whether it is a managed HSM: rights of its own, and nothing of it in the Resource Manager.
+    pub managed_hsm: bool,
     /// Its region.
     pub location: String,
     /// Its tags.

@@ -38,6 +38,7 @@ impl Default for ServerSpec {
             tags: BTreeMap::new(),
             kind: ServerKind::SqlServer,
             identity: IdentityKind::SystemAssigned,
+            federated_client: None,
             protector: Some(ProtectorSpec::default()),
             granted: true,
             databases: Vec::new(),
@@ -72,6 +73,7 @@ impl Default for DatabaseSpec {
             pitr_days: None,
             ltr_weekly: None,
             geo_secondary_of: None,
+            paused: false,
             own_key: None,
         }
     }
@@ -82,6 +84,8 @@ impl Default for VaultSpec {
         Self {
             name: "contoso-kv".to_owned(),
             resource_group: "rg-keys".to_owned(),
+            foreign_subscription: None,
+            managed_hsm: false,
             location: "westeurope".to_owned(),
             tags: BTreeMap::new(),
             model: PermissionModel::Rbac,

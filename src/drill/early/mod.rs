@@ -10,14 +10,12 @@ mod losses;
 mod play;
 mod table;
 
-use futures::StreamExt;
 use jiff::SignedDuration;
 use serde::Serialize;
 
-pub use table::markdown;
+use super::side_by_side::{side_by_side, threads};
 
-/// Losses played side by side. Most of the time of each is waiting for its clock to settle.
-const SIDE_BY_SIDE: usize = 4;
+pub use table::markdown;
 
 /// What tells Keymend of a loss.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -103,7 +101,7 @@ impl Outcome {
 ///
 /// # Errors
 /// If the machine does not let us listen on loopback or write a file.
-pub async fn measure(
+pub fn measure(
     count: u64,
     seed: u64,
     told: &[Told],
@@ -112,13 +110,11 @@ pub async fn measure(
     let rows = told.iter().flat_map(|told| Losses::BOTH.map(|losses| (*told, losses)));
     let all: Vec<_> = rows.flat_map(|(told, losses)| (0..count).map(move |n| (told, losses, seed + n))).collect();
     let total = all.len();
-    let mut playing = futures::stream::iter(all)
-        .map(|(told, losses, seed)| play::one(told, losses, seed))
-        .buffer_unordered(SIDE_BY_SIDE);
-    let mut outcomes = Vec::with_capacity(total);
-    while let Some(outcome) = playing.next().await {
-        outcomes.push(outcome?);
-        done(outcomes.len(), total);
-    }
-    Ok(outcomes)
+    let mut played = 0;
+    let play = |(told, losses, seed)| play::one(told, losses, seed);
+    let outcomes = side_by_side(all, threads(), play, |_| {
+        played += 1;
+        done(played, total);
+    })?;
+    outcomes.into_iter().collect()
 }

@@ -5,12 +5,14 @@
 mod causes;
 mod clocks;
 mod crowds;
+mod database_keys;
 mod early;
 mod geo;
 mod instances;
 mod patrols;
 mod refusals;
 mod rotation;
+mod variants;
 
 use jiff::SignedDuration;
 use serde_json::Value;
@@ -179,6 +181,8 @@ pub fn all() -> Vec<Scenario> {
     all.extend(patrols::all());
     all.extend(geo::all());
     all.extend(instances::all());
+    all.extend(database_keys::all());
+    all.extend(variants::all());
     all
 }
 

@@ -41,7 +41,9 @@ pub fn servers(servers: &[ResourceId]) -> Line {
 /// The databases, and the servers they are on.
 #[must_use]
 pub fn databases(databases: &[DatabaseRef]) -> Subject {
-    let mut hosts: Vec<ResourceId> = databases.iter().map(|database| database.server.clone()).collect();
+    // A database that has a key of its own is its own server here.
+    let host = |database: &DatabaseRef| database.server.sql_server().unwrap_or_else(|| database.server.clone());
+    let mut hosts: Vec<ResourceId> = databases.iter().map(host).collect();
     hosts.sort();
     hosts.dedup();
     let names: Vec<&str> = databases.iter().map(|database| database.name.as_str()).collect();

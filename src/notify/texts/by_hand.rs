@@ -1,5 +1,6 @@
 //! What a person does by hand: sentences, and commands to be copied.
 
+use crate::domain::dependent::Kind;
 use crate::domain::diagnosis::Cause;
 use crate::domain::notice::Notice;
 use crate::domain::remedy::{CRYPTO_SERVICE_ENCRYPTION_USER, Change, Remedy};
@@ -120,19 +121,27 @@ pub fn command(change: &Change) -> Option<String> {
         Change::TrustedServicesBypass { vault, .. } => {
             format!("az keyvault update --name {} {} --bypass AzureServices", quoted(vault.name()), place(vault))
         }
-        Change::Revalidate { server } => {
-            if server.managed_instance().is_some() {
-                // The Azure CLI has no command of its own for it.
-                format!(
-                    "az rest --method post --url {}",
-                    quoted(&format!("{server}/encryptionProtector/current/revalidate?api-version=2025-01-01"))
-                )
-            } else {
-                format!("az sql server tde-key revalidate --server {} {}", quoted(server.name()), place(server))
-            }
-        }
+        Change::Revalidate { server } => revalidate(server),
     };
     Some(line)
+}
+
+fn revalidate(server: &ResourceId) -> String {
+    match Kind::of(server) {
+        Some(Kind::Database) => {
+            let host = server.sql_server().unwrap_or_else(|| server.clone());
+            let (host, place) = (quoted(host.name()), place(&host));
+            format!("az sql db tde key revalidate --server {host} --name {} {place}", quoted(server.name()))
+        }
+        // The Azure CLI has no command of its own for these.
+        Some(kind @ (Kind::ManagedInstance | Kind::SynapseWorkspace)) => {
+            let path = format!("{server}/encryptionProtector/current/revalidate?api-version={}", kind.api_version());
+            format!("az rest --method post --url {}", quoted(&path))
+        }
+        Some(Kind::SqlServer) | None => {
+            format!("az sql server tde-key revalidate --server {} {}", quoted(server.name()), place(server))
+        }
+    }
 }
 
 fn set_attributes(key: &crate::domain::key_uri::KeyUri) -> String {
@@ -154,7 +163,11 @@ const fn without_plan(cause: Cause) -> &'static str {
              recover the HSM or key, then re-validate the server's TDE protector."
         }
         Cause::DatabaseLevelKey => {
-            "Repair the access of the database's own identity to its own key, then re-validate on the database."
+            "Repair the access of the database's own identity to its own key, then re-validate on the database: az sql db tde key revalidate."
+        }
+        Cause::OtherReason => {
+            "Do what Azure says in its own reason below; start the instance if it is stopped. Do not re-validate: the key \
+             is in order."
         }
         Cause::DeadSecondary => {
             "Drop the geo-secondary and re-establish the link from its primary; it cannot be revived."
@@ -164,7 +177,10 @@ const fn without_plan(cause: Cause) -> &'static str {
             "Create or choose another user-assigned identity, grant it Get, Wrap Key and Unwrap Key first, then make it \
              the server's primary identity. A new identity of the old name does not inherit its grants."
         }
-        Cause::CrossTenant => "Ask the owner of the other tenant to restore the application's access to the key.",
+        Cause::CrossTenant => {
+            "Ask the owner of the other tenant to restore the application's access to the key: its service principal \
+             there must exist, be enabled, and have Get, Wrap Key and Unwrap Key on the key; then re-validate."
+        }
         Cause::VaultDeleted => "Recover the vault, give the servers their permission again, re-validate.",
         Cause::VaultAbsent => {
             "Find the vault (another subscription or tenant?). If it was purged, restore a backup of the same key into \

@@ -39,6 +39,7 @@ pub const fn cause_name(cause: Cause) -> &'static str {
         Cause::PermissionModelSwitched => "permission model switched",
         Cause::ServerKeyMissing => "key not linked to the server",
         Cause::DeadSecondary => "geo-secondary beyond revival",
+        Cause::OtherReason => "down for another reason",
         Cause::StillInaccessible => "key fine, databases still down",
         Cause::Healthy => "nothing wrong",
         Cause::Undetermined => "cause not clear",
@@ -66,6 +67,7 @@ pub fn resource_words(resource: &str) -> Line {
         "microsoft.keyvault/vaults/keys" => "key ",
         "microsoft.sql/servers" => "server ",
         "microsoft.sql/managedinstances" => "managed instance ",
+        "microsoft.synapse/workspaces" => "Synapse workspace ",
         "microsoft.sql/servers/databases" => "database ",
         "microsoft.managedidentity/userassignedidentities" => "identity ",
         _ => "",
@@ -109,6 +111,7 @@ pub fn cause_clause(cause: Cause, resource: &str) -> Line {
         Cause::RoleMissing => Line::of("the server's role on ").join(it).say(" is missing"),
         Cause::PermissionModelSwitched => Line::of("the permission model of ").join(it).say(" was switched"),
         Cause::ServerKeyMissing => it.say(" is no longer linked to the server"),
+        Cause::OtherReason => Line::of("databases of ").join(it).say(" are down for another reason than their key"),
         Cause::DeadSecondary => Line::of("a geo-secondary on ").join(it).say(" cannot be revived"),
         Cause::StillInaccessible => Line::of("the key can be used again, databases are still down"),
         Cause::Healthy => Line::of("key access is in order"),
@@ -136,6 +139,7 @@ const fn consequence(cause: Cause) -> &'static str {
         Cause::PermissionModelSwitched => {
             "Grants made under the old model count no longer, for other users of the vault either."
         }
+        Cause::OtherReason => "Azure says so itself, so re-validation would not help.",
         Cause::CrossTenant => "Only its owner can restore access to it.",
         Cause::ManagedHsm => "Its rights are kept inside the HSM, where Keymend cannot change them.",
         Cause::Undetermined => "Not enough could be read to tell.",

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::domain::dependent::Kind;
 use crate::domain::plan::Plan;
 use crate::domain::remedy::{CRYPTO_SERVICE_ENCRYPTION_USER, Change, GrantTo, Remedy};
 use crate::domain::resource_id::ResourceId;
@@ -67,7 +68,10 @@ pub fn change_sentence(change: &Change) -> Line {
         Change::TrustedServicesBypass { vault, .. } => {
             Line::of("Let trusted Microsoft services through the firewall of ").join(vault_words(vault))
         }
-        Change::Revalidate { server } => Line::of("Re-validate the TDE protector of server ").name(server.name()),
+        Change::Revalidate { server } => Line::of("Re-validate the TDE protector of ")
+            .say(Kind::of(server).map_or("server", Kind::noun))
+            .say(" ")
+            .name(server.name()),
     }
 }
 

@@ -85,7 +85,7 @@ pub fn message(notice: &Notice) -> Message {
 fn links(notice: &Notice) -> Vec<Link> {
     let vault = notice.vault_id.iter().map(|id| Link::Vault(id.clone()));
     let data = match (notice.databases.as_slice(), notice.servers.as_slice()) {
-        ([one], _) => one.server.child("databases", &one.name).ok().map(Link::Database),
+        ([one], _) => one.id().map(Link::Database),
         (_, [one]) => Some(Link::Server(one.clone())),
         _ => None,
     };

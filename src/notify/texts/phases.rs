@@ -113,6 +113,13 @@ pub fn headline(notice: &Notice) -> Line {
             let verb = it.pick(" is losing its encryption key", " are losing their encryption key");
             it.line.clone().say(verb)
         }
+        Situation::FirstNotice if notice.cause == Some(Cause::OtherReason) => {
+            let verb = it.pick(
+                " is inaccessible, and not because of its key",
+                " are inaccessible, and not because of their key",
+            );
+            it.line.clone().say(verb)
+        }
         Situation::FirstNotice => {
             let verb = it.pick(" has lost its encryption key", " have lost their encryption key");
             it.line.clone().say(verb)

@@ -1,5 +1,6 @@
 //! Rights that Keymend lacks: which role or action, on what.
 
+use crate::domain::dependent::{Kind, revalidation};
 use crate::domain::evidence::MissingRight;
 use crate::domain::remedy::Change;
 use crate::domain::resource_id::ResourceId;
@@ -14,8 +15,11 @@ pub fn role_for(action: &str) -> Option<&'static str> {
             Some("Key Vault Contributor")
         }
         "microsoft.authorization/roleassignments/write" => Some("Role Based Access Control Administrator"),
-        "microsoft.sql/servers/write" | "microsoft.sql/servers/encryptionprotector/revalidate/action" => {
-            Some("SQL Server Contributor")
+        "microsoft.sql/servers/write"
+        | "microsoft.sql/servers/encryptionprotector/revalidate/action"
+        | "microsoft.sql/servers/databases/encryptionprotector/revalidate/action" => Some("SQL Server Contributor"),
+        "microsoft.sql/managedinstances/encryptionprotector/revalidate/action" => {
+            Some("SQL Managed Instance Contributor")
         }
         "microsoft.managedidentity/userassignedidentities/assign/action" => Some("Managed Identity Operator"),
         "microsoft.keyvault/vaults/keys/recover/action" | "microsoft.keyvault/vaults/keys/update/action" => {
@@ -41,7 +45,7 @@ pub fn right_for(change: &Change) -> MissingRight {
             ("Microsoft.KeyVault/vaults/keys/update/action", key.vault.to_string())
         }
         Change::Revalidate { server } => {
-            ("Microsoft.Sql/servers/encryptionProtector/revalidate/action", server.to_string())
+            (revalidation(Kind::of(server).unwrap_or(Kind::SqlServer)), server.to_string())
         }
     };
     MissingRight { action: action.to_owned(), scope }

@@ -65,16 +65,19 @@ fn readable(state: &State, call: &Call<'_>, id: &ResourceId, action: &str) -> bo
 fn resources(state: &State, call: &Call<'_>, types: Option<&[String]>) -> Vec<Value> {
     let wanted = |kind: &str| types.is_none_or(|types| types.iter().any(|wanted| wanted == kind));
     let mut out = Vec::new();
-    let vaults = state.vaults.iter().filter(|vault| vault.deleted.is_none() && wanted("microsoft.keyvault/vaults"));
-    for vault in vaults.filter(|vault| readable(state, call, &vault.id, "Microsoft.KeyVault/vaults/read")) {
-        out.push(row(state, &vault.id, vault_json(state, vault)));
+    let vaults = state.vaults.iter().filter(|vault| vault.deleted.is_none() && !vault.is_hsm());
+    for vault in vaults.filter(|_| wanted("microsoft.keyvault/vaults")) {
+        if readable(state, call, &vault.id, "Microsoft.KeyVault/vaults/read") {
+            out.push(row(state, &vault.id, vault_json(state, vault)));
+        }
     }
     let kinds = ["microsoft.sql/servers", "microsoft.sql/managedinstances"];
     let below = kinds.map(|kind| format!("{kind}/databases"));
     if !kinds.iter().copied().chain(below.iter().map(String::as_str)).any(wanted) {
         return out;
     }
-    for server in state.servers.iter().filter(|one| readable(state, call, &one.id, "Microsoft.Sql/servers/read")) {
+    let sql = state.servers.iter().filter(|server| !server.is_workspace());
+    for server in sql.filter(|one| readable(state, call, &one.id, "Microsoft.Sql/servers/read")) {
         let mut shown = if server.is_instance() { instance_json(state, server) } else { server_json(state, server) };
         if state.world.graph_knows_keys
             && let Some(protector) = &server.protector

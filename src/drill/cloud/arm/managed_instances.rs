@@ -108,6 +108,15 @@ fn inaccessible(state: &mut State, call: &Call<'_>) -> Answer {
     let down = instance.databases.iter().filter(|one| state.status(one) == "Inaccessible");
     let all = down.map(|one| {
         let mut shown = database_json(state, instance, one);
+        if one.replication_failed {
+            // The kind as the specification lists it; what Azure says with it has not been published.
+            shown["properties"]["extendedAccessibilityInfo"] = json!({
+                "inaccessibilityReasonErrorCode": "ManagedDatabaseReplicationFailed",
+                "inaccessibilityReasonDescription": "Replication of the database has failed. Contact Microsoft support.",
+                "inaccessibilityReasonKind": "DatabaseReplication",
+            });
+            return shown;
+        }
         shown["properties"]["extendedAccessibilityInfo"] = json!({
             "inaccessibilityReasonErrorCode": why.as_ref().map_or("AzureKeyVaultKeyAccessLost", |why| why.code),
             "inaccessibilityReasonDescription": why.as_ref().map_or(

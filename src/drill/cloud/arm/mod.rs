@@ -13,6 +13,7 @@ pub(crate) mod server_change;
 mod sql;
 mod sql_databases;
 mod sql_operations;
+mod synapse;
 pub(crate) mod vault_keys;
 pub(crate) mod vaults;
 
@@ -46,6 +47,7 @@ pub(crate) struct Call<'a> {
 /// What each provider's operations may be called with (reference: the versions in use in 2026).
 const VERSIONS: &[(&str, &[&str])] = &[
     ("microsoft.sql", &["2025-01-01", "2023-08-01", "2021-11-01", "2023-08-01-preview", "2025-02-01-preview"]),
+    ("microsoft.synapse", &["2021-06-01"]),
     ("microsoft.keyvault", &["2026-02-01", "2026-05-15", "2024-11-01", "2023-07-01"]),
     ("microsoft.authorization", &["2022-04-01", "2020-05-01"]),
     ("microsoft.insights/activitylogalerts", &["2020-10-01"]),
@@ -119,6 +121,7 @@ fn find(call: &Call<'_>) -> Option<Operation> {
         ("microsoft.sql", ..) => {
             return sql::find(method, &call.types).or_else(|| managed_instances::find(method, &call.types));
         }
+        ("microsoft.synapse", ..) => return synapse::find(method, &call.types),
         ("microsoft.keyvault", ..) => return vaults::find(method, &call.types),
         ("microsoft.authorization", ..) => return authorization::find(method, &call.types),
         ("microsoft.managedidentity", ..) => return managed_identity::find(method, &call.types),

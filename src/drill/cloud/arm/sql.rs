@@ -53,7 +53,7 @@ fn servers(state: &mut State, call: &Call<'_>) -> Answer {
             Err(answer) => answer,
         };
     }
-    let all = state.servers.iter().filter(|server| !server.is_instance());
+    let all = state.servers.iter().filter(|server| server.id.sql_server().is_some());
     let all = all.filter(|server| call.scope.as_ref().is_none_or(|scope| scope.contains(&server.id)));
     page_of(state, call, all.collect(), |server| server_json(state, server))
 }
@@ -80,6 +80,9 @@ pub(super) fn server_json(state: &State, server: &Server) -> Value {
     });
     if let Some(primary) = &server.primary {
         out["properties"]["primaryUserAssignedIdentityId"] = json!(primary);
+    }
+    if let Some(client) = &server.federated_client {
+        out["properties"]["federatedClientId"] = json!(client);
     }
     if let Some(identity) = identity_json(state, server) {
         out["identity"] = identity;

@@ -58,6 +58,9 @@ pub(super) fn inaccessible(state: &mut State, call: &Call<'_>) -> Answer {
 impl State {
     /// A database's `status`, as ARM shows it.
     pub(crate) fn status(&self, database: &Database) -> &'static str {
+        if database.replication_failed {
+            return "Inaccessible";
+        }
         match database.access {
             Access::Online | Access::Losing { unreachable: true, .. } | Access::Healing { unreachable: true, .. } => {
                 "Online"

@@ -40,7 +40,9 @@ pub(super) fn revalidate(state: &mut State, call: &Call<'_>) -> Answer {
             }
         }
     }
-    let kind = if state.servers[server].is_instance() {
+    let kind = if state.servers[server].is_workspace() {
+        "operationResults"
+    } else if state.servers[server].is_instance() {
         "managedInstanceEncryptionProtectorAzureAsyncOperation"
     } else {
         "encryptionProtectorOperationResults"
@@ -86,9 +88,11 @@ pub(super) fn start(state: &mut State, call: &Call<'_>, mut operation: Operation
 
 pub(super) fn location_of(state: &State, call: &Call<'_>, operation: &Operation) -> String {
     let place = &state.servers[operation.server].location;
+    let workspace = state.servers[operation.server].is_workspace();
+    let provider = if workspace { "Microsoft.Synapse" } else { "Microsoft.Sql" };
     let version = call.request.query.get("api-version").map_or("2025-01-01", String::as_str);
     format!(
-        "{}/subscriptions/{}/providers/Microsoft.Sql/locations/{place}/{}/{}?api-version={version}",
+        "{}/subscriptions/{}/providers/{provider}/locations/{place}/{}/{}?api-version={version}",
         call.request.base, state.world.subscription, operation.kind, operation.id
     )
 }

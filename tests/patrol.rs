@@ -1,0 +1,131 @@
+//! The patrol by itself: nobody rings, and what it finds is told, once, and not against a person's will.
+
+#![cfg(feature = "drill")]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod stepped;
+
+use jiff::SignedDuration;
+use keymend::domain::incident::Phase;
+use keymend::domain::policy::Preset;
+use keymend::drill::cloud::{Actor, Break, Fault, FaultKind, What, World};
+use keymend::store::Work;
+use stepped::Stage;
+
+fn revoke(server: Option<&str>) -> Break {
+    let bob = Actor::person("bob@contoso.example");
+    Break::new(What::RevokePermission { server: server.map(str::to_owned) }).by(bob)
+}
+
+#[tokio::test]
+async fn what_a_person_closed_before_anything_was_down_stays_closed() {
+    what_was_closed_stays_closed(0).await;
+}
+
+#[tokio::test]
+async fn what_a_person_closed_with_databases_down_stays_closed() {
+    what_was_closed_stays_closed(30).await;
+}
+
+async fn what_was_closed_stays_closed(before_closing: i64) {
+    let mut stage = Stage::open(World::shared_vault(2, 1), Preset::Observe, true).await;
+    stage.happen(&[], 5).await;
+    stage.happen(&[revoke(Some("sql-01"))], 5).await;
+    let incidents = stage.incidents().await;
+    assert_eq!(incidents.len(), 1, "the patrol saw it");
+    stage.happen(&[], before_closing).await;
+    let closed = stage.incidents_command(&["close", incidents[0].id.0.as_str(), "--why", "we are moving this server"]);
+    assert!(closed.status.success(), "{}", String::from_utf8_lossy(&closed.stderr));
+
+    stage.happen(&[], 90).await;
+    let incidents = stage.incidents().await;
+    assert_eq!(incidents.len(), 1, "it is still broken, and closed: {incidents:#?}");
+    assert_eq!(incidents[0].phase, Phase::Closed);
+
+    stage.happen(&[revoke(Some("sql-02"))], 5).await;
+    assert_eq!(stage.incidents().await.len(), 2, "another loss is told");
+    stage.house.stop().await;
+}
+
+#[tokio::test]
+async fn the_same_loss_after_a_repair_is_news() {
+    let mut stage = Stage::open(World::standard(), Preset::Guarded, true).await;
+    stage.happen(&[], 5).await;
+    for times in 1..=2 {
+        stage.happen(&[revoke(None)], 45).await;
+        assert_eq!(stage.incidents().await.len(), times);
+    }
+    stage.house.stop().await;
+}
+
+#[tokio::test]
+async fn a_throttled_round_stops_and_the_next_goes_on() {
+    let mut stage = Stage::open(World::shared_vault(30, 1), Preset::Auto, true).await;
+    stage.happen(&[], 5).await;
+    let usual = stage.happen(&[], 10).await.len();
+    let fault = Fault {
+        method: None,
+        path: "/providers/Microsoft.KeyVault/".to_owned(),
+        kind: FaultKind::Throttle { retry_after: 30 },
+        times: None,
+        for_seconds: Some(600),
+        after_effect: false,
+    };
+    stage.cloud.fault(fault);
+    let throttled = stage.happen(&[], 10).await;
+    let refused = throttled.iter().filter(|one| one.status == 429).count();
+    assert!(refused > 0, "it was throttled");
+    // A vault's requests that were under way together may all be refused; then nothing more is sent.
+    assert!(refused <= 10 * 4, "{refused} refused in ten rounds");
+    assert!(throttled.len() < usual, "{} requests, {usual} in usual rounds", throttled.len());
+    assert!(stage.incidents().await.is_empty(), "being throttled is no loss");
+    stage.happen(&[revoke(None)], 5).await;
+    assert!(stage.first_write().is_some(), "the rounds went on");
+    stage.house.stop().await;
+}
+
+#[tokio::test]
+async fn an_incident_that_lost_its_pass_gets_another() {
+    let mut stage = Stage::open(World::standard(), Preset::Observe, true).await;
+    stage.happen(&[revoke(None)], 5).await;
+    let incidents = stage.incidents().await;
+    let store = stage.house.store();
+    let pass = Work::Pass { incident: incidents[0].id.clone() };
+    // As a crash of the store's machine would leave it: the job is gone, the incident is open.
+    let due = store.next_due().await.unwrap().unwrap();
+    let keymend::store::Handout::Yours(job) =
+        store.lease_by_key(&pass.key(), due, SignedDuration::from_mins(1)).await.unwrap()
+    else {
+        panic!("the pass waits");
+    };
+    store.complete(&job, due).await.unwrap();
+    assert!(!store.knows_job(&pass.key()).await.unwrap());
+    let looked = incidents[0].timeline.len();
+
+    stage.happen(&[], 60).await;
+    assert!(store.knows_job(&pass.key()).await.unwrap(), "it has a pass again");
+    assert!(stage.incidents().await[0].timeline.len() > looked, "and was looked at");
+    stage.house.stop().await;
+}
+
+#[tokio::test]
+async fn a_pass_that_was_set_aside_is_not_revived() {
+    let mut stage = Stage::open(World::standard(), Preset::Observe, true).await;
+    stage.happen(&[revoke(None)], 5).await;
+    let store = stage.house.store();
+    let pass = Work::Pass { incident: stage.incidents().await[0].id.clone() };
+    assert!(store.set_aside(&pass.key(), "it always fails", stage.clock.now()).await.unwrap());
+    stage.happen(&[], 30).await;
+    let aside = store.poison().await.unwrap();
+    assert!(aside.iter().any(|(key, _)| *key == pass.key()), "{aside:?}");
+    stage.house.stop().await;
+}
+
+#[tokio::test]
+async fn a_managed_instance_that_nobody_rings_for_is_found() {
+    let mut stage = Stage::open(World::instance(), Preset::Auto, true).await;
+    stage.happen(&[], 5).await;
+    stage.happen(&[revoke(None)], 4).await;
+    assert!(stage.first_write().is_some(), "{:#?}", stage.incidents().await);
+    stage.house.stop().await;
+}
