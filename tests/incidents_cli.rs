@@ -1,13 +1,14 @@
 //! `keymend incidents`, as a person uses it: the built program on the store that another process uses at the same time.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use keymend::clock::{Clock, add};
-use keymend::domain::diagnosis::{Cause, Check, Culprit, Diagnosis, Finding, Link, LinkState, Proof};
+use keymend::domain::diagnosis::{Cause, Check, Culprit, DatabaseRef, Diagnosis, Finding, Link, LinkState, Proof};
 use keymend::domain::evidence::CallerKind;
 use keymend::domain::incident::{
     Approval, Attempt, AttemptOutcome, EntryKind, Incident, IncidentId, IncidentKey, Phase,
@@ -16,6 +17,7 @@ use keymend::domain::key_uri::VaultHost;
 use keymend::domain::plan::{Gate, GateHit, Plan};
 use keymend::domain::remedy::{Change, Remedy};
 use keymend::domain::resource_id::ResourceId;
+use keymend::domain::restoration::{Fate, Item, Restoration, Setting};
 use keymend::store::{SqliteStore, Store, Work};
 use serde_json::Value;
 
@@ -383,6 +385,63 @@ async fn an_answer_that_does_not_count_says_why_and_changes_nothing() {
     assert_eq!(machine.code, 1);
     let json: Value = serde_json::from_str(&machine.out).unwrap();
     assert!(json["error"].as_str().unwrap().contains(&code()));
+}
+
+/// Over, and a person is asked whether its settings may be put back.
+fn restoring() -> Incident {
+    let mut incident = incident();
+    incident.finish(Phase::Healed, "every database is back online", ago(5));
+    let setting = Setting::Tags { tags: [("owner".to_owned(), "sales".to_owned())].into() };
+    let database = server().child("databases", "orders").unwrap();
+    let plan = Plan {
+        remedy: Remedy::RestoreSettings,
+        changes: vec![Change::RestoreSetting { database, setting: setting.clone() }],
+        ..plan()
+    };
+    let asked = incident.approval.as_mut().unwrap();
+    (asked.plan_hash, asked.plan) = (plan.hash(), plan);
+    let item = |setting: &str, fate| Item {
+        database: DatabaseRef { server: server(), name: "orders".to_owned() },
+        setting: setting.to_owned(),
+        before: "sales".to_owned(),
+        now: "none".to_owned(),
+        fate,
+    };
+    let why = "Azure refused".to_owned();
+    incident.restoration = Some(Restoration {
+        items: vec![
+            item("tag owner", Fate::ToPutBack { setting: setting.clone() }),
+            item("tag team", Fate::Left { why, by_hand: Some(setting) }),
+        ],
+        ..Restoration::of(BTreeSet::new(), ago(5))
+    });
+    incident
+}
+
+#[tokio::test]
+async fn a_question_about_settings_is_answered_after_the_end() {
+    let desk = Desk::with(&restoring()).await;
+    desk.run(&["list"]).says(&["healed", "waits for your answer"]);
+    let page = desk.run(&["show", ID]);
+    page.says(&[
+        "SETTINGS AFTER THE OUTAGE",
+        "tag owner of orders",
+        "Azure refused",
+        "az tag update",
+        "incidents approve",
+    ]);
+    desk.run(&["close", ID, "--why", "enough"]).refused(&["ended at"]);
+    let done = desk.run(&["reject", ID]);
+    done.says(&["rejected by alice", "the settings stay as they are"]);
+    assert_eq!(desk.work().await, Some(Work::Pass { incident: IncidentId(ID.to_owned()) }));
+    let mut late = restoring();
+    late.approval.as_mut().unwrap().answer_by = ago(3);
+    Desk::with(&late).await.run(&["approve", ID]).refused(&["ran out", "the settings stay as they are"]);
+    let mut over = restoring();
+    over.restoration.as_mut().unwrap().ended_at = Some(ago(1));
+    let desk = Desk::with(&over).await;
+    desk.run(&["approve", ID]).refused(&["ended at"]);
+    desk.run(&["list"]).says(&["every database is back online"]);
 }
 
 #[tokio::test]

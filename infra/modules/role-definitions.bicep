@@ -18,6 +18,7 @@ var files = {
   '05-responder-vault-network-and-recover': loadJsonContent('../roles/05-responder-vault-network-and-recover.json')
   '06-responder-key-dataplane': loadJsonContent('../roles/06-responder-key-dataplane.json')
   '07-responder-rbac-grant': loadJsonContent('../roles/07-responder-rbac-grant.json')
+  '08-responder-restore-settings': loadJsonContent('../roles/08-responder-restore-settings.json')
 }
 
 var assignableScopes = [for id in subscriptionIds: '/subscriptions/${id}']

@@ -11,6 +11,7 @@ use super::stand_in::{Asked, Reply, StandIn};
 use super::{Azure, PreparedWrite};
 use crate::domain::key_uri::KeyUri;
 use crate::domain::resource_id::ResourceId;
+use crate::domain::restoration::{LongTerm, ShortTerm};
 
 const SUB: &str = "11111111-2222-3333-4444-555555555555";
 
@@ -46,6 +47,11 @@ async fn read_everything(azure: &Azure, key: &KeyUri) {
     let _ = azure.deleted_key(key).await;
     let _ = azure.key_at_vault(key).await;
     let _ = azure.vault_answers(&key.vault).await;
+    let database = server.child("databases", "orders").unwrap();
+    let _ = azure.one_database(&database).await;
+    let _ = azure.short_term_retention(&database).await;
+    let _ = azure.long_term_retention(&database).await;
+    let _ = azure.failover_group(&server.child("failoverGroups", "fg").unwrap()).await;
     let operation = format!(
         "/subscriptions/{SUB}/providers/Microsoft.Sql/locations/westeurope/encryptionProtectorOperationResults/o?api-version=2025-01-01"
     );
@@ -63,6 +69,9 @@ async fn write_everything(azure: &Azure, key: &KeyUri) {
     let acls = json!({"bypass": "AzureServices", "defaultAction": "Deny", "ipRules": [{"value": "1.2.3.4/32"}]});
     let role = super::authorization::role_definition_id(SUB, "e147488a-f6f5-4113-8e2d-b22465e65bf6");
     let version = key.version.clone().unwrap();
+    let database = server.child("databases", "orders").unwrap();
+    let [weekly, monthly, yearly] = ["P4W", "P12M", "PT0S"].map(str::to_owned);
+    let long_term = LongTerm { weekly, monthly, yearly, week_of_year: Some(5) };
     for write in [
         PreparedWrite::patch_identity(&server, json!({"identity": {"type": "SystemAssigned"}})).unwrap(),
         PreparedWrite::revalidate(&server).unwrap(),
@@ -71,6 +80,14 @@ async fn write_everything(azure: &Azure, key: &KeyUri) {
         PreparedWrite::add_access_policy(&vault, &[entry]),
         PreparedWrite::put_role_assignment(&vault.child("keys", "tde-key").unwrap(), Uuid::nil(), &role, "p", "why"),
         PreparedWrite::recover_key(key),
+        PreparedWrite::patch_database(&database, json!({"tags": {"a": "b"}})),
+        PreparedWrite::patch_database(&database, json!({"properties": {"readScale": "Enabled", "autoPauseDelay": 60}})),
+        PreparedWrite::put_short_term_retention(&database, ShortTerm { days: 14, diff_hours: Some(24) }),
+        PreparedWrite::put_long_term_retention(&database, &long_term),
+        PreparedWrite::patch_failover_group(
+            &server.child("failoverGroups", "fg").unwrap(),
+            std::slice::from_ref(&database),
+        ),
         PreparedWrite::update_key_attributes(&key.vault, &key.key, &version, Some(true), None),
         PreparedWrite::update_key_attributes(&key.vault, &key.key, &version, None, Some(azure.clock().now())),
     ] {
@@ -103,7 +120,7 @@ async fn every_request_is_one_that_azure_publishes() {
     read_everything(&cloud.azure(), &key).await;
     write_everything(&cloud.azure(), &key).await;
     let entries: Vec<_> = cloud.asked().iter().map(recorded).collect();
-    assert_eq!(entries.len(), 34);
+    assert_eq!(entries.len(), 43);
     let file = tempfile::NamedTempFile::with_suffix(".har").unwrap();
     std::fs::write(file.path(), json!({"log": {"entries": entries}}).to_string()).unwrap();
     let checked = Command::new(checker).arg(file.path()).output().unwrap();

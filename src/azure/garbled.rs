@@ -7,7 +7,9 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 
-use super::{activity_log, authorization, key_attributes, key_vault, key_vault_keys, locks, sql, sql_databases};
+use super::{
+    activity_log, authorization, key_attributes, key_vault, key_vault_keys, locks, sql, sql_databases, sql_settings,
+};
 use crate::domain::key_uri::VaultHost;
 
 const VERSION: &str = "ee059b2bb5bc48398a53b168c6cdcb10";
@@ -127,6 +129,36 @@ fn databases() {
         &["readScale", "autoPauseDelay"],
         |read, original| read.status == original.status,
     );
+}
+
+#[test]
+fn settings_of_databases() {
+    let body = json!({"name": "d", "sku": {"name": "GP", "capacity": 2}, "tags": {"a": "b"},
+        "properties": {"status": "Online", "readScale": "Enabled"}});
+    hold(
+        &body,
+        |body| sql_settings::parse_tagged(body).ok(),
+        &["readScale"],
+        |read, original| {
+            read.database.status == original.database.status && (read.tags.is_empty() || read.tags == original.tags)
+        },
+    );
+    let body = json!({"name": "default", "properties": {"retentionDays": 14, "diffBackupIntervalInHours": 24}});
+    hold(&body, |body| sql_settings::parse_short_term(body).ok(), &[], |read, original| read.days == original.days);
+    let body = json!({"name": "default", "properties": {
+        "weeklyRetention": "P4W", "monthlyRetention": "P1M", "yearlyRetention": "P5Y", "weekOfYear": 5}});
+    hold(&body, |body| sql_settings::parse_long_term(body).ok(), &[], |read, _| !read.keeps_nothing());
+    let server = "/subscriptions/s/resourceGroups/rg/providers/Microsoft.Sql/servers/s1";
+    let body = json!({"name": "fg", "properties": {"replicationRole": "Primary",
+        "partnerServers": [{"id": server, "replicationRole": "Secondary"}], "databases": [format!("{server}/databases/d")]}});
+    // A list that is shorter than Azure's would be sent back: a missing one is an error, and no entry is passed over.
+    let parse = |body: &Value| sql_settings::parse_failover_group(body).ok();
+    hold(&body, parse, &[], |read, original| {
+        read.databases.len() == original.databases.len() || !original.databases.is_empty()
+    });
+    let mut silent = body;
+    silent["properties"]["databases"].take();
+    assert!(sql_settings::parse_failover_group(&silent).is_err(), "no list of databases is not an empty list");
 }
 
 #[test]

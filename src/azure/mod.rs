@@ -13,7 +13,7 @@
 //! | [`operation`] | following a long-running operation |
 //! | [`caller`] | who we are by our own tokens, and the time there |
 //! | [`dependent`] | things that depend on a key: one file a kind |
-//! | `sql`, `sql_databases`, `key_vault`, `key_attributes`, `key_vault_keys`, `authorization`, `own_rights`, `locks`, `activity_log`, `alert_rules`, `resource_graph`, `managed_identity` | one service each: reads, writes and their parsers |
+//! | `sql`, `sql_databases`, [`sql_settings`], `key_vault`, `key_attributes`, `key_vault_keys`, `authorization`, `own_rights`, `locks`, `activity_log`, `alert_rules`, `resource_graph`, `managed_identity` | one service each: reads, writes and their parsers |
 
 mod activity_log;
 pub mod alert_rules;
@@ -38,6 +38,7 @@ pub mod resource_graph;
 mod retry;
 mod sql;
 mod sql_databases;
+pub mod sql_settings;
 pub mod transport;
 pub mod write;
 

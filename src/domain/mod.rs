@@ -14,6 +14,7 @@ pub mod plan;
 pub mod policy;
 pub mod remedy;
 pub mod resource_id;
+pub mod restoration;
 pub mod rights;
 pub mod signal;
 #[cfg(test)]

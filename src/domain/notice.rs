@@ -9,6 +9,7 @@ use crate::domain::expiry::Expiring;
 use crate::domain::incident::{Approval, Attempt, Entry, IncidentId, Phase};
 use crate::domain::plan::{GateHit, NeedsPerson, Plan};
 use crate::domain::resource_id::ResourceId;
+use crate::domain::restoration::{Fate, Restoration};
 
 /// The situations that are told, in the order of the reference's card list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -34,6 +35,8 @@ pub enum Situation {
     ObservedOnly,
     /// Every database is back without us.
     RecoveredWithoutUs,
+    /// It is over, and what Azure had dropped was put back, or was not.
+    SettingsRestored,
     /// Nothing is lost; a key expires soon.
     KeyExpiresSoon,
 }
@@ -49,6 +52,19 @@ pub struct LostSetting {
     pub before: String,
     /// What it is.
     pub now: String,
+}
+
+/// The settings of a restoration that are not what they were, as far as they have not been put back.
+#[must_use]
+pub fn still_lost(restoration: &Restoration) -> Vec<LostSetting> {
+    let lost = restoration.items.iter().filter(|item| !matches!(item.fate, Fate::PutBack { .. }));
+    lost.map(|item| LostSetting {
+        database: item.database.clone(),
+        setting: item.setting.clone(),
+        before: item.before.clone(),
+        now: item.now.clone(),
+    })
+    .collect()
 }
 
 /// One message to people, complete: rendering it needs nothing else.
@@ -110,6 +126,9 @@ pub struct Notice {
     pub reason: Option<String>,
     /// Settings that are not what they were.
     pub lost_settings: Vec<LostSetting>,
+    /// What became, or is to become, of settings that Azure dropped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restoration: Option<Restoration>,
     /// When the next message comes at the latest, if nothing happens before.
     pub next_message_at: Option<Timestamp>,
     /// For [`Situation::Resolved`] and [`Situation::RecoveredWithoutUs`]: the story.
@@ -178,6 +197,7 @@ impl Situation {
             Self::Escalated => "io.keymend.incident.escalated.v1",
             Self::ObservedOnly => "io.keymend.incident.observed.v1",
             Self::RecoveredWithoutUs => "io.keymend.incident.recovered.v1",
+            Self::SettingsRestored => "io.keymend.incident.restored.v1",
             Self::KeyExpiresSoon => "io.keymend.key.expiring.v1",
         }
     }

@@ -25,7 +25,7 @@ pub enum Mode {
 pub enum Preset {
     /// Nothing is written to Azure, ever.
     Observe,
-    /// Waiting, re-validating and re-granting are automatic; everything else asks.
+    /// Waiting, re-validating and re-granting are automatic; everything else asks, putting settings back too.
     #[default]
     Guarded,
     /// All reversible remedies are automatic.

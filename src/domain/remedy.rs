@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::domain::key_uri::KeyUri;
 use crate::domain::resource_id::ResourceId;
+use crate::domain::restoration::Setting;
 
 /// The built-in role "Key Vault Crypto Service Encryption User": what SQL needs on the key of an RBAC vault
 /// (Microsoft, Azure built-in roles).
@@ -36,13 +37,15 @@ pub enum Remedy {
     TrustedServicesBypass,
     /// Re-validate the server's TDE protector.
     Revalidate,
+    /// Put a database's setting back that Azure dropped.
+    RestoreSettings,
     /// Wait for Azure to heal by itself.
     Wait,
 }
 
 impl Remedy {
     /// Every kind, in the order of the settings file.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::AssignIdentity,
         Self::AddAccessPolicy,
         Self::AssignRole,
@@ -52,6 +55,7 @@ impl Remedy {
         Self::ExtendExpiry,
         Self::TrustedServicesBypass,
         Self::Revalidate,
+        Self::RestoreSettings,
         Self::Wait,
     ];
 
@@ -68,6 +72,7 @@ impl Remedy {
             Self::ExtendExpiry => "extend_expiry",
             Self::TrustedServicesBypass => "trusted_services_bypass",
             Self::Revalidate => "revalidate",
+            Self::RestoreSettings => "restore_settings",
             Self::Wait => "wait",
         }
     }
@@ -150,6 +155,13 @@ pub enum Change {
         /// Which server.
         server: ResourceId,
     },
+    /// PATCH the database, PUT its retention policy, or PATCH its failover group: one setting, as it was before.
+    RestoreSetting {
+        /// Which database.
+        database: ResourceId,
+        /// What it gets back.
+        setting: Setting,
+    },
 }
 
 /// Who is granted the use of the key, and on whose behalf.
@@ -177,6 +189,7 @@ impl Change {
             Self::ExtendExpiry { .. } => Remedy::ExtendExpiry,
             Self::TrustedServicesBypass { .. } => Remedy::TrustedServicesBypass,
             Self::Revalidate { .. } => Remedy::Revalidate,
+            Self::RestoreSetting { .. } => Remedy::RestoreSettings,
         }
     }
 
@@ -205,6 +218,7 @@ impl Change {
             Self::RecoverKey { key } | Self::EnableKey { key } | Self::ExtendExpiry { key, .. } => {
                 vec![format!("{kind}|{}", key.to_string().to_lowercase())]
             }
+            Self::RestoreSetting { database, setting } => vec![format!("{kind}|{}|{}", database.key(), setting.name())],
         }
     }
 
@@ -218,6 +232,7 @@ impl Change {
             | Self::TrustedServicesBypass { vault, .. } => vault.to_string(),
             Self::AssignRole { vault, key, .. } => format!("{vault}/keys/{key}"),
             Self::RecoverKey { key } | Self::EnableKey { key } | Self::ExtendExpiry { key, .. } => key.to_string(),
+            Self::RestoreSetting { database, .. } => database.to_string(),
         }
     }
 }

@@ -49,11 +49,13 @@ pub enum CustomRole {
     KeyRepair,
     /// Assigns roles; to be given with its condition alone.
     Grant,
+    /// Puts back settings of databases.
+    RestoreSettings,
 }
 
 impl CustomRole {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Probe,
         Self::Revalidate,
         Self::Identity,
@@ -61,6 +63,7 @@ impl CustomRole {
         Self::VaultWrite,
         Self::KeyRepair,
         Self::Grant,
+        Self::RestoreSettings,
     ];
 
     /// Its file, from the root of the repository.
@@ -74,6 +77,7 @@ impl CustomRole {
             Self::VaultWrite => "infra/roles/05-responder-vault-network-and-recover.json",
             Self::KeyRepair => "infra/roles/06-responder-key-dataplane.json",
             Self::Grant => "infra/roles/07-responder-rbac-grant.json",
+            Self::RestoreSettings => "infra/roles/08-responder-restore-settings.json",
         }
     }
 
@@ -88,6 +92,7 @@ impl CustomRole {
             Self::VaultWrite => include_str!("../../infra/roles/05-responder-vault-network-and-recover.json"),
             Self::KeyRepair => include_str!("../../infra/roles/06-responder-key-dataplane.json"),
             Self::Grant => include_str!("../../infra/roles/07-responder-rbac-grant.json"),
+            Self::RestoreSettings => include_str!("../../infra/roles/08-responder-restore-settings.json"),
         }
     }
 
@@ -131,6 +136,10 @@ const fn data(name: &'static str) -> Right {
     Right { name, in_fact: &[], data: true, place: Place::Vault, role: CustomRole::KeyRepair }
 }
 
+const fn restores(name: &'static str) -> Right {
+    right(name, Place::Server, CustomRole::RestoreSettings)
+}
+
 /// What following a long-running operation of SQL's takes.
 const FOLLOW: Right = Right {
     in_fact: &[
@@ -140,6 +149,14 @@ const FOLLOW: Right = Right {
         "Microsoft.Sql/locations/serverAzureAsyncOperation/read",
     ],
     ..right("Microsoft.Sql/locations/*/read", Place::Subscription, CustomRole::Revalidate)
+};
+/// What following a change of a database or failover group takes. Whoever diagnoses holds it.
+const FOLLOW_SETTINGS: Right = Right {
+    in_fact: &[
+        "Microsoft.Sql/locations/databaseAzureAsyncOperation/read",
+        "Microsoft.Sql/locations/failoverGroupAzureAsyncOperation/read",
+    ],
+    ..right("Microsoft.Sql/locations/*/read", Place::Subscription, CustomRole::Probe)
 };
 const WRITE_VAULT: Right = right("Microsoft.KeyVault/vaults/write", Place::Vault, CustomRole::VaultWrite);
 const READ_KEY: Right = data("Microsoft.KeyVault/vaults/keys/read");
@@ -187,6 +204,16 @@ const REVALIDATE: &[Right] = &[
     right("Microsoft.Sql/servers/encryptionProtector/revalidate/action", Place::Server, CustomRole::Revalidate),
     FOLLOW,
 ];
+const RESTORE_SETTINGS: &[Right] = &[
+    restores("Microsoft.Sql/servers/databases/write"),
+    restores("Microsoft.Sql/servers/databases/backupShortTermRetentionPolicies/read"),
+    restores("Microsoft.Sql/servers/databases/backupShortTermRetentionPolicies/write"),
+    restores("Microsoft.Sql/servers/databases/backupLongTermRetentionPolicies/read"),
+    restores("Microsoft.Sql/servers/databases/backupLongTermRetentionPolicies/write"),
+    restores("Microsoft.Sql/servers/failoverGroups/read"),
+    restores("Microsoft.Sql/servers/failoverGroups/write"),
+    FOLLOW_SETTINGS,
+];
 
 /// What a remedy needs besides [`DIAGNOSIS`]; what a refusal of its write names comes first.
 #[must_use]
@@ -200,6 +227,7 @@ pub const fn needed(remedy: Remedy) -> &'static [Right] {
         Remedy::EnableKey | Remedy::ExtendExpiry => CHANGE_KEY,
         Remedy::TrustedServicesBypass => OPEN_FIREWALL,
         Remedy::Revalidate => REVALIDATE,
+        Remedy::RestoreSettings => RESTORE_SETTINGS,
         Remedy::Wait => &[],
     }
 }

@@ -223,7 +223,8 @@ impl<'a> Director<'a> {
         let People::Approve(after) = self.setup.people else { return Ok(()) };
         for incident in incidents {
             let Some(asked) = &incident.approval else { continue };
-            if asked.decision.is_some() || now < add(asked.asked_at, after) || incident.ended_at.is_some() {
+            let over = incident.ended_at.is_some() && !incident.is_restoring();
+            if over || asked.decision.is_some() || now < add(asked.asked_at, after) {
                 continue;
             }
             let Some((mut incident, version)) = self.store.incident(&incident.id).await? else { continue };
@@ -278,7 +279,9 @@ impl<'a> Director<'a> {
         if now >= add(self.began, self.setup.horizon) {
             return true;
         }
-        let at_rest = |incident: &Incident| incident.ended_at.is_some() || incident.phase == Phase::Escalated;
+        let at_rest = |incident: &Incident| {
+            incident.ended_at.is_some() && !incident.is_restoring() || incident.phase == Phase::Escalated
+        };
         if !self.script.is_empty() || incidents.is_empty() || !incidents.iter().all(at_rest) {
             self.over_since = None;
             return false;

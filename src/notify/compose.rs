@@ -30,7 +30,8 @@ pub fn compose(
     let cause = cause(incident, situation);
     let asks = matches!(situation, Situation::ApprovalAsked | Situation::DeadlineNear | Situation::Escalated);
     let approval = incident.approval.clone().filter(|_| asks);
-    let ends = matches!(situation, Situation::Resolved | Situation::RecoveredWithoutUs);
+    let ends = matches!(situation, Situation::Resolved | Situation::RecoveredWithoutUs | Situation::SettingsRestored);
+    let restores = incident.ended_at.is_some() && (ends || situation == Situation::ApprovalAsked);
     let asked_plan = approval.as_ref().map(|approval| approval.plan.clone());
     Notice {
         id: format!("{}.{sequence}", incident.id),
@@ -60,6 +61,7 @@ pub fn compose(
         needs_person,
         reason,
         lost_settings,
+        restoration: incident.restoration.clone().filter(|_| restores),
         next_message_at,
         timeline: if ends { incident.timeline.clone() } else { Vec::new() },
         expiring: None,
@@ -81,6 +83,7 @@ pub fn is_new(incident: &Incident, situation: Situation, cause: Option<Cause>) -
         | Situation::WindowOver
         | Situation::Resolved
         | Situation::RecoveredWithoutUs
+        | Situation::SettingsRestored
         | Situation::KeyExpiresSoon => told(&|_| true),
         Situation::Diagnosed | Situation::DeadlineNear | Situation::ObservedOnly => {
             told(&|notice| notice.cause == cause)
@@ -105,8 +108,12 @@ fn cause(incident: &Incident, situation: Situation) -> Option<Cause> {
     let found = incident.diagnosis.as_ref().map(Diagnosis::cause);
     let looks_back = matches!(
         situation,
-        Situation::ChangeMade | Situation::WindowOver | Situation::Resolved | Situation::RecoveredWithoutUs
-    );
+        Situation::ChangeMade
+            | Situation::WindowOver
+            | Situation::Resolved
+            | Situation::RecoveredWithoutUs
+            | Situation::SettingsRestored
+    ) || incident.ended_at.is_some();
     match found {
         Some(Cause::Healthy | Cause::StillInaccessible) if looks_back => incident.root_cause.or(found),
         _ => found,

@@ -8,9 +8,11 @@ use crate::domain::incident::{Attempt, AttemptOutcome};
 use crate::domain::notice::Notice;
 use crate::domain::plan::Plan;
 use crate::domain::remedy::Change;
+use crate::domain::restoration::{Fate, Item, Restoration};
 use crate::notify::texts;
 use crate::notify::texts::changes::before_after;
 use crate::notify::texts::person::missing_rights;
+use crate::notify::texts::restoring::by_hand;
 use crate::notify::texts::rights::role_for;
 use crate::notify::texts::words::clean;
 
@@ -106,6 +108,7 @@ pub fn data(notice: &Notice, most: usize) -> Value {
             })).collect::<Vec<_>>(),
         })),
         "reason": notice.reason.as_ref().map(|reason| clean(reason, LONG)),
+        "settings": notice.restoration.as_ref().map(|restoration| settings(restoration, most)),
         "lost_settings": notice.lost_settings.iter().take(most).map(|lost| json!({
             "server": lost.database.server,
             "database": lost.database.name,
@@ -113,6 +116,35 @@ pub fn data(notice: &Notice, most: usize) -> Value {
             "before": lost.before,
             "now": lost.now,
         })).collect::<Vec<_>>(),
+    })
+}
+
+/// What became, or is to become, of each setting that Azure dropped.
+fn settings(restoration: &Restoration, most: usize) -> Value {
+    let item = |item: &Item| {
+        let (fate, at, why) = match &item.fate {
+            Fate::ToPutBack { .. } => ("to_put_back", None, None),
+            Fate::PutBack { at } => ("put_back", Some(at), None),
+            Fate::Left { why, .. } => ("left", None, Some(why)),
+            Fate::Explained { why } => ("explained", None, Some(why)),
+        };
+        json!({
+            "server": item.database.server,
+            "database": item.database.name,
+            "setting": clean(&item.setting, LINE),
+            "before": clean(&item.before, LONG),
+            "now": clean(&item.now, LONG),
+            "fate": fate,
+            "at": at,
+            "why": why.map(|why| clean(why, LONG)),
+            "by_hand": by_hand(item).map(|command| clean(&command, LONG)),
+        })
+    };
+    json!({
+        "goes_on": restoration.is_open(),
+        "count": restoration.items.len(),
+        "put_back": restoration.put_back(),
+        "items": restoration.items.iter().take(most).map(item).collect::<Vec<_>>(),
     })
 }
 

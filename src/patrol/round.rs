@@ -52,12 +52,17 @@ impl Round {
 /// So many things that could not be read are named.
 const SAID: usize = 5;
 
+/// The part of a round's requests, one in so many, that settings may take which are recorded.
+const SETTINGS: usize = 4;
+
 /// What the parts of a round work with.
 pub(super) struct Beat<'a> {
     /// The responder, its requests to Azure counted.
     pub responder: Responder,
     pub settings: &'a PatrolSettings,
     pub allowance: Allowance,
+    /// How many requests may go into settings that are recorded: none while an incident is open.
+    pub for_settings: usize,
     pub round: Round,
     pub told: Told,
     pub signals: Vec<Signal>,
@@ -83,7 +88,9 @@ pub(super) async fn make(
     let open = responder.store.incidents(true, 1).await?;
     let allowance = Allowance::of(if open.is_empty() { all } else { all / 2 }, meter);
     let told = Told::load(&responder).await?;
-    let mut beat = Beat { responder, settings, allowance, round: Round::default(), told, signals: Vec::new() };
+    let for_settings = if open.is_empty() { all / SETTINGS } else { 0 };
+    let mut beat =
+        Beat { responder, settings, allowance, for_settings, round: Round::default(), told, signals: Vec::new() };
     load(&beat, estate).await?;
     list::all(&mut beat, estate).await;
     walk::slice(&mut beat, estate).await?;

@@ -86,8 +86,10 @@ async fn take(
     }
     if let Fact::Known(databases) = &seen.databases {
         known.asked_at = Some(now);
-        let down: Vec<String> = down(databases).into_iter().map(str::to_owned).collect();
         let key = seen.protector.known().and_then(|protector| protector.uri.clone());
+        let most = beat.for_settings.min(beat.allowance.left());
+        beat.for_settings -= beat.responder.take_snapshot(&seen.id, key.as_ref(), databases, most).await?;
+        let down: Vec<String> = down(databases).into_iter().map(str::to_owned).collect();
         inaccessible::tell(beat, &seen.id, key.as_ref(), &down).await?;
         known.seen.databases =
             in_service(ServerEvidence { databases: Fact::Known(databases.clone()), ..seen.clone() }).databases;

@@ -32,6 +32,14 @@ pub(super) async fn run<T, R: Halts, F: Future<Output = R>>(
     items: Vec<T>,
     work: impl Fn(T) -> F,
 ) -> (Vec<R>, Option<Applied>) {
+    run_by(TOGETHER, items, work).await
+}
+
+async fn run_by<T, R: Halts, F: Future<Output = R>>(
+    together: usize,
+    items: Vec<T>,
+    work: impl Fn(T) -> F,
+) -> (Vec<R>, Option<Applied>) {
     let mut results = Vec::with_capacity(items.len());
     let mut items = items.into_iter();
     let mut width = 1;
@@ -45,14 +53,23 @@ pub(super) async fn run<T, R: Halts, F: Future<Output = R>>(
         if let Some(halt) = results[from..].iter().find_map(Halts::halt) {
             return (results, Some(halt));
         }
-        width = TOGETHER;
+        width = together;
     }
 }
 
 /// The same for changes that are complete with their outcome: one answer each, also for those that were not begun.
 pub(super) async fn each<T, F: Future<Output = Outcome>>(items: Vec<T>, work: impl Fn(T) -> F) -> Vec<Applied> {
     let wanted = items.len();
-    let (outcomes, halt) = run(items, work).await;
+    complete(wanted, run(items, work).await)
+}
+
+/// The same, one after the other: for changes of which no two may be under way at once.
+pub(super) async fn each_alone<T, F: Future<Output = Outcome>>(items: Vec<T>, work: impl Fn(T) -> F) -> Vec<Applied> {
+    let wanted = items.len();
+    complete(wanted, run_by(1, items, work).await)
+}
+
+fn complete(wanted: usize, (outcomes, halt): (Vec<Outcome>, Option<Applied>)) -> Vec<Applied> {
     let mut results: Vec<Applied> = outcomes.into_iter().map(|outcome| outcome.applied).collect();
     results.resize_with(wanted, || not_sent(halt.as_ref()));
     results

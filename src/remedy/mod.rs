@@ -14,7 +14,7 @@
 //! | `refusal` | what an error of Azure's means for a change, in words that say what to do |
 //! | `batch` | many changes, stopped where the rest would fare the same |
 //! | `grant` | one role assignment to be made: its name, its write, whether it is given |
-//! | `assign_identity`, `access_policy`, `role`, `recover_vault`, `recover_key`, `enable_key`, `extend_expiry`, `firewall`, `revalidate` | one remedy each |
+//! | `assign_identity`, `access_policy`, `role`, `recover_vault`, `recover_key`, `enable_key`, `extend_expiry`, `firewall`, `revalidate`, `restore_setting` | one remedy each |
 
 mod access_policy;
 mod assign_identity;
@@ -27,6 +27,7 @@ mod outcome;
 mod recover_key;
 mod recover_vault;
 mod refusal;
+mod restore_setting;
 mod revalidate;
 mod role;
 
@@ -114,6 +115,7 @@ pub fn prepare(azure: &Azure, change: &Change) -> Vec<PreparedWrite> {
         Change::ExtendExpiry { key, to, .. } => extend_expiry::write(key, *to),
         Change::TrustedServicesBypass { vault, acls } => firewall::write(vault, acls),
         Change::Revalidate { server } => PreparedWrite::revalidate(server),
+        Change::RestoreSetting { database, setting } => restore_setting::write(database, setting),
     };
     write.into_iter().collect()
 }
@@ -128,6 +130,9 @@ pub async fn apply(azure: &Azure, changes: &[Change]) -> Vec<Applied> {
         results.extend(match same.first().map(Change::remedy) {
             Some(Remedy::AssignRole) => role::apply(azure, same).await,
             Some(Remedy::AssignIdentity) => assign_identity::apply(azure, same).await,
+            Some(Remedy::RestoreSettings) => {
+                batch::each_alone(same.iter().collect(), |change| one(azure, change)).await
+            }
             _ => batch::each(same.iter().collect(), |change| one(azure, change)).await,
         });
     }
@@ -148,6 +153,7 @@ async fn one(azure: &Azure, change: &Change) -> Outcome {
         Change::ExtendExpiry { key, from, to } => extend_expiry::apply(azure, key, *from, *to).await,
         Change::TrustedServicesBypass { vault, acls } => firewall::apply(azure, vault, acls).await,
         Change::Revalidate { server } => revalidate::apply(azure, server).await,
+        Change::RestoreSetting { database, setting } => restore_setting::apply(azure, database, setting).await,
         Change::AssignRole { .. } | Change::AssignIdentity { .. } => {
             Err(Outcome::of(Applied::NotApplicable { why: "it is made together with others of its kind".to_owned() }))
         }

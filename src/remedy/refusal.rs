@@ -139,6 +139,11 @@ fn who_gives(action: &str) -> &'static str {
     let is = |known: &str| action == known;
     if action.ends_with("/encryptionprotector/revalidate/action") {
         "The role in infra/roles/02-responder-revalidate.json gives it"
+    } else if is("microsoft.sql/servers/databases/write")
+        || is("microsoft.sql/servers/failovergroups/write")
+        || action.contains("termretentionpolicies/")
+    {
+        "The role in infra/roles/08-responder-restore-settings.json gives it"
     } else if is("microsoft.sql/servers/write") || action.contains("userassignedidentities/") {
         "The role in infra/roles/03-responder-identity.json gives it"
     } else if is("microsoft.keyvault/vaults/accesspolicies/write") {

@@ -7,6 +7,7 @@ use super::pass::Draft;
 use super::tell::Say;
 use super::{JobResult, Responder, memory};
 use crate::clock::add;
+use crate::domain::decide::restoring::NOT_SENT;
 use crate::domain::diagnosis::{Cause, Diagnosis};
 use crate::domain::incident::{Approval, Attempt, AttemptOutcome, EntryKind, Incident, Phase};
 use crate::domain::notice::Situation;
@@ -16,9 +17,9 @@ use crate::notify::texts;
 use crate::remedy::{self, Applied};
 
 /// How long a question stays open after the window, when nobody answered inside it.
-const QUESTION_OPEN: SignedDuration = SignedDuration::from_hours(24);
+pub(super) const QUESTION_OPEN: SignedDuration = SignedDuration::from_hours(24);
 /// How soon a change that could not be sent is tried again, where Azure does not say.
-const AGAIN: SignedDuration = SignedDuration::from_secs(30);
+pub(super) const AGAIN: SignedDuration = SignedDuration::from_secs(30);
 
 impl Responder {
     /// Does what was decided.
@@ -230,7 +231,7 @@ fn wait(incident: &mut Incident, why: String, now: Timestamp) {
 }
 
 /// Writes down what is about to be done.
-fn intend(incident: &mut Incident, plan: &Plan, now: Timestamp) -> Vec<u32> {
+pub(super) fn intend(incident: &mut Incident, plan: &Plan, now: Timestamp) -> Vec<u32> {
     let hash = plan.hash();
     let mut numbers = Vec::new();
     incident.note(now, EntryKind::Decided, format!("Repairing: {}", texts::plan_sentence(plan)));
@@ -252,7 +253,7 @@ fn intend(incident: &mut Incident, plan: &Plan, now: Timestamp) -> Vec<u32> {
 }
 
 /// Writes down what became of it.
-fn outcome(incident: &mut Incident, number: u32, applied: &Applied, now: Timestamp) {
+pub(super) fn outcome(incident: &mut Incident, number: u32, applied: &Applied, now: Timestamp) {
     let Some(attempt) = incident.attempts.iter_mut().find(|attempt| attempt.number == number) else { return };
     let what = texts::change_sentence(&attempt.change);
     let line = match applied {
@@ -281,7 +282,7 @@ fn outcome(incident: &mut Incident, number: u32, applied: &Applied, now: Timesta
             format!("Azure refused ({what}): {code}: {why}")
         }
         Applied::Later { why, .. } => {
-            let why = format!("not sent: {why}");
+            let why = format!("{NOT_SENT}{why}");
             let line = format!("Put off ({what}): {why}");
             attempt.outcome = Some(AttemptOutcome::NotApplicable { at: now, why });
             line

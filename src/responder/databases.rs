@@ -30,6 +30,7 @@ impl Responder {
             }
         }
         changes.note(incident, self.clock.now());
+        incident.mark_past_window(self.clock.now());
         let down = incident.inaccessible();
         if let Some(diagnosis) = &mut incident.diagnosis {
             diagnosis.inaccessible = down;

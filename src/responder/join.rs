@@ -68,11 +68,7 @@ impl Responder {
 
     /// The open incident that the servers belong to. While Azure holds requests back, one alert may have opened an incident of
     /// the server alone, since nobody could tell its key, and another one can: both are the same loss.
-    async fn open_incident_of(
-        &self,
-        key: &IncidentKey,
-        group: &[Concerned],
-    ) -> JobResult<Option<(Incident, Version)>> {
+    async fn open_incident_of(&self, key: &IncidentKey, group: &[Concerned]) -> JobResult<Option<(Incident, Version)>> {
         if let Some(open) = self.store.open_incident(key).await? {
             return Ok(Some(open));
         }

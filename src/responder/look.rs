@@ -70,15 +70,7 @@ impl Responder {
         } else {
             Default::default()
         };
-        let question = Question {
-            protectors,
-            remembered,
-            vault: incident.vault.clone(),
-            vault_id: incident.vault_id.clone(),
-            keys: incident.members.values().filter_map(|member| member.protector.clone()).collect(),
-            look_back: LOOK_BACK,
-            ..Question::new(servers, self.clock.now())
-        };
+        let question = Question { protectors, remembered, ..self.question(incident, servers) };
         let span = tracing::info_span!("observe", servers = question.servers.len());
         let evidence = probe::observe(&self.azure, &question).instrument(span).await;
         let now = self.clock.now();
@@ -93,6 +85,7 @@ impl Responder {
         self.learn_from(&evidence).await?;
         self.remember_vault(incident, &evidence).await?;
         take_in(incident, &evidence, now);
+        self.remember_before(incident, &evidence).await?;
         let mut diagnosis = diagnose(&evidence, incident, &self.policy);
         diagnosis.inaccessible = incident.inaccessible();
         if settle_unknown(incident, &diagnosis, now) {
@@ -101,6 +94,17 @@ impl Responder {
         }
         conclude(&mut draft.incident, diagnosis, now);
         Ok(evidence)
+    }
+
+    /// What there is to ask about these servers of an incident.
+    pub(super) fn question(&self, incident: &Incident, servers: Vec<ResourceId>) -> Question {
+        Question {
+            vault: incident.vault.clone(),
+            vault_id: incident.vault_id.clone(),
+            keys: incident.members.values().filter_map(|member| member.protector.clone()).collect(),
+            look_back: LOOK_BACK,
+            ..Question::new(servers, self.clock.now())
+        }
     }
 
     pub(super) async fn remember_vault(&self, incident: &mut Incident, evidence: &Evidence) -> JobResult {
@@ -154,6 +158,7 @@ fn take_in(incident: &mut Incident, evidence: &Evidence, now: Timestamp) {
         }
     }
     changes.note(incident, now);
+    incident.mark_past_window(now);
 }
 
 /// Changes whose answer was lost (a crash, a broken connection): what Azure shows now decides how they went. Answers

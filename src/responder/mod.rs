@@ -13,6 +13,8 @@
 //! | [`act`] | carries out a decision: intent, change, outcome |
 //! | [`ending`] | when an incident is over, and what people are told then |
 //! | [`expiry`] | warnings that a key expires soon |
+//! | [`snapshots`] | what databases are like while all is well |
+//! | [`restore`] | after the end: what Azure dropped is compared and put back |
 //! | [`tell`] | notices and their delivery |
 //! | [`schedule`] | when to come back |
 //! | [`merge`] | what joined an incident while a pass was at work |
@@ -36,8 +38,10 @@ pub mod memory;
 pub mod merge;
 pub mod own_keys;
 mod pass;
+pub mod restore;
 pub mod schedule;
 pub mod set_aside;
+pub mod snapshots;
 pub mod tell;
 pub mod upkeep;
 pub mod wake;

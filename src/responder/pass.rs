@@ -47,10 +47,13 @@ impl Responder {
     /// Looks, decides, acts, records, tells, and says when to come back.
     pub(super) async fn pass(&self, id: &IncidentId) -> JobResult {
         let Some((incident, version)) = self.store.incident(id).await? else { return Ok(()) };
-        if incident.ended_at.is_some() {
+        if incident.ended_at.is_some() && !incident.is_restoring() {
             return Ok(());
         }
         name_span(&incident);
+        if incident.ended_at.is_some() {
+            return self.restore_settings(Draft::new(incident, version)).await;
+        }
         let mut draft = Draft::new(incident, version);
         draft.incident.passes += 1;
         draft.incident.quiet_passes += 1;
@@ -87,33 +90,37 @@ impl Responder {
         for at in 0..draft.incident.attempts.len() {
             let attempt = &draft.incident.attempts[at];
             let (Some(url), None) = (&attempt.operation, &attempt.outcome) else { continue };
-            let outcome = match self.poll(url).await {
-                Ok(Progress::Running { retry_after }) => {
-                    let wait = retry_after.unwrap_or(POLL).max(SignedDuration::from_secs(5));
-                    again = Some(again.map_or(wait, |known: SignedDuration| known.min(wait)));
-                    continue;
-                }
-                Ok(Progress::Succeeded) => AttemptOutcome::Made { at: self.clock.now() },
-                Ok(Progress::Failed { code, message }) => {
-                    AttemptOutcome::Failed { at: self.clock.now(), code, why: message }
-                }
-                Err(why) => {
-                    tracing::warn!(incident = %draft.incident.id, why, "a running operation could not be followed");
-                    let wait = SignedDuration::from_mins(1);
-                    if self.clock.now() < add(attempt.intended_at, SignedDuration::from_hours(2)) {
-                        again = Some(again.map_or(wait, |known: SignedDuration| known.min(wait)));
-                        continue;
-                    }
-                    AttemptOutcome::Failed { at: self.clock.now(), code: "NotFollowed".to_owned(), why }
-                }
-            };
-            ended = true;
-            draft.incident.attempts[at].outcome = Some(outcome);
+            let url = url.clone();
+            match self.follow_one(&mut draft.incident, at, &url).await {
+                Some(wait) => again = Some(again.map_or(wait, |known: SignedDuration| known.min(wait))),
+                None => ended = true,
+            }
         }
         if ended {
             self.settled(draft).await?;
         }
         Ok(again)
+    }
+
+    /// Follows one operation. Answers when to look again while it runs; else its outcome is written down.
+    pub(super) async fn follow_one(&self, incident: &mut Incident, at: usize, url: &str) -> Option<SignedDuration> {
+        let now = self.clock.now();
+        let outcome = match self.poll(url).await {
+            Ok(Progress::Running { retry_after }) => {
+                return Some(retry_after.unwrap_or(POLL).max(SignedDuration::from_secs(5)));
+            }
+            Ok(Progress::Succeeded) => AttemptOutcome::Made { at: now },
+            Ok(Progress::Failed { code, message }) => AttemptOutcome::Failed { at: now, code, why: message },
+            Err(why) => {
+                tracing::warn!(incident = %incident.id, why, "a running operation could not be followed");
+                if now < add(incident.attempts[at].intended_at, SignedDuration::from_hours(2)) {
+                    return Some(SignedDuration::from_mins(1));
+                }
+                AttemptOutcome::Failed { at: now, code: "NotFollowed".to_owned(), why }
+            }
+        };
+        incident.attempts[at].outcome = Some(outcome);
+        None
     }
 
     async fn poll(&self, url: &str) -> Result<Progress, String> {
@@ -205,6 +212,12 @@ impl Responder {
                 check.said = "every database is in service.".to_owned();
             });
         }
+        if end.phase == Phase::Healed {
+            self.begin_restoration(&mut draft).await;
+        }
+        if draft.incident.is_restoring() {
+            Self::leave_by(&mut draft, now);
+        }
         if let Some(situation) = end.situation {
             let say = Say { reason: Some(end.why), ..Say::default() };
             self.tell(&mut draft, situation, say, now);
@@ -257,9 +270,14 @@ impl Responder {
         }
     }
 
+    /// Adds the job that comes back at `due`.
+    pub(super) fn leave_by(draft: &mut Draft, due: Timestamp) {
+        draft.jobs.push(NewJob { work: Work::Pass { incident: draft.incident.id.clone() }, due });
+    }
+
     /// Saves and comes back at `due`.
     pub(super) async fn leave(&self, mut draft: Draft, due: Timestamp) -> JobResult {
-        draft.jobs.push(NewJob { work: Work::Pass { incident: draft.incident.id.clone() }, due });
+        Self::leave_by(&mut draft, due);
         let now = self.clock.now();
         self.save(&draft, now).await
     }

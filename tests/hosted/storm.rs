@@ -109,7 +109,9 @@ async fn two_handlers_killed_again_and_again_lose_nothing_and_do_nothing_twice()
     sending.abort();
     let _ = sending.await;
     // The last of them may have come after everything was healed: each costs a look of its own.
-    stage.until("every signal is taken", &all, async || stage.queues_are_empty().await && nothing_waits(&stage).await).await;
+    stage
+        .until("every signal is taken", &all, async || stage.queues_are_empty().await && nothing_waits(&stage).await)
+        .await;
 
     let broken = all
         .iter()

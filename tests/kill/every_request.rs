@@ -1,7 +1,11 @@
-//! Kills at every request that the responder sends in a story: before it is carried out, and before it is answered.
+//! Kills at every request that the responder sends in a story: before it is carried out, and before it is answered. At every
+//! write and every message; of the reads, at one in three, drawn anew each time. `KEYMEND_TEST_STORY=all` kills at each of
+//! them, which takes three times as long.
 
 use futures::StreamExt;
 use keymend::drill::cloud::Moment;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 
 use crate::progress;
 use crate::requests::{Request, Trap, common, named};
@@ -13,6 +17,8 @@ use crate::verdict::Ended;
 const TRIES: usize = 4;
 /// Undisturbed runs: what they have in common is what a run that is to be killed will have, too.
 const UNDISTURBED: usize = 6;
+/// One read in so many is killed at.
+const READS_ONE_IN: u32 = 3;
 /// How many reads out of so many may not come in a run that is to be killed: how often the databases are looked at until
 /// they are back depends on the machine by a little.
 const ONE_READ_IN: usize = 10;
@@ -43,6 +49,7 @@ async fn kill_at_every_request(story: &Story) {
     let requests = common(&baselines.iter().map(|one| named(&one.exchanges)).collect::<Vec<_>>());
     let baseline = &baselines[0];
     assert!(requests.iter().filter(|one| one.write).count() >= 2, "each story has two repairs: {requests:?}");
+    let requests = drawn(requests);
     let steps: Vec<(Request, Moment)> =
         requests.iter().flat_map(|one| [(one.clone(), Moment::Before), (one.clone(), Moment::After)]).collect();
     let all = steps.len();
@@ -71,6 +78,17 @@ async fn kill_at_every_request(story: &Story) {
     assert!(faults.is_empty(), "{} of {all} steps failed\n{}", faults.len(), faults.join("\n"));
     let not_reached = results.iter().filter(|step| matches!(step, Step::NotReached)).count();
     assert!(not_reached <= all / ONE_READ_IN, "{not_reached} of {all} requests did not come");
+}
+
+/// Those of the requests that are killed at.
+fn drawn(requests: Vec<Request>) -> Vec<Request> {
+    if std::env::var("KEYMEND_TEST_STORY").is_ok_and(|story| story == "all") {
+        return requests;
+    }
+    let seed = std::env::var("KEYMEND_TEST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(rand::random);
+    progress(&format!("seed {seed} (KEYMEND_TEST_SEED={seed} draws the same reads)"));
+    let mut random = StdRng::seed_from_u64(seed);
+    requests.into_iter().filter(|one| one.is_essential() || random.random_range(0..READS_ONE_IN) == 0).collect()
 }
 
 /// What came of a step.

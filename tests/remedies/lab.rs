@@ -8,6 +8,7 @@ use keymend::clock::{self, Clock};
 use keymend::domain::key_uri::KeyUri;
 use keymend::domain::remedy::{CRYPTO_SERVICE_ENCRYPTION_USER, Change, GrantTo, Remedy};
 use keymend::domain::resource_id::ResourceId;
+use keymend::domain::restoration::Setting;
 use keymend::drill::cloud::world::{IdentityKind, NetworkSpec, PermissionModel, VersionSpec, World};
 use keymend::drill::cloud::{Break, Cloud, KeyRef, Running, What};
 use keymend::ids::Ids;
@@ -16,7 +17,7 @@ use keymend::remedy::{Applied, apply};
 use crate::gate::Gate;
 
 /// Every remedy that changes something.
-pub const REMEDIES: [Remedy; 9] = [
+pub const REMEDIES: [Remedy; 10] = [
     Remedy::AssignIdentity,
     Remedy::AddAccessPolicy,
     Remedy::AssignRole,
@@ -26,6 +27,7 @@ pub const REMEDIES: [Remedy; 9] = [
     Remedy::ExtendExpiry,
     Remedy::TrustedServicesBypass,
     Remedy::Revalidate,
+    Remedy::RestoreSettings,
 ];
 
 pub const TENANT: &str = "99999999-8888-7777-6666-555555555555";
@@ -86,6 +88,7 @@ pub fn world(remedy: Remedy) -> World {
                 ..NetworkSpec::default()
             };
         }
+        Remedy::RestoreSettings => world.servers[0].databases[0].read_scale = false,
         Remedy::RecoverVault | Remedy::RecoverKey | Remedy::Revalidate | Remedy::Wait => {}
     }
     world
@@ -169,8 +172,23 @@ impl Lab {
                 let acls = self.direct.vault(&vault).await.unwrap().network.acls;
                 Change::TrustedServicesBypass { vault, acls }
             }
+            Remedy::RestoreSettings => {
+                Change::RestoreSetting { database: self.database("orders"), setting: Setting::ReadScale }
+            }
             Remedy::Revalidate | Remedy::Wait => Change::Revalidate { server },
         }
+    }
+
+    /// A database of the first server.
+    pub fn database(&self, name: &str) -> ResourceId {
+        self.server().child("databases", name).unwrap()
+    }
+
+    /// What a database is like, as the cloud itself knows it.
+    pub fn settings(&self, name: &str) -> serde_json::Value {
+        let world = self.cloud.world();
+        let all = world["servers"][0]["databases"].as_array().unwrap();
+        all.iter().find(|database| database["name"] == name).unwrap()["settings"].clone()
     }
 
     pub async fn role_for(&self, server: usize) -> Change {
@@ -269,6 +287,18 @@ impl Lab {
                 azure.vault(vault).await.unwrap().network.acls == wanted
             }
             Change::Revalidate { .. } => true,
+            Change::RestoreSetting { database, setting } => {
+                let is = self.settings(database.name());
+                match setting {
+                    Setting::ReadScale => is["read_scale"] == true,
+                    Setting::AutoPause { minutes } => is["auto_pause_minutes"] == *minutes,
+                    Setting::ElasticPool { pool } => is["elastic_pool"] == pool.name(),
+                    Setting::FailoverGroup { group } => is["failover_group"] == group.name(),
+                    Setting::Tags { tags } => tags.iter().all(|(tag, value)| is["tags"][tag] == value.as_str()),
+                    Setting::ShortTerm(policy) => is["pitr_days"] == policy.days,
+                    Setting::LongTerm(policy) => is["ltr_weekly"] == policy.weekly.as_str(),
+                }
+            }
         }
     }
 }

@@ -10,3 +10,4 @@ mod interrupted;
 mod lab;
 mod once;
 mod refused;
+mod settings;

@@ -17,6 +17,7 @@ fn right(remedy: Remedy) -> &'static str {
         Remedy::RecoverVault | Remedy::TrustedServicesBypass => "Microsoft.KeyVault/vaults/write",
         Remedy::RecoverKey => "Microsoft.KeyVault/vaults/keys/recover/action",
         Remedy::EnableKey | Remedy::ExtendExpiry => "Microsoft.KeyVault/vaults/keys/update/action",
+        Remedy::RestoreSettings => "Microsoft.Sql/servers/databases/write",
         Remedy::Revalidate | Remedy::Wait => "Microsoft.Sql/servers/encryptionProtector/revalidate/action",
     }
 }

@@ -55,7 +55,7 @@ async fn grants_are_listed_at_above_and_below_a_scope() {
     };
     assert_eq!(list(&format!("assignedTo('{principal}')")).await.values().len(), 1);
     assert_eq!(list(&format!("principalId eq '{principal}'")).await.values().len(), 1);
-    assert_eq!(list("atScope()").await.values().len(), 8, "the server's, and seven of the responder's above");
+    assert_eq!(list("atScope()").await.values().len(), 9, "the server's, and eight of the responder's above");
     assert_eq!(list("roleName eq 'x'").await.code(), "UnsupportedQuery");
     let one = &list(&format!("assignedTo('{principal}')")).await.body["value"][0]["properties"]["roleDefinitionId"];
     let definition = format!("{}?api-version=2022-04-01", one.as_str().unwrap());

@@ -18,34 +18,59 @@ pub struct Stage {
     pub house: house::House,
     /// No time passes but within [`Stage::happen`].
     held: Option<Busy>,
-    _running: Running,
+    policy: Policy,
+    patrol: bool,
+    running: Running,
     folder: house::Folder,
 }
 
 impl Stage {
     /// Opens one; alerts of Azure Monitor are all lost.
-    pub async fn open(mut world: World, preset: Preset, patrol: bool) -> Self {
+    pub async fn open(world: World, preset: Preset, patrol: bool) -> Self {
+        Self::open_under(world, Policy { preset, ..Policy::default() }, patrol).await
+    }
+
+    /// The same under a policy, which gets the world's subscription as its scope.
+    pub async fn open_under(mut world: World, mut policy: Policy, patrol: bool) -> Self {
         world.alerts.webhooks = false;
-        let folder = house::Folder::new(None, "stepped", preset).unwrap();
+        let folder = house::Folder::new(None, "stepped", policy.preset).unwrap();
         let clock = Clock::stepped("2026-11-24T02:00:00Z".parse().unwrap(), None);
         let held = clock.busy();
-        let mut policy = Policy { preset, ..Policy::default() };
         policy.scope.subscriptions = vec![world.subscription.clone()];
         let cloud = Cloud::new(world, clock.clone());
         let running = cloud.serve(TcpListener::bind("127.0.0.1:0").await.unwrap()).await.unwrap();
         let house = house::build_with(&policy, patrol, &running.url(), TOKEN, folder.path(), &clock).await.unwrap();
         cloud.deliver_to(house.webhook());
-        Self { clock, cloud, house, held: Some(held), _running: running, folder }
+        Self { clock, cloud, house, held: Some(held), policy, patrol, running, folder }
+    }
+
+    /// Keymend is stopped wherever it is, and another one takes over its store.
+    pub async fn replace(&mut self) {
+        let (url, path) = (self.running.url(), self.folder.path());
+        let next = house::build_with(&self.policy, self.patrol, &url, TOKEN, path, &self.clock).await.unwrap();
+        std::mem::replace(&mut self.house, next).stop().await;
+        self.cloud.deliver_to(self.house.webhook());
+    }
+
+    /// The same with a patrol, or without.
+    pub async fn watch_by_itself(&mut self, patrol: bool) {
+        self.patrol = patrol;
+        self.replace().await;
     }
 
     /// Lets it happen, and some minutes pass. Answers the requests of those minutes to Azure.
     pub async fn happen(&mut self, what: &[Break], minutes: i64) -> Vec<Exchange> {
+        self.pass(what, SignedDuration::from_mins(minutes)).await
+    }
+
+    /// The same, for any length.
+    pub async fn pass(&mut self, what: &[Break], length: SignedDuration) -> Vec<Exchange> {
         let before = self.asked().len();
         what.iter().for_each(|what| self.cloud.try_break(what).unwrap());
-        if minutes == 0 {
+        if length.is_zero() {
             return Vec::new();
         }
-        let until = add(self.clock.now(), SignedDuration::from_mins(minutes));
+        let until = add(self.clock.now(), length);
         let waiting = self.clock.idle_until(until);
         tokio::pin!(waiting);
         assert!(futures::poll!(&mut waiting).is_pending());

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::cli::output::plain;
 use crate::domain::incident::{Approval, ApprovalDecision, EntryKind, Incident, Phase};
+use crate::domain::remedy::Remedy;
 use crate::notify::texts::changes::{before_after, change_sentence, plan_sentence};
 use crate::notify::texts::clocks::{date_and_clock, length};
 
@@ -49,6 +50,11 @@ pub(super) enum Refusal {
     )]
     RanOut { id: String, at: Timestamp, now: Timestamp },
     #[error(
+        "the question ran out at {}, {} ago: the settings stay as they are. What to do by hand: keymend incidents show {id}",
+        date_and_clock(*at), length(now.duration_since(*at))
+    )]
+    SettingsRanOut { id: String, at: Timestamp, now: Timestamp },
+    #[error(
         "the plan that waits has the code {waits}, not {given}: it may be another one by now. Look at it first: keymend incidents show {id}"
     )]
     OtherCode { id: String, given: String, waits: String },
@@ -85,7 +91,7 @@ impl Answer {
         now: Timestamp,
     ) -> Result<&'static str, Refusal> {
         let id = incident.id.to_string();
-        if let Some(at) = incident.ended_at.filter(|_| incident.phase.is_end()) {
+        if let Some(at) = incident.ended_at.filter(|_| incident.phase.is_end() && !self.is_about_settings(incident)) {
             let why = incident.end.clone().unwrap_or_else(|| "it is over".to_owned());
             return Err(Refusal::Ended { id, at, why });
         }
@@ -108,6 +114,14 @@ impl Answer {
     }
 }
 
+impl Answer {
+    /// Settings are put back after the end: the answer to that question counts although the incident has ended.
+    fn is_about_settings(&self, incident: &Incident) -> bool {
+        let asked = incident.approval.as_ref().is_some_and(|asked| asked.plan.remedy == Remedy::RestoreSettings);
+        !matches!(self, Self::Close { .. }) && incident.is_restoring() && asked
+    }
+}
+
 fn check(
     approval: &Approval,
     id: &str,
@@ -119,7 +133,11 @@ fn check(
         return Err(Refusal::Decided { approved: *approved, by: plain(by), at: *at });
     }
     if now > approval.answer_by {
-        return Err(Refusal::RanOut { id: id.to_owned(), at: approval.answer_by, now });
+        let (id, at) = (id.to_owned(), approval.answer_by);
+        return Err(match approval.plan.remedy {
+            Remedy::RestoreSettings => Refusal::SettingsRanOut { id, at, now },
+            _ => Refusal::RanOut { id, at, now },
+        });
     }
     let waits = code(approval);
     if let Some(given) = given
@@ -167,6 +185,8 @@ impl Said {
                 }
                 lines.push(if *what == "approved" {
                     "Before anything is sent, Keymend looks again: only this very plan may run.".to_owned()
+                } else if approval.plan.remedy == Remedy::RestoreSettings {
+                    "Nothing is changed: the settings stay as they are.".to_owned()
                 } else {
                     "Nothing is changed. The incident stays open and is watched.".to_owned()
                 });

@@ -52,7 +52,7 @@ fn down(incident: &Incident) -> String {
 }
 
 fn next(incident: &Incident, now: Timestamp) -> String {
-    if let Some(end) = &incident.end {
+    if let Some(end) = incident.end.as_ref().filter(|_| !incident.is_restoring()) {
         return plain(end);
     }
     if let Some(approval) = incident.approval.as_ref().filter(|approval| approval.decision.is_none())
@@ -60,6 +60,9 @@ fn next(incident: &Incident, now: Timestamp) -> String {
     {
         let left = length(approval.answer_by.duration_since(now));
         return format!("waits for your answer, {left} left: keymend incidents approve {}", incident.id);
+    }
+    if incident.is_restoring() {
+        return "online again; settings that Azure dropped are put back".to_owned();
     }
     if incident.window_is_over(now) {
         return "window over".to_owned();

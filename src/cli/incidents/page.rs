@@ -2,6 +2,7 @@
 
 mod cause;
 mod changes;
+mod settings;
 
 use console::Style;
 use jiff::Timestamp;
@@ -51,6 +52,9 @@ pub(super) fn page(incident: &Incident, now: Timestamp) -> String {
         changes::question(&mut page, incident, approval, now);
     }
     changes::attempts(&mut page, &incident.attempts);
+    if let Some(restoration) = &incident.restoration {
+        settings::settings(&mut page, restoration);
+    }
     databases(&mut page, incident);
     told(&mut page, incident);
     story(&mut page, incident);

@@ -51,6 +51,8 @@ fn one(change: &Change) -> Vec<String> {
         }
         Change::EnableKey { key } => vec![set_attributes(key, "--enabled true")],
         Change::ExtendExpiry { key, to, .. } => vec![extend(key, *to)],
+        // Their message lists each setting with its value; no command does them all.
+        Change::RestoreSetting { .. } => Vec::new(),
     }
 }
 

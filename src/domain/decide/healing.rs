@@ -110,7 +110,7 @@ fn settles_at(situation: &Situation<'_>) -> Option<Timestamp> {
     let settles = |attempt: &Attempt| {
         let Some(AttemptOutcome::Made { at }) = &attempt.outcome else { return None };
         match attempt.change.remedy() {
-            Remedy::Revalidate | Remedy::Wait => None,
+            Remedy::Revalidate | Remedy::RestoreSettings | Remedy::Wait => None,
             Remedy::RecoverVault | Remedy::RecoverKey | Remedy::EnableKey | Remedy::ExtendExpiry => {
                 Some(add(*at, SETTLE_KEY))
             }

@@ -10,6 +10,7 @@ mod by_hand;
 mod healing;
 mod patience;
 mod permit;
+pub mod restoring;
 mod rights;
 mod split;
 

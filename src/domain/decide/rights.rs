@@ -8,6 +8,7 @@ use crate::domain::rights::needed;
 pub(super) fn missing_for(change: &Change) -> &'static str {
     match change {
         Change::Revalidate { server } => revalidation(Kind::of(server).unwrap_or(Kind::SqlServer)),
+        Change::RestoreSetting { setting, .. } => setting.action(),
         _ => needed(change.remedy()).first().map_or("", |right| right.name),
     }
 }
@@ -17,6 +18,12 @@ pub(super) fn role_for(action: &str) -> &'static str {
     let action = action.to_ascii_lowercase();
     match action.as_str() {
         _ if action.ends_with("revalidate/action") => "the custom role KV-SQL Responder Revalidate on the server",
+        "microsoft.sql/servers/databases/write"
+        | "microsoft.sql/servers/failovergroups/write"
+        | "microsoft.sql/servers/databases/backupshorttermretentionpolicies/write"
+        | "microsoft.sql/servers/databases/backuplongtermretentionpolicies/write" => {
+            "the custom role KV-SQL Responder Restore Settings on the server's resource group"
+        }
         "microsoft.sql/servers/write" | "microsoft.managedidentity/userassignedidentities/assign/action" => {
             "the custom role KV-SQL Responder Identity on the server's resource group"
         }

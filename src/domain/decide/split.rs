@@ -42,6 +42,11 @@ pub(super) fn part(plan: &Plan, servers: &BTreeSet<ResourceId>) -> Option<Plan> 
                     changes.push(Change::AddAccessPolicy { vault, tenant_id, grants });
                 }
             }
+            Change::RestoreSetting { database, .. } => {
+                if servers.iter().any(|server| server.contains(database)) {
+                    changes.push(change.clone());
+                }
+            }
             _ => return None,
         }
     }

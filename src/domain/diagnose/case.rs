@@ -228,7 +228,9 @@ fn is_at_the_time_of(change: &Change, attempt: &Attempt) -> bool {
             let kind = ResourceId::parse(&target).ok().and_then(|id| Kind::of(&id)).unwrap_or(Kind::SqlServer);
             (dependent::revalidation(kind), target)
         }
-        Remedy::RecoverKey | Remedy::EnableKey | Remedy::ExtendExpiry | Remedy::Wait => return false,
+        Remedy::RecoverKey | Remedy::EnableKey | Remedy::ExtendExpiry | Remedy::RestoreSettings | Remedy::Wait => {
+            return false;
+        }
     };
     let end = match &attempt.outcome {
         Some(AttemptOutcome::Made { at }) => *at,

@@ -52,6 +52,7 @@ fn hold_tags(plan: &Plan, situation: &Situation<'_>) -> Vec<GateHit> {
 fn target(change: &Change, situation: &Situation<'_>) -> Option<ResourceId> {
     match change {
         Change::AssignIdentity { server, .. } | Change::Revalidate { server } => Some(server.clone()),
+        Change::RestoreSetting { database, .. } => Some(database.clone()),
         Change::AddAccessPolicy { vault, .. }
         | Change::AssignRole { vault, .. }
         | Change::RecoverVault { vault, .. }
@@ -90,6 +91,7 @@ fn locks(plan: &Plan, situation: &Situation<'_>) -> Vec<GateHit> {
             Change::RecoverKey { .. } | Change::EnableKey { .. } | Change::ExtendExpiry { .. } => continue,
             Change::AssignRole { vault, key, .. } => vault.child("keys", key).unwrap_or_else(|_| vault.clone()),
             Change::AssignIdentity { server, .. } | Change::Revalidate { server } => server.clone(),
+            Change::RestoreSetting { database, .. } => database.clone(),
             Change::AddAccessPolicy { vault, .. }
             | Change::RecoverVault { vault, .. }
             | Change::TrustedServicesBypass { vault, .. } => vault.clone(),

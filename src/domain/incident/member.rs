@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::key_uri::KeyUri;
 use crate::domain::notice::LostSetting;
 use crate::domain::resource_id::ResourceId;
+use crate::domain::restoration::Snapshots;
 
 /// A server whose protector lives in the incident's vault.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +27,12 @@ pub struct Member {
     pub observed_at: Option<Timestamp>,
     /// Settings per database as first seen: what Azure drops after the window.
     pub settings: BTreeMap<String, BTreeMap<String, String>>,
+    /// What its databases were like before the loss, as far as it is known: see [`crate::domain::restoration`].
+    #[serde(default)]
+    pub before: Snapshots,
+    /// Databases that were seen inaccessible after the self-heal window: Azure has dropped settings of theirs.
+    #[serde(default)]
+    pub past_window: BTreeSet<String>,
     /// Settings that were other than that when last looked at.
     pub lost_settings: Vec<LostSetting>,
 }

@@ -20,6 +20,7 @@ use crate::domain::notice::Told;
 use crate::domain::plan::{GateHit, NeedsPerson};
 use crate::domain::remedy::{Change, Remedy};
 use crate::domain::resource_id::ResourceId;
+use crate::domain::restoration::{Restoration, Snapshots};
 use crate::domain::signal::{Signal, SignalKind};
 
 pub use approval::{Approval, ApprovalDecision};
@@ -102,6 +103,9 @@ pub struct Incident {
     pub timeline: Vec<Entry>,
     /// How it ended, in words.
     pub end: Option<String>,
+    /// What Azure dropped, compared when the databases were back. It may go on after the end: the outage is over then.
+    #[serde(default)]
+    pub restoration: Option<Restoration>,
 }
 
 impl Incident {
@@ -139,6 +143,7 @@ impl Incident {
             notices: Vec::new(),
             timeline: Vec::new(),
             end: None,
+            restoration: None,
         }
     }
 
@@ -152,6 +157,8 @@ impl Incident {
             was_down: false,
             observed_at: None,
             settings: BTreeMap::new(),
+            before: Snapshots::new(),
+            past_window: BTreeSet::new(),
             lost_settings: Vec::new(),
         });
         if protector.is_some() {
@@ -289,6 +296,21 @@ impl Incident {
             let mended = |change: &Change| change.subjects().iter().all(|subject| made.contains(subject));
             !changes.is_empty() && changes.iter().all(|change| last_link(change) && mended(change))
         })
+    }
+
+    /// Whether settings are still being put back, or a person is asked whether they may be.
+    #[must_use]
+    pub fn is_restoring(&self) -> bool {
+        self.restoration.as_ref().is_some_and(Restoration::is_open)
+    }
+
+    /// Remembers which databases are down although the window is over: Azure has dropped settings of theirs.
+    pub fn mark_past_window(&mut self, now: Timestamp) {
+        if self.window_is_over(now) {
+            for member in self.members.values_mut() {
+                member.past_window.extend(member.inaccessible.iter().cloned());
+            }
+        }
     }
 
     /// How many changes failed.

@@ -142,10 +142,12 @@ impl State {
             return Ok(());
         }
         let server = self.server_at(&target);
-        let (tags, operation) = match (vault, server) {
-            (Some(at), _) => (&mut self.vaults[at].tags, "Microsoft.KeyVault/vaults/write"),
-            (None, Some(at)) => (&mut self.servers[at].tags, "Microsoft.Sql/servers/write"),
-            (None, None) => return Err(format!("there is no server, vault or key '{target}'")),
+        let database = self.servers.iter_mut().flat_map(|server| &mut server.databases).find(|one| one.id == target);
+        let (tags, operation) = match (vault, database, server) {
+            (Some(at), _, _) => (&mut self.vaults[at].tags, "Microsoft.KeyVault/vaults/write"),
+            (None, Some(database), _) => (&mut database.settings.tags, "Microsoft.Sql/servers/databases/write"),
+            (None, None, Some(at)) => (&mut self.servers[at].tags, "Microsoft.Sql/servers/write"),
+            (None, None, None) => return Err(format!("there is no server, database, vault or key '{target}'")),
         };
         match value {
             Some(value) => drop(tags.insert(name.to_owned(), value.to_owned())),

@@ -126,7 +126,7 @@ pub enum What {
         #[serde(default)]
         server: Option<String>,
     },
-    /// A tag is set (or, without a value, removed) on a server, a vault or a key (`{vault id}/keys/{key}`).
+    /// A tag is set (or, without a value, removed) on a server, a database, a vault or a key (`{vault id}/keys/{key}`).
     SetTag {
         /// The resource's id; the first vault if left out.
         #[serde(default)]

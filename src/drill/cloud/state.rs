@@ -85,6 +85,8 @@ pub(crate) struct Operation {
     /// `encryptionProtectorOperationResults` or `serverOperationResults`.
     pub(crate) kind: &'static str,
     pub(crate) server: usize,
+    /// The database that it changes, if it does not change the server.
+    pub(crate) database: Option<usize>,
     pub(crate) ends: Timestamp,
     pub(crate) outcome: Outcome,
     /// What a server change will do when it ends.

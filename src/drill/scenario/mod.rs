@@ -11,6 +11,7 @@ mod geo;
 mod instances;
 mod patrols;
 mod refusals;
+mod restores;
 mod rotation;
 mod variants;
 
@@ -179,6 +180,7 @@ pub fn all() -> Vec<Scenario> {
     all.extend(early::all());
     all.extend(rotation::all());
     all.extend(patrols::all());
+    all.extend(restores::all());
     all.extend(geo::all());
     all.extend(instances::all());
     all.extend(database_keys::all());

@@ -74,7 +74,13 @@ fn found_too_late(preset: Preset) -> Setup {
         world,
         vec![Step::at(2, say, what)],
         Expect {
-            writes: Writes::Just(vec![(Remedy::AddAccessPolicy, 1), (Remedy::Revalidate, 1)]),
+            // What Azure dropped is put back as the patrol had seen it: pool, read scale, auto-pause, tags of two databases,
+            // both retentions, failover group.
+            writes: Writes::Just(vec![
+                (Remedy::AddAccessPolicy, 1),
+                (Remedy::Revalidate, 1),
+                (Remedy::RestoreSettings, 8),
+            ]),
             ..Expect::repaired()
         },
     );

@@ -13,7 +13,7 @@ fn plan(notice: &Notice) -> Option<&Plan> {
 }
 
 /// How to answer.
-fn decide(notice: &Notice, plan: &Plan) -> Vec<Part> {
+pub(super) fn decide(notice: &Notice, plan: &Plan) -> Vec<Part> {
     let command =
         |verb: &str| Part::Command(Line::default().code(format!("keymend incidents {verb} {}", notice.incident)));
     vec![

@@ -5,6 +5,7 @@ use crate::domain::diagnosis::Cause;
 use crate::domain::notice::Notice;
 use crate::domain::remedy::{CRYPTO_SERVICE_ENCRYPTION_USER, Change, Remedy};
 use crate::domain::resource_id::ResourceId;
+use crate::domain::restoration::Setting;
 use crate::notify::texts::changes::change_sentence;
 use crate::notify::texts::words::Line;
 
@@ -122,8 +123,46 @@ pub fn command(change: &Change) -> Option<String> {
             format!("az keyvault update --name {} {} --bypass AzureServices", quoted(vault.name()), place(vault))
         }
         Change::Revalidate { server } => revalidate(server),
+        Change::RestoreSetting { database, setting } => restore(database, setting),
     };
     Some(line)
+}
+
+fn restore(database: &ResourceId, setting: &Setting) -> String {
+    let server = database.sql_server();
+    let server = quoted(server.as_ref().map_or("", |server| server.name()));
+    let of = format!("--name {} --server {server} {}", quoted(database.name()), place(database));
+    match setting {
+        Setting::ElasticPool { pool } => format!("az sql db update {of} --elastic-pool {}", quoted(pool.name())),
+        Setting::ReadScale => format!("az sql db update {of} --read-scale Enabled"),
+        Setting::AutoPause { minutes } => format!("az sql db update {of} --auto-pause-delay {minutes}"),
+        Setting::Tags { tags } => {
+            let tags: Vec<String> = tags.iter().map(|(tag, value)| quoted(&format!("{tag}={value}"))).collect();
+            format!(
+                "az tag update --operation Merge --resource-id {} --tags {}",
+                quoted(database.as_str()),
+                tags.join(" ")
+            )
+        }
+        Setting::ShortTerm(policy) => {
+            let hours = policy.diff_hours.map(|hours| format!(" --diffbackup-hours {hours}")).unwrap_or_default();
+            format!("az sql db str-policy set {of} --retention-days {}{hours}", policy.days)
+        }
+        Setting::LongTerm(policy) => format!(
+            "az sql db ltr-policy set {of} --weekly-retention {} --monthly-retention {} --yearly-retention {} \
+             --week-of-year {}",
+            quoted(&policy.weekly),
+            quoted(&policy.monthly),
+            quoted(&policy.yearly),
+            policy.week_of_year.unwrap_or(0)
+        ),
+        Setting::FailoverGroup { group } => format!(
+            "az sql failover-group update --name {} --server {server} {} --add-db {}",
+            quoted(group.name()),
+            place(database),
+            quoted(database.name())
+        ),
+    }
 }
 
 fn revalidate(server: &ResourceId) -> String {

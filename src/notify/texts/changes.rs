@@ -6,6 +6,7 @@ use crate::domain::dependent::Kind;
 use crate::domain::plan::Plan;
 use crate::domain::remedy::{CRYPTO_SERVICE_ENCRYPTION_USER, Change, GrantTo, Remedy};
 use crate::domain::resource_id::ResourceId;
+use crate::domain::restoration::Setting;
 use crate::notify::texts::causes::resource_words;
 use crate::notify::texts::clocks::date_and_clock;
 use crate::notify::texts::words::{Line, count};
@@ -68,6 +69,12 @@ pub fn change_sentence(change: &Change) -> Line {
         Change::TrustedServicesBypass { vault, .. } => {
             Line::of("Let trusted Microsoft services through the firewall of ").join(vault_words(vault))
         }
+        Change::RestoreSetting { database, setting } => Line::of("Put back ")
+            .strong(setting.name())
+            .say(" (")
+            .code(setting.value())
+            .say(") of database ")
+            .name(database.name()),
         Change::Revalidate { server } => Line::of("Re-validate the TDE protector of ")
             .say(Kind::of(server).map_or("server", Kind::noun))
             .say(" ")
@@ -86,6 +93,7 @@ pub fn done_sentence(change: &Change) -> Line {
         Remedy::ExtendExpiry => ("Extend", "extended"),
         Remedy::TrustedServicesBypass => ("Let", "let"),
         Remedy::Revalidate => ("Re-validate", "started to re-validate"),
+        Remedy::RestoreSettings => ("Put back", "put back"),
         Remedy::Wait => ("Wait", "waited"),
     };
     let mut line = Line::default();
@@ -115,7 +123,18 @@ pub fn done_in_short(change: &Change, many: usize) -> Line {
         Change::ExtendExpiry { key, .. } => Line::of("expiry of key ").name(&key.key).say(" extended"),
         Change::TrustedServicesBypass { vault, .. } => Line::of("trusted services let into ").join(vault_words(vault)),
         Change::Revalidate { server } => Line::of("re-validation started on ").join(on(server)),
+        Change::RestoreSetting { .. } => Line::of(count(many.max(1), "setting put back", "settings put back")),
     }
+}
+
+/// How many settings a plan puts back: every tag is one, although all of a database go in one change.
+#[must_use]
+pub fn how_many(plan: &Plan) -> usize {
+    let of = |change: &Change| match change {
+        Change::RestoreSetting { setting: Setting::Tags { tags }, .. } => tags.len(),
+        _ => 1,
+    };
+    plan.changes.iter().map(of).sum()
 }
 
 /// A whole plan as one request: changes of one kind on many servers are counted, not listed.
@@ -128,6 +147,9 @@ pub fn plan_sentence(plan: &Plan) -> Line {
         [Change::Revalidate { .. }, ..] => Line::of(format!("Re-validate the TDE protector of {many} servers")),
         [Change::AssignRole { vault, .. }, ..] => {
             Line::of(format!("Grant {many} servers the role they need on their key in ")).join(vault_words(vault))
+        }
+        [Change::RestoreSetting { .. }, ..] => {
+            Line::of(format!("Put back {} settings that Azure dropped", how_many(plan)))
         }
         [Change::AssignIdentity { .. }, ..] => Line::of(format!("Give {many} servers a system-assigned identity")),
         [first, ..] => change_sentence(first).say(format!(" and {} more of this kind", many - 1)),
@@ -164,6 +186,7 @@ pub fn before_after(change: &Change) -> Vec<BeforeAfter> {
             one("networkAcls.bypass", bypass.to_owned(), "AzureServices".to_owned())
         }
         Change::Revalidate { .. } => Vec::new(),
+        Change::RestoreSetting { setting, .. } => one(&setting.name(), setting.dropped(), setting.value()),
     }
 }
 
@@ -199,6 +222,9 @@ pub fn untouched(change: &Change) -> Option<Line> {
             ))
         }
         Change::Revalidate { .. } => Line::of("every setting: Azure only checks the key again"),
+        Change::RestoreSetting { .. } => {
+            Line::of("data, size, price tier, redundancy, and every setting that somebody changed meanwhile")
+        }
     };
     Some(line)
 }
@@ -215,6 +241,10 @@ pub const fn others(remedy: Remedy) -> &'static str {
         }
         Remedy::RecoverKey | Remedy::EnableKey | Remedy::ExtendExpiry => "everybody who may use this key",
         Remedy::TrustedServicesBypass => "trusted Microsoft services that hold a permission on this vault",
+        Remedy::RestoreSettings => {
+            "the databases move back into their elastic pool, which drops open connections for a moment; a database that \
+             joins its failover group again is seeded anew on the partner server, which costs time and traffic"
+        }
         Remedy::Revalidate | Remedy::Wait => "nobody",
     }
 }
@@ -231,6 +261,7 @@ pub const fn undo(remedy: Remedy) -> &'static str {
         Remedy::EnableKey => "disable the key version again",
         Remedy::ExtendExpiry => "set the former expiry again",
         Remedy::TrustedServicesBypass => "set networkAcls.bypass back",
+        Remedy::RestoreSettings => "change the setting again: nothing is lost by it",
         Remedy::Revalidate | Remedy::Wait => "nothing to undo",
     }
 }

@@ -8,6 +8,7 @@ use crate::notify::texts::clocks::clock;
 use crate::notify::texts::mending::lost;
 use crate::notify::texts::message::{Part, Section};
 use crate::notify::texts::opening::{cause, reason};
+use crate::notify::texts::restoring::settings;
 use crate::notify::texts::words::{Line, count};
 
 fn fixes(notice: &Notice) -> Vec<Part> {
@@ -45,7 +46,9 @@ fn ended(notice: &Notice, middle: Vec<Part>) -> Vec<Section> {
     facts.extend(middle);
     facts.push(confirmed(notice));
     let mut sections = vec![Section::untitled(facts)];
-    if !notice.lost_settings.is_empty() {
+    if let Some(restoration) = &notice.restoration {
+        sections.extend(settings(restoration, notice));
+    } else if !notice.lost_settings.is_empty() {
         sections.push(Section::titled("To set up again", lost(&notice.lost_settings)));
     }
     let advice = notice.cause.map_or("", prevention);

@@ -19,6 +19,7 @@ pub mod message;
 mod opening;
 pub mod person;
 pub mod phases;
+pub mod restoring;
 pub mod rights;
 mod set_aside;
 pub mod who;
@@ -55,7 +56,9 @@ pub fn message(notice: &Notice) -> Message {
     let (mut sections, next) = match notice.situation {
         Situation::FirstNotice => opening::first_notice(notice),
         Situation::Diagnosed => opening::diagnosed(notice),
+        Situation::ApprovalAsked if restoring::is_asked(notice) => restoring::asked(notice),
         Situation::ApprovalAsked => asking::approval(notice),
+        Situation::SettingsRestored => restoring::restored(notice),
         Situation::ChangeMade => mending::change_made(notice),
         Situation::DeadlineNear => asking::window_ends(notice),
         Situation::WindowOver => mending::window_over(notice),
@@ -90,9 +93,11 @@ fn links(notice: &Notice) -> Vec<Link> {
         _ => None,
     };
     let mut links: Vec<Link> = match notice.situation {
-        Situation::FirstNotice | Situation::WindowOver | Situation::Resolved | Situation::RecoveredWithoutUs => {
-            data.into_iter().chain(vault).collect()
-        }
+        Situation::FirstNotice
+        | Situation::WindowOver
+        | Situation::Resolved
+        | Situation::RecoveredWithoutUs
+        | Situation::SettingsRestored => data.into_iter().chain(vault).collect(),
         _ => vault.chain(data).collect(),
     };
     links.push(Link::Runbook);

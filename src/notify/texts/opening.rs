@@ -38,8 +38,12 @@ pub(super) fn cause(notice: &Notice) -> Vec<Part> {
     let wanted = notice.cause;
     let looks_back = matches!(
         notice.situation,
-        Situation::ChangeMade | Situation::WindowOver | Situation::Resolved | Situation::RecoveredWithoutUs
-    );
+        Situation::ChangeMade
+            | Situation::WindowOver
+            | Situation::Resolved
+            | Situation::RecoveredWithoutUs
+            | Situation::SettingsRestored
+    ) || notice.phase.is_end();
     let findings = notice.diagnosis.iter().flat_map(|diagnosis| &diagnosis.findings);
     let found = findings.clone().find(|finding| Some(finding.cause) == wanted);
     let words = match (found, wanted) {

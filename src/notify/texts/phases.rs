@@ -10,6 +10,7 @@ use crate::notify::texts::changes::{done_in_short, plan_sentence};
 use crate::notify::texts::clocks::{clock, left, length};
 use crate::notify::texts::expiring;
 use crate::notify::texts::gates::{gate_name, person_words};
+use crate::notify::texts::restoring;
 use crate::notify::texts::words::{Line, count};
 
 /// How urgent a message looks. Never the only carrier of its meaning: the phase is in words too.
@@ -34,7 +35,7 @@ pub const fn tone(notice: &Notice) -> Tone {
         }
         Situation::Diagnosed | Situation::ApprovalAsked | Situation::KeyExpiresSoon => Tone::Warning,
         Situation::ChangeMade | Situation::ObservedOnly => Tone::Accent,
-        Situation::Resolved | Situation::RecoveredWithoutUs => Tone::Good,
+        Situation::Resolved | Situation::RecoveredWithoutUs | Situation::SettingsRestored => Tone::Good,
     }
 }
 
@@ -52,6 +53,7 @@ pub const fn phase_words(situation: Situation) -> &'static str {
         Situation::Escalated => "A PERSON IS NEEDED",
         Situation::ObservedOnly => "OBSERVED ONLY, NOTHING IS CHANGED",
         Situation::RecoveredWithoutUs => "RECOVERED WITHOUT KEYMEND",
+        Situation::SettingsRestored => "SETTINGS AFTER THE OUTAGE",
         Situation::KeyExpiresSoon => "KEY EXPIRES SOON",
     }
 }
@@ -125,6 +127,7 @@ pub fn headline(notice: &Notice) -> Line {
             it.line.clone().say(verb)
         }
         Situation::Diagnosed | Situation::ObservedOnly => about(cause_of(notice)),
+        Situation::ApprovalAsked if restoring::is_asked(notice) => restoring::question(notice),
         Situation::ApprovalAsked => match &notice.plan {
             Some(plan) => plan_sentence(plan).say(" for ").join(it.line).say("?"),
             None => about(Line::of("a repair needs your approval")),
@@ -140,6 +143,7 @@ pub fn headline(notice: &Notice) -> Line {
         }
         Situation::Resolved => back(notice, &it),
         Situation::RecoveredWithoutUs => back(notice, &it).say(", and Keymend changed nothing"),
+        Situation::SettingsRestored => about(restoring::counted(notice)),
         Situation::Escalated => about(stopped(notice)),
         Situation::KeyExpiresSoon => expiring::headline(notice),
     }
@@ -180,6 +184,8 @@ pub fn meaning(notice: &Notice) -> Line {
     let window = window.map(|left| format!(" {} of the self-heal window are left.", length(left)));
     match notice.situation {
         Situation::FirstNotice | Situation::Diagnosed | Situation::ObservedOnly => impact(notice),
+        Situation::ApprovalAsked if restoring::is_asked(notice) => restoring::asked_meaning(),
+        Situation::SettingsRestored => restoring::meaning(notice),
         Situation::ApprovalAsked => {
             impact(notice).say(" It stays like this until somebody decides.").say(window.unwrap_or_default())
         }

@@ -15,6 +15,10 @@ pub fn role_for(action: &str) -> Option<&'static str> {
             Some("Key Vault Contributor")
         }
         "microsoft.authorization/roleassignments/write" => Some("Role Based Access Control Administrator"),
+        "microsoft.sql/servers/databases/write"
+        | "microsoft.sql/servers/failovergroups/write"
+        | "microsoft.sql/servers/databases/backupshorttermretentionpolicies/write"
+        | "microsoft.sql/servers/databases/backuplongtermretentionpolicies/write" => Some("SQL DB Contributor"),
         "microsoft.sql/servers/write"
         | "microsoft.sql/servers/encryptionprotector/revalidate/action"
         | "microsoft.sql/servers/databases/encryptionprotector/revalidate/action" => Some("SQL Server Contributor"),
@@ -47,6 +51,7 @@ pub fn right_for(change: &Change) -> MissingRight {
         Change::Revalidate { server } => {
             (revalidation(Kind::of(server).unwrap_or(Kind::SqlServer)), server.to_string())
         }
+        Change::RestoreSetting { database, setting } => (setting.action(), database.to_string()),
     };
     MissingRight { action: action.to_owned(), scope }
 }

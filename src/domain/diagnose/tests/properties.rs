@@ -128,6 +128,6 @@ fn is_called_for(change: &Change, world: &World) -> bool {
         Change::ExtendExpiry { key: uri, to, .. } => {
             key(uri).iter().any(|seen| matches!(&seen.version, Fact::Known(v) if v.expires.is_some_and(|at| at < *to)))
         }
-        Change::Revalidate { .. } => false,
+        Change::Revalidate { .. } | Change::RestoreSetting { .. } => false,
     }
 }

@@ -3,6 +3,7 @@
 pub(crate) mod access_policies;
 mod alert_rules;
 mod authorization;
+mod database_change;
 mod graph;
 mod insights;
 mod kql;

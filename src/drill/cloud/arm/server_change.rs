@@ -24,7 +24,8 @@ pub(super) fn patch(state: &mut State, call: &Call<'_>) -> Answer {
     if let Err(answer) = check(state, call, server, &body) {
         return answer;
     }
-    if state.operations.iter().any(|op| op.server == server && op.outcome == Outcome::Running) {
+    if state.operations.iter().any(|op| op.server == server && op.database.is_none() && op.outcome == Outcome::Running)
+    {
         let text = "An operation is currently in progress for the server.";
         return Answer::error(409, "ConflictingServerOperation", text);
     }
@@ -43,8 +44,16 @@ pub(super) fn patch(state: &mut State, call: &Call<'_>) -> Answer {
     state.changed += u64::from(!same);
     let ends = add(state.now, jiff::SignedDuration::from_secs(seconds));
     let kind = "serverOperationResults";
-    let operation =
-        Operation { id: String::new(), kind, server, ends, outcome: Outcome::Running, change: Some(body), opened };
+    let operation = Operation {
+        id: String::new(),
+        kind,
+        server,
+        database: None,
+        ends,
+        outcome: Outcome::Running,
+        change: Some(body),
+        opened,
+    };
     start(state, call, operation)
 }
 
@@ -156,7 +165,10 @@ impl State {
         let operation = self.operations[index].clone();
         if operation.outcome == Outcome::Running {
             if let Some(body) = &operation.change {
-                apply(self, operation.server, body);
+                match operation.database {
+                    Some(database) => super::database_change::apply(self, operation.server, database, body),
+                    None => apply(self, operation.server, body),
+                }
             }
             self.operations[index].outcome = Outcome::Succeeded;
         }

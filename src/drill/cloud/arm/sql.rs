@@ -7,7 +7,7 @@ use super::super::state::State;
 use super::super::wire::Answer;
 use super::sql_databases::{databases, failover_groups, inaccessible, long_term, nothing, short_term};
 use super::sql_operations::{result, revalidate, revalidate_database};
-use super::{Call, Operation, not_found, page, page_of, server_change};
+use super::{Call, Operation, database_change, not_found, page, page_of, server_change};
 
 pub(super) fn find(method: &str, types: &str) -> Option<Operation> {
     Some(match (method, types) {
@@ -21,6 +21,13 @@ pub(super) fn find(method: &str, types: &str) -> Option<Operation> {
         ("GET", "servers/databases") => databases,
         ("GET", "servers/inaccessibledatabases") => inaccessible,
         ("GET", "servers/failovergroups") => failover_groups,
+        ("PATCH", "servers/databases") => database_change::patch,
+        ("PUT", "servers/databases/backupshorttermretentionpolicies") => database_change::put_short_term,
+        ("PUT", "servers/databases/backuplongtermretentionpolicies") => database_change::put_long_term,
+        ("PATCH", "servers/failovergroups") => database_change::patch_failover_group,
+        ("GET", "locations/databaseazureasyncoperation" | "locations/failovergroupazureasyncoperation") => {
+            database_change::status
+        }
         ("GET", "servers/replicationlinks" | "servers/databases/replicationlinks" | "servers/databases/operations") => {
             nothing
         }
@@ -29,7 +36,7 @@ pub(super) fn find(method: &str, types: &str) -> Option<Operation> {
         ("GET", "locations/encryptionprotectoroperationresults" | "locations/serveroperationresults") => result,
         // Known to Azure, and not for the responder: whoever has no right to them is told so.
         ("PUT", "servers" | "servers/encryptionprotector" | "servers/keys" | "servers/databases")
-        | ("PATCH" | "DELETE", "servers/databases")
+        | ("DELETE", "servers/databases")
         | ("DELETE", "servers" | "servers/keys")
         | ("POST", "servers/databases/encryptionprotector/revert") => unsupported,
         _ => return None,

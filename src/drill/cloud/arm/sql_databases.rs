@@ -154,28 +154,40 @@ pub(super) fn master_json(server: &Server) -> Value {
 
 pub(super) fn failover_groups(state: &mut State, call: &Call<'_>) -> Answer {
     let server = match server_of(state, call) {
-        Ok(server) => &state.servers[server],
+        Ok(server) => server,
         Err(answer) => return answer,
     };
-    let all = server.failover_groups.iter().map(|name| {
-        let partner = format!("{}-dr", server.id);
-        let members = server.databases.iter().filter(|db| db.settings.failover_group.as_ref() == Some(name));
-        json!({
-            "id": format!("{}/failoverGroups/{name}", server.id),
-            "name": name,
-            "type": "Microsoft.Sql/servers/failoverGroups",
-            "location": server.location,
-            "properties": {
-                "readWriteEndpoint": { "failoverPolicy": "Automatic", "failoverWithDataLossGracePeriodMinutes": 60 },
-                "readOnlyEndpoint": { "failoverPolicy": "Disabled" },
-                "replicationRole": "Primary",
-                "replicationState": "CATCH_UP",
-                "partnerServers": [{ "id": partner, "location": "northeurope", "replicationRole": "Secondary" }],
-                "databases": members.map(|db| db.id.to_string()).collect::<Vec<_>>(),
-            },
-        })
-    });
-    page(state, call, all.collect())
+    let groups = &state.servers[server].failover_groups;
+    if call.names.len() > 1 {
+        let found = groups.iter().find(|name| name.eq_ignore_ascii_case(call.name(1)));
+        return match found {
+            Some(name) => Answer::json(200, group_json(state, server, name)),
+            None => not_found(call.ancestor(2).as_ref()),
+        };
+    }
+    let all = groups.iter().map(|name| group_json(state, server, name)).collect();
+    page(state, call, all)
+}
+
+/// A failover group with its databases. Its partner is the server of the same name with `-dr` behind it.
+pub(super) fn group_json(state: &State, server: usize, name: &str) -> Value {
+    let server = &state.servers[server];
+    let partner = format!("{}-dr", server.id);
+    let members = server.databases.iter().filter(|db| db.settings.failover_group.as_deref() == Some(name));
+    json!({
+        "id": format!("{}/failoverGroups/{name}", server.id),
+        "name": name,
+        "type": "Microsoft.Sql/servers/failoverGroups",
+        "location": server.location,
+        "properties": {
+            "readWriteEndpoint": { "failoverPolicy": "Automatic", "failoverWithDataLossGracePeriodMinutes": 60 },
+            "readOnlyEndpoint": { "failoverPolicy": "Disabled" },
+            "replicationRole": "Primary",
+            "replicationState": "CATCH_UP",
+            "partnerServers": [{ "id": partner, "location": "northeurope", "replicationRole": "Secondary" }],
+            "databases": members.map(|db| db.id.to_string()).collect::<Vec<_>>(),
+        },
+    })
 }
 
 pub(super) fn nothing(state: &mut State, call: &Call<'_>) -> Answer {

@@ -16,7 +16,8 @@ pub(super) fn revalidate(state: &mut State, call: &Call<'_>) -> Answer {
     if state.servers[server].protector.is_none() {
         return Answer::empty(200);
     }
-    if state.operations.iter().any(|op| op.server == server && op.outcome == Outcome::Running) {
+    if state.operations.iter().any(|op| op.server == server && op.database.is_none() && op.outcome == Outcome::Running)
+    {
         let text = "Cannot update database encryption key protector while protector change is already in progress";
         return Answer::error(409, "EncryptionProtectorChangeInProgress", text);
     }
@@ -47,7 +48,11 @@ pub(super) fn revalidate(state: &mut State, call: &Call<'_>) -> Answer {
     } else {
         "encryptionProtectorOperationResults"
     };
-    start(state, call, Operation { id: String::new(), kind, server, ends, outcome, change: None, opened })
+    start(
+        state,
+        call,
+        Operation { id: String::new(), kind, server, database: None, ends, outcome, change: None, opened },
+    )
 }
 
 /// Re-validates the key that a database has of its own.
@@ -72,7 +77,11 @@ pub(super) fn revalidate_database(state: &mut State, call: &Call<'_>) -> Answer 
         state.changed += 1;
     }
     let kind = "databaseEncryptionProtectorRevalidateOperationResults";
-    start(state, call, Operation { id: String::new(), kind, server, ends, outcome, change: None, opened })
+    start(
+        state,
+        call,
+        Operation { id: String::new(), kind, server, database: None, ends, outcome, change: None, opened },
+    )
 }
 
 /// Begins a long-running operation, and says where it can be followed.
@@ -87,13 +96,18 @@ pub(super) fn start(state: &mut State, call: &Call<'_>, mut operation: Operation
 }
 
 pub(super) fn location_of(state: &State, call: &Call<'_>, operation: &Operation) -> String {
+    location_to(state, call, operation, operation.kind)
+}
+
+/// Where an operation is followed under the name `kind`.
+pub(super) fn location_to(state: &State, call: &Call<'_>, operation: &Operation, kind: &str) -> String {
     let place = &state.servers[operation.server].location;
     let workspace = state.servers[operation.server].is_workspace();
     let provider = if workspace { "Microsoft.Synapse" } else { "Microsoft.Sql" };
     let version = call.request.query.get("api-version").map_or("2025-01-01", String::as_str);
     format!(
-        "{}/subscriptions/{}/providers/{provider}/locations/{place}/{}/{}?api-version={version}",
-        call.request.base, state.world.subscription, operation.kind, operation.id
+        "{}/subscriptions/{}/providers/{provider}/locations/{place}/{kind}/{}?api-version={version}",
+        call.request.base, state.world.subscription, operation.id
     )
 }
 
