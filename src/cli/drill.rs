@@ -37,8 +37,11 @@ pub struct DrillArgs {
     /// Write every request to the simulated cloud and every answer there, as HAR 1.2
     #[arg(long, value_name = "FILE")]
     pub har: Option<PathBuf>,
+    /// Lose every alert and every event: the patrol alone must find what is broken
+    #[arg(long)]
+    pub alerts_lost: bool,
     /// Measure instead: how soon N random losses of each kind are repaired, by what tells Keymend of them; a table
-    #[arg(long, value_name = "N", conflicts_with_all = ["scenarios", "list", "speed", "har", "keep"])]
+    #[arg(long, value_name = "N", conflicts_with_all = ["scenarios", "list", "speed", "har", "keep", "alerts_lost"])]
     pub early: Option<u64>,
     /// Keep the stores in this folder, to look at with `keymend incidents --store …`
     #[arg(long, value_name = "DIR")]
@@ -75,7 +78,7 @@ pub async fn run(args: DrillArgs) -> ExitCode {
 /// Few are watched one by one as they happen. Many are played beside each other, the largest first, and each is told when it
 /// is done.
 fn play_all(stories: &[(Scenario, Preset)], args: &DrillArgs) -> Result<Vec<Played>, String> {
-    let options = Options { pace: args.speed, folder: args.keep.clone() };
+    let options = Options { pace: args.speed, folder: args.keep.clone(), alerts_lost: args.alerts_lost };
     let teller = Teller { quiet: args.json, detail: stories.len() <= TOUR.len() };
     let mut numbered: Vec<_> = stories.iter().copied().enumerate().collect();
     let threads = if teller.detail { 1 } else { threads() };

@@ -38,6 +38,8 @@ pub struct Options {
     pub pace: Option<f64>,
     /// Where the store is kept; `None`: in a temporary folder that is removed.
     pub folder: Option<PathBuf>,
+    /// Every alert and event is lost: the patrol finds what it finds.
+    pub alerts_lost: bool,
 }
 
 /// What came of it.
@@ -89,7 +91,12 @@ pub async fn play(
     options: &Options,
     watch: &mut (dyn FnMut(&Line, &View) + Send),
 ) -> anyhow::Result<Played> {
-    let setup = (scenario.setup)(preset);
+    let mut setup = (scenario.setup)(preset);
+    if options.alerts_lost {
+        let alerts = &mut setup.world.alerts;
+        (alerts.webhooks, alerts.cause_alerts, alerts.event_grid) = (false, false, false);
+        setup.patrol = true;
+    }
     let temporary = house::Folder::new(options.folder.as_deref(), scenario.name, preset)?;
     let clock = Clock::stepped(BEGINNING.parse()?, options.pace);
     let stage = clock.busy();
