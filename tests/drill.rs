@@ -69,6 +69,33 @@ fn every_scenario_ends_as_it_declares() {
 }
 
 #[test]
+fn every_kind_of_loss_is_found_and_repaired_where_every_alert_is_lost() {
+    let stories = [
+        "missing-identity",
+        "vault-deleted",
+        "vault-firewalled",
+        "key-deleted",
+        "key-disabled",
+        "permission-revoked-policy",
+        "permission-revoked-rbac",
+        "permission-model-switched",
+        "latent-key-disabled",
+        "managed-instance-permission",
+        "synapse-workspace",
+        "database-level-key",
+    ];
+    let (_, out, err) = keymend(&[&["drill", "--alerts-lost", "--json"], &stories[..]].concat());
+    let played: Vec<Value> = serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}{err}"));
+    assert!(played.len() >= stories.len(), "{}", played.len());
+    for one in &played {
+        let name = format!("{}:{}", one["scenario"], one["preset"]);
+        assert_eq!(one["ok"], true, "{name} {}", one["faults"]);
+        assert!(one["requests"]["changes"].as_u64() > Some(0), "{name}: nothing was repaired");
+        assert!(!one["story"].to_string().contains("Action Group posts"), "{name}: an alert was not lost");
+    }
+}
+
+#[test]
 fn the_tour_can_be_read() {
     let (ok, out, err) = keymend(&["drill"]);
     assert!(ok, "{err}");

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use keymend::clock::{Clock, add};
-use keymend::domain::diagnosis::{Cause, Check, Culprit, DatabaseRef, Diagnosis, Finding, Link, LinkState, Proof};
+use keymend::domain::database_ref::DatabaseRef;
+use keymend::domain::diagnosis::{Cause, Check, Culprit, Diagnosis, Finding, Link, LinkState, Proof};
 use keymend::domain::evidence::CallerKind;
 use keymend::domain::incident::{
     Approval, Attempt, AttemptOutcome, EntryKind, Incident, IncidentId, IncidentKey, Phase,

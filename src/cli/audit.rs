@@ -3,6 +3,7 @@
 mod html;
 mod junit;
 mod map;
+mod markup;
 mod sarif;
 mod table;
 

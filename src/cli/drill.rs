@@ -37,7 +37,8 @@ pub struct DrillArgs {
     /// Write every request to the simulated cloud and every answer there, as HAR 1.2
     #[arg(long, value_name = "FILE")]
     pub har: Option<PathBuf>,
-    /// Lose every alert and every event: the patrol alone must find what is broken
+    /// Lose every alert and every event: the patrol alone must find what is broken. It is early, so stories that declare a
+    /// late end do not end as declared
     #[arg(long)]
     pub alerts_lost: bool,
     /// Measure instead: how soon N random losses of each kind are repaired, by what tells Keymend of them; a table

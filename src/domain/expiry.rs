@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::domain::diagnosis::DatabaseRef;
+use crate::domain::database_ref::DatabaseRef;
 use crate::domain::evidence::{Evidence, Fact, KeyEvidence, ServerEvidence};
 use crate::domain::incident::{IncidentId, IncidentKey};
 use crate::domain::key_uri::KeyUri;

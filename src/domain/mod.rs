@@ -1,5 +1,6 @@
 //! The mind: words and decisions. Pure: no I/O, no clock, no async, no randomness; time is an argument.
 
+pub mod database_ref;
 pub mod decide;
 pub mod dependent;
 pub mod diagnose;

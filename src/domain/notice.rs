@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::domain::diagnosis::{Cause, DatabaseRef, Diagnosis};
+use crate::domain::database_ref::DatabaseRef;
+use crate::domain::diagnosis::{Cause, Diagnosis};
 use crate::domain::expiry::Expiring;
 use crate::domain::incident::{Approval, Attempt, Entry, IncidentId, Phase};
 use crate::domain::plan::{GateHit, NeedsPerson, Plan};

@@ -56,10 +56,11 @@ impl House {
 /// # Errors
 /// As [`build_with`].
 pub async fn build(policy: &Policy, cloud: &str, token: &str, folder: &Path, clock: &Clock) -> anyhow::Result<House> {
-    build_with(policy, false, cloud, token, folder, clock).await
+    build_with(policy, false, cloud, token, folder, clock, Ids::random()).await
 }
 
-/// Builds and starts one against the simulated cloud at `cloud`, with a patrol or without.
+/// Builds and starts one against the simulated cloud at `cloud`, with a patrol or without. `ids` also draw the moments of the
+/// patrol: seeded ones make the same story again, on a new folder.
 ///
 /// # Errors
 /// If the store cannot be made or loopback not listened on.
@@ -70,10 +71,10 @@ pub async fn build_with(
     token: &str,
     folder: &Path,
     clock: &Clock,
+    ids: Ids,
 ) -> anyhow::Result<House> {
     let store: Arc<dyn Store> =
         Arc::new(SqliteStore::open(&folder.join("keymend.db")).context("cannot make the store")?);
-    let ids = Ids::random();
     let endpoints = Endpoints::simulated(cloud)?;
     let credential = Credential::static_token(Secret::new(token), &endpoints)?;
     let azure = Azure::new(endpoints, credential, clock.clone(), ids.clone())?;

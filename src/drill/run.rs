@@ -18,6 +18,7 @@ use super::{house, judge};
 use crate::clock::{Busy, Clock, add};
 use crate::domain::incident::{ApprovalDecision, Incident, Phase};
 use crate::domain::policy::Preset;
+use crate::ids::Ids;
 use crate::store::{NewJob, Store, Work};
 
 /// When every story begins.
@@ -103,7 +104,9 @@ pub async fn play(
     let cloud = Cloud::new(setup.world.clone(), clock.clone());
     let listener = TcpListener::bind("127.0.0.1:0").await.context("cannot listen on 127.0.0.1")?;
     let running = cloud.serve(listener).await?;
-    let house = house::build_with(&setup.policy, setup.patrol, &running.url(), TOKEN, temporary.path(), &clock).await?;
+    let ids = Ids::seeded(setup.world.seed);
+    let url = running.url();
+    let house = house::build_with(&setup.policy, setup.patrol, &url, TOKEN, temporary.path(), &clock, ids).await?;
     cloud.deliver_to(house.webhook());
     let mut director = Director::new(&clock, &cloud, house.store(), setup, scenario);
     director.story.add(

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use crate::domain::diagnosis::{Cause, DatabaseRef, Diagnosis};
+use crate::domain::database_ref::DatabaseRef;
+use crate::domain::diagnosis::{Cause, Diagnosis};
 use crate::domain::incident::{Attempt, Incident};
 use crate::domain::notice::{LostSetting, Notice, Situation, Told};
 use crate::domain::plan::{NeedsPerson, Plan};

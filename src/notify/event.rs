@@ -3,7 +3,8 @@
 
 use serde_json::{Value, json};
 
-use crate::domain::diagnosis::{Cause, Culprit, DatabaseRef};
+use crate::domain::database_ref::DatabaseRef;
+use crate::domain::diagnosis::{Cause, Culprit};
 use crate::domain::incident::{Attempt, AttemptOutcome};
 use crate::domain::notice::Notice;
 use crate::domain::plan::Plan;

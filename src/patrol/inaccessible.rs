@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::estate::Estate;
 use super::round::Beat;
 use super::told::Seen;
-use crate::domain::diagnosis::database_id;
+use crate::domain::database_ref::database_id;
 use crate::domain::evidence::Fact;
 use crate::domain::incident::IncidentKey;
 use crate::domain::key_uri::KeyUri;

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::Responder;
 use super::look::FEW_SERVERS;
-use crate::domain::diagnosis::DatabaseRef;
+use crate::domain::database_ref::DatabaseRef;
 use crate::domain::evidence::{Database, Fact};
 use crate::domain::incident::{EntryKind, Incident, Member};
 use crate::domain::notice::LostSetting;

@@ -214,6 +214,7 @@ fn conclude(incident: &mut Incident, diagnosis: Diagnosis, now: Timestamp) {
         incident.whole_since.get_or_insert(since);
     } else if !matches!(cause, Cause::Undetermined | Cause::ServiceManaged) {
         if incident.whole_since.take().is_some() {
+            incident.lost_again_at = Some(now);
             incident.note(now, EntryKind::Checked, "Access to the key is lost again");
         }
         incident.was_broken = true;

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::Responder;
 use crate::azure::error::fact;
 use crate::clock::add;
-use crate::domain::diagnosis::DatabaseRef;
+use crate::domain::database_ref::DatabaseRef;
 use crate::domain::evidence::{Database, Evidence, Fact};
 use crate::domain::incident::{Incident, IncidentKey};
 use crate::domain::key_uri::KeyUri;

@@ -32,7 +32,7 @@ pub struct Stage {
     serve: Option<Serve>,
     webhook: String,
     running: Running,
-    /// The longest that nobody listened for alerts, by the cloud's clock.
+    /// How long nobody listened for alerts, in all, by the cloud's clock.
     pub away: SignedDuration,
     pub kills: usize,
     /// Numbers of the requests that were stalled after they were carried out.
@@ -116,7 +116,7 @@ impl Stage {
     /// Another process is the one that works from now on.
     pub fn take_over(&mut self, serve: Serve, killed_at: Timestamp) {
         self.serve = Some(serve);
-        self.away = self.away.max(self.cloud.clock().now().duration_since(killed_at));
+        self.away += self.cloud.clock().now().duration_since(killed_at);
     }
 
     /// Plays on until the trap springs; `None` if the story is over before.

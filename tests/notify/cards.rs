@@ -1,7 +1,8 @@
 //! The cards: word for word, and the rules that Teams does not check until it is too late.
 
 use insta::assert_json_snapshot;
-use keymend::domain::diagnosis::{Cause, DatabaseRef, Proof};
+use keymend::domain::database_ref::DatabaseRef;
+use keymend::domain::diagnosis::{Cause, Proof};
 use keymend::domain::incident::AttemptOutcome;
 use keymend::domain::notice::Notice;
 use keymend::notify::card::{LARGEST, envelope};

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use keymend::domain::diagnosis::{Cause, Check, Culprit, DatabaseRef, Diagnosis, Finding, Link, LinkState, Proof};
+use keymend::domain::database_ref::DatabaseRef;
+use keymend::domain::diagnosis::{Cause, Check, Culprit, Diagnosis, Finding, Link, LinkState, Proof};
 use keymend::domain::evidence::{CallerKind, MissingRight};
 use keymend::domain::incident::{
     Approval, ApprovalDecision, Attempt, AttemptOutcome, EntryKind, Incident, IncidentId, IncidentKey, Phase,

@@ -1,31 +1,16 @@
 //! Killed anywhere, cut off anywhere, answered with nonsense: run again, and it ends the same.
 
-use keymend::domain::remedy::{Change, Remedy};
-use keymend::remedy::{Applied, apply};
+use keymend::domain::remedy::Remedy;
+use keymend::remedy::Applied;
 
 use crate::gate::{Do, Passed};
 use crate::lab::{Lab, REMEDIES};
-
-/// Runs a change and kills it at its `n`th request. False: it ended before.
-async fn killed_at(lab: &Lab, change: &Change, n: usize, how: Do) -> bool {
-    let held = lab.clock.busy();
-    lab.gate.rule(move |_, index| if index == n { how.clone() } else { Do::Pass });
-    let (azure, changes) = (lab.azure.clone(), vec![change.clone()]);
-    let mut running = tokio::spawn(async move { apply(&azure, &changes).await });
-    let killed = tokio::select! {
-        () = lab.gate.stopped() => true,
-        _ = &mut running => false,
-    };
-    running.abort();
-    drop(held);
-    killed
-}
 
 async fn same_end_wherever_killed(remedy: Remedy, how: Do) {
     for n in 0.. {
         let lab = Lab::broken(remedy).await;
         let change = lab.change(remedy).await;
-        let killed = killed_at(&lab, &change, n, how.clone()).await;
+        let killed = lab.kill_at(&change, n, how.clone()).await;
         let before: Vec<Passed> = lab.gate.writes();
         if !killed {
             assert!(n > 0, "{remedy} sends nothing");

@@ -14,7 +14,7 @@ use keymend::drill::cloud::{Break, Cloud, KeyRef, Running, What};
 use keymend::ids::Ids;
 use keymend::remedy::{Applied, apply};
 
-use crate::gate::Gate;
+use crate::gate::{Do, Gate};
 
 /// Every remedy that changes something.
 pub const REMEDIES: [Remedy; 10] = [
@@ -300,5 +300,20 @@ impl Lab {
                 }
             }
         }
+    }
+
+    /// Runs a change and kills it at its `n`th request. False: it ended before.
+    pub async fn kill_at(&self, change: &Change, n: usize, how: Do) -> bool {
+        let held = self.clock.busy();
+        self.gate.rule(move |_, index| if index == n { how.clone() } else { Do::Pass });
+        let (azure, changes) = (self.azure.clone(), vec![change.clone()]);
+        let mut running = tokio::spawn(async move { apply(&azure, &changes).await });
+        let killed = tokio::select! {
+            () = self.gate.stopped() => true,
+            _ = &mut running => false,
+        };
+        running.abort();
+        drop(held);
+        killed
     }
 }

@@ -5,7 +5,7 @@ use keymend::domain::remedy::Change;
 use keymend::domain::resource_id::ResourceId;
 use keymend::domain::restoration::{LongTerm, Setting, ShortTerm};
 use keymend::drill::cloud::world::{DatabaseSpec, LockSpec, ServerSpec, World};
-use keymend::remedy::{Applied, apply};
+use keymend::remedy::Applied;
 
 use crate::gate::{Do, Passed};
 use crate::lab::Lab;
@@ -143,17 +143,7 @@ async fn a_value_that_azure_does_not_leave_behind_is_somebodys_and_stays() {
 async fn killed_at(case: &Case, n: usize, how: Do) -> Option<usize> {
     let lab = Lab::of(world(case, case.dropped)).await;
     let what = change(&lab, case);
-    let held = lab.clock.busy();
-    lab.gate.rule(move |_, index| if index == n { how.clone() } else { Do::Pass });
-    let (azure, changes) = (lab.azure.clone(), vec![what.clone()]);
-    let mut running = tokio::spawn(async move { apply(&azure, &changes).await });
-    let killed = tokio::select! {
-        () = lab.gate.stopped() => true,
-        _ = &mut running => false,
-    };
-    running.abort();
-    drop(held);
-    if !killed {
+    if !lab.kill_at(&what, n, how).await {
         return None;
     }
     let before = took(&lab.gate.writes());

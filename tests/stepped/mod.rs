@@ -9,6 +9,7 @@ use keymend::domain::policy::{Policy, Preset};
 use keymend::drill::cloud::world::TOKEN;
 use keymend::drill::cloud::{Break, Cloud, Exchange, Plane, Running, World};
 use keymend::drill::{house, judge};
+use keymend::ids::Ids;
 use tokio::net::TcpListener;
 
 /// A responder and its cloud; no time passes but within [`Stage::happen`].
@@ -39,7 +40,9 @@ impl Stage {
         policy.scope.subscriptions = vec![world.subscription.clone()];
         let cloud = Cloud::new(world, clock.clone());
         let running = cloud.serve(TcpListener::bind("127.0.0.1:0").await.unwrap()).await.unwrap();
-        let house = house::build_with(&policy, patrol, &running.url(), TOKEN, folder.path(), &clock).await.unwrap();
+        let house = house::build_with(&policy, patrol, &running.url(), TOKEN, folder.path(), &clock, Ids::random())
+            .await
+            .unwrap();
         cloud.deliver_to(house.webhook());
         Self { clock, cloud, house, held: Some(held), policy, patrol, running, folder }
     }
@@ -47,7 +50,8 @@ impl Stage {
     /// Keymend is stopped wherever it is, and another one takes over its store.
     pub async fn replace(&mut self) {
         let (url, path) = (self.running.url(), self.folder.path());
-        let next = house::build_with(&self.policy, self.patrol, &url, TOKEN, path, &self.clock).await.unwrap();
+        let next =
+            house::build_with(&self.policy, self.patrol, &url, TOKEN, path, &self.clock, Ids::random()).await.unwrap();
         std::mem::replace(&mut self.house, next).stop().await;
         self.cloud.deliver_to(self.house.webhook());
     }

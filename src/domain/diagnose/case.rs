@@ -3,8 +3,8 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::clock::add;
+use crate::domain::database_ref::DatabaseRef;
 use crate::domain::dependent::{self, Kind, as_of_a_server};
-use crate::domain::diagnosis::DatabaseRef;
 use crate::domain::evidence::{
     Change, Database, EffectiveIdentity, Evidence, Fact, KeyEvidence, ServerEvidence, Vault, VaultEvidence,
 };

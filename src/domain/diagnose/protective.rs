@@ -9,6 +9,8 @@ use crate::domain::diagnose::case::{Case, ServerCase};
 use crate::domain::diagnose::culprit::{at_or_below, culprit, vault_scope};
 use crate::domain::diagnosis::{Cause, Culprit, Finding};
 use crate::domain::evidence::{CallerKind, Change, Fact, Vault};
+use crate::domain::incident::Attempt;
+use crate::domain::remedy::Remedy;
 
 /// The sides from which access is taken away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,11 +36,13 @@ struct Protective {
 /// kinds of them; else none.
 ///
 /// A logged change counts unless what was read shows that it took nothing away. A broken side that no logged change
-/// explains yet (the log lags up to 20 minutes) counts as happening now, next to one whose time is known.
+/// explains yet (the log lags up to 20 minutes) counts as happening now, next to one whose time is known. What this incident
+/// mended counts too, once access is lost again from another side: whoever takes it away twice means it.
 pub(super) fn find(case: &Case<'_>, findings: &[Finding]) -> Vec<Culprit> {
     let within = SignedDuration::from_mins(i64::from(case.policy.gates.deliberate_within_minutes));
     let mut all: Vec<Protective> = case.changes.iter().filter_map(|change| logged(case, findings, change)).collect();
     all.extend(keys(case));
+    all.extend(mended_before(case, findings));
     let timed = all.clone();
     if timed.iter().any(|known| add(known.by.at, within) >= case.now) {
         let new = unexplained(case, findings)
@@ -161,15 +165,45 @@ fn keys(case: &Case<'_>) -> Vec<Protective> {
     case.keys.iter().filter_map(one).collect()
 }
 
+/// Whether the chain was whole in between: what is broken now was taken away since.
+fn is_lost_again(case: &Case<'_>) -> bool {
+    case.incident.whole_since.is_some() || case.incident.lost_again_at.is_some()
+}
+
+/// The side that this incident mended last, if access is lost from one again.
+fn mended_before(case: &Case<'_>, findings: &[Finding]) -> Option<Protective> {
+    let broken = !unexplained(case, findings).is_empty() || !keys(case).is_empty();
+    if !is_lost_again(case) || !broken {
+        return None;
+    }
+    let mended = |attempt: &Attempt| {
+        let (side, operation) = match attempt.change.remedy() {
+            Remedy::AssignIdentity => (Side::Identity, "identity removed, given back"),
+            Remedy::AddAccessPolicy => (Side::Policy, "access policy removed, granted again"),
+            Remedy::AssignRole => (Side::Role, "role assignment removed, granted again"),
+            Remedy::RecoverVault => (Side::VaultDeleted, "vault deleted, recovered"),
+            Remedy::TrustedServicesBypass => (Side::Vault, "firewall closed, opened"),
+            Remedy::EnableKey => (Side::KeyDisabled, "key disabled, enabled"),
+            Remedy::RecoverKey => (Side::KeyDeleted, "key deleted, recovered"),
+            Remedy::ExtendExpiry | Remedy::Revalidate | Remedy::RestoreSettings | Remedy::Wait => return None,
+        };
+        Some(Protective { side, by: nobody(attempt.intended_at, operation, case.vault_name().to_owned()) })
+    };
+    case.incident.made().filter_map(mended).max_by_key(|mended| mended.by.at)
+}
+
 /// Sides that are broken now, by the findings.
 fn unexplained(case: &Case<'_>, findings: &[Finding]) -> Vec<Side> {
     // Roles that were assigned on a vault are lost with it, and a new identity has no rights yet: no side of its own.
-    let recovered = case.incident.made().next().is_some();
+    let again = is_lost_again(case);
+    let recovered = case.incident.made().next().is_some() && !again;
     let side = |finding: &Finding| match finding.cause {
         Cause::VaultFirewalled => Some(Side::Vault),
         Cause::PolicyMissing if !recovered => Some(Side::Policy),
         Cause::RoleMissing if !recovered => Some(Side::Role),
         Cause::DenyAssignment => Some(Side::Deny),
+        Cause::VaultDeleted if again => Some(Side::VaultDeleted),
+        Cause::IdentityMissing if again => Some(Side::Identity),
         _ => None,
     };
     findings.iter().filter_map(side).collect()
@@ -181,7 +215,9 @@ fn seen_now(case: &Case<'_>, side: Side) -> Culprit {
         Side::Policy => "access policy removed, not in the log yet",
         Side::Role => "role assignment removed, not in the log yet",
         Side::Deny => "deny assignment, not in the log yet",
-        Side::Identity | Side::VaultDeleted | Side::Lock | Side::KeyDisabled | Side::KeyDeleted => "seen now",
+        Side::Identity => "identity removed, not in the log yet",
+        Side::VaultDeleted => "vault deleted, not in the log yet",
+        Side::Lock | Side::KeyDisabled | Side::KeyDeleted => "seen now",
     };
     nobody(case.now, operation, case.vault_name().to_owned())
 }

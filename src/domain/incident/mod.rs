@@ -14,7 +14,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::add;
-use crate::domain::diagnosis::{Cause, DatabaseRef, Diagnosis, Finding};
+use crate::domain::database_ref::DatabaseRef;
+use crate::domain::diagnosis::{Cause, Diagnosis, Finding};
 use crate::domain::key_uri::{KeyUri, VaultHost};
 use crate::domain::notice::Told;
 use crate::domain::plan::{GateHit, NeedsPerson};
@@ -68,6 +69,9 @@ pub struct Incident {
     pub loss_reported: bool,
     /// When the chain was first seen whole after it had been broken, or since opening.
     pub whole_since: Option<Timestamp>,
+    /// When access was found lost again after it had been whole.
+    #[serde(default)]
+    pub lost_again_at: Option<Timestamp>,
     /// The chain was seen broken at some time.
     pub was_broken: bool,
     /// What was found last.
@@ -127,6 +131,7 @@ impl Incident {
             window_said_over: false,
             loss_reported: false,
             whole_since: None,
+            lost_again_at: None,
             was_broken: false,
             diagnosis: None,
             broken: None,

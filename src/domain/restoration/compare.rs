@@ -1,7 +1,7 @@
 //! What differs between before and now, and why each difference is there.
 
 use super::{Fate, Item, Retention, Setting, ShortTerm, Snapshot, id_of, named};
-use crate::domain::diagnosis::DatabaseRef;
+use crate::domain::database_ref::DatabaseRef;
 use crate::domain::evidence::{Database, SECONDARY_TYPE};
 use crate::domain::resource_id::ResourceId;
 

@@ -17,8 +17,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::domain::database_ref::DatabaseRef;
 use crate::domain::dependent::Kind;
-use crate::domain::diagnosis::DatabaseRef;
 use crate::domain::resource_id::ResourceId;
 
 pub use compare::{compare, is_dropped};
@@ -189,12 +189,9 @@ impl Restoration {
     }
 }
 
-/// The id of a database. One with a key of its own stands for its server in an incident.
+/// The id of a database whose settings can be put back: of logical SQL servers alone, and of one with a key of its own.
 #[must_use]
 pub fn id_of(database: &DatabaseRef) -> Option<ResourceId> {
-    match Kind::of(&database.server) {
-        Some(Kind::SqlServer) => database.server.child("databases", &database.name).ok(),
-        Some(Kind::Database) => Some(database.server.clone()),
-        _ => None,
-    }
+    let kind = Kind::of(&database.server);
+    database.id().filter(|_| matches!(kind, Some(Kind::SqlServer | Kind::Database)))
 }

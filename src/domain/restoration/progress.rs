@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::{Fate, Item, Restoration, Setting, id_of, named};
-use crate::domain::diagnosis::DatabaseRef;
+use crate::domain::database_ref::DatabaseRef;
 use crate::domain::remedy::Change;
 
 /// Changes of one pass: so many databases at a time get one setting each.

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::arm::access_policies::policy_json;
 use super::arm::vaults::network_json;
+use super::arm::vaults::policy_json;
 use super::resources::{Access, Key};
 use super::state::State;
 

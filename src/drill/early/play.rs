@@ -10,6 +10,7 @@ use crate::domain::policy::{Policy, Preset};
 use crate::drill::cloud::world::TOKEN;
 use crate::drill::cloud::{Cloud, World};
 use crate::drill::{house, judge, story};
+use crate::ids::Ids;
 
 const BEGINNING: &str = "2026-11-24T02:00:00Z";
 /// How exactly moments are told, until access is back …
@@ -30,7 +31,8 @@ pub(super) async fn one(told: Told, losses: Losses, seed: u64) -> anyhow::Result
     policy.scope.subscriptions = vec![world.subscription.clone()];
     let cloud = Cloud::new(world, clock.clone());
     let running = cloud.serve(TcpListener::bind("127.0.0.1:0").await?).await?;
-    let house = house::build_with(&policy, patrol, &running.url(), TOKEN, folder.path(), &clock).await?;
+    let (url, ids) = (running.url(), Ids::seeded(seed));
+    let house = house::build_with(&policy, patrol, &url, TOKEN, folder.path(), &clock, ids).await?;
     cloud.deliver_to(house.webhook());
     drop(stage);
     let lost_at = add(clock.now(), after);

@@ -1,8 +1,8 @@
 //! Many servers, and a cloud that is short of breath.
 
-use super::{Act, BOTH, Expect, Fact, People, Scenario, Setup, Step, Writes, minutes, policy};
 use serde_json::Value;
 
+use super::{Act, BOTH, Expect, Fact, People, Scenario, Setup, Step, Writes, minutes, policy};
 use crate::domain::policy::Preset;
 use crate::domain::remedy::Remedy;
 use crate::drill::cloud::world::PermissionModel;

@@ -16,6 +16,11 @@ pub(super) fn all() -> Vec<Scenario> {
         make("key-purged", "The key is gone for good: a person must restore it from a backup", key_purged),
         make("key-replaced", "Another key stands under the same name: re-pointing would not help", key_replaced),
         make("deliberate-revocation", "Access is revoked on purpose: Keymend does not undo it", deliberate_revocation),
+        make(
+            "revoked-twice",
+            "Access is taken away, mended within a minute, and taken away from another side: that is on purpose",
+            revoked_twice,
+        ),
         make("hold-tag", "The vault carries the hold tag: hands off", hold_tag),
         make("read-only-lock", "A read-only lock says that nobody should change the vault", read_only_lock),
         make("deny-assignment", "A deny assignment keeps the server from the key", deny_assignment),
@@ -77,6 +82,22 @@ fn deliberate_revocation(_: Preset) -> Setup {
         Step::at(4, "… and disables the key: access is being revoked on purpose", disable),
     ];
     refused(world, script, NeedsPerson::Gate)
+}
+
+fn revoked_twice(_: Preset) -> Setup {
+    let eve = || Actor::person("security-officer@contoso.example");
+    let mut world = World::standard().model(PermissionModel::Policy);
+    world.alerts.webhooks = false;
+    let revoke = Break::new(What::RevokePermission { server: None }).by(eve());
+    let disable = Break::new(What::DisableKey(KeyRef::default())).by(eve());
+    let script = vec![
+        Step::at(2, "The security officer removes contoso-sql's access policy", revoke),
+        Step::at(6, "The access policy is back, so the security officer disables the key", disable),
+    ];
+    let mut setup = refused(world, script, NeedsPerson::Gate);
+    setup.patrol = true;
+    setup.expect.writes = Writes::Just(vec![(Remedy::AddAccessPolicy, 1)]);
+    setup
 }
 
 fn hold_tag(_: Preset) -> Setup {

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::diagnosis::{Cause, DatabaseRef};
+use crate::domain::database_ref::DatabaseRef;
+use crate::domain::diagnosis::Cause;
 use crate::domain::incident::Phase;
 use crate::domain::notice::Notice;
 use crate::domain::resource_id::ResourceId;

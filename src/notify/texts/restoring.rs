@@ -1,6 +1,6 @@
 //! Settings that Azure dropped: what is to be put back, what was, and what was not and why.
 
-use crate::domain::diagnosis::DatabaseRef;
+use crate::domain::database_ref::DatabaseRef;
 use crate::domain::notice::Notice;
 use crate::domain::remedy::{Change, Remedy};
 use crate::domain::restoration::{Fate, Item, Restoration, id_of};

@@ -6,9 +6,10 @@ use jiff::SignedDuration;
 use tracing::Instrument;
 
 use crate::clock::add;
+use crate::domain::database_ref::DatabaseRef;
 use crate::domain::decide::restoring::{self, Restoring};
 use crate::domain::diagnose::diagnose;
-use crate::domain::diagnosis::{Cause, DatabaseRef, Diagnosis};
+use crate::domain::diagnosis::{Cause, Diagnosis};
 use crate::domain::evidence::{Database, Evidence};
 use crate::domain::gates;
 use crate::domain::incident::{Approval, Attempt, EntryKind, Incident};

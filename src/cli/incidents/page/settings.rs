@@ -2,7 +2,7 @@
 
 use super::{bad, good};
 use crate::cli::incidents::layout::Layout;
-use crate::domain::diagnosis::DatabaseRef;
+use crate::domain::database_ref::DatabaseRef;
 use crate::domain::restoration::{Fate, Item, Restoration};
 use crate::notify::texts::clocks::date_and_clock;
 use crate::notify::texts::restoring::{by_hand, short};

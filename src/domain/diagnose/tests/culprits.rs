@@ -168,6 +168,26 @@ fn a_side_that_the_lagging_log_does_not_explain_yet_counts_as_now() {
 }
 
 #[test]
+fn what_was_mended_counts_once_access_is_lost_from_another_side() {
+    let mut lost = world();
+    lost.lose_roles();
+    let grant = lost.diagnosis().findings[0].changes[0].clone();
+    let mut world = world();
+    let made = world.made(5);
+    world.attempt(grant, 5, made);
+    world.version().enabled = false;
+    world.version().updated = Some(at("2026-11-24T02:03:00Z"));
+    assert!(world.diagnosis().protective_changes.is_empty(), "both may have been broken from the beginning");
+    world.incident.whole_since = Some(at("2026-11-24T02:01:00Z"));
+    assert_eq!(world.diagnosis().protective_changes.len(), 2, "{:#?}", world.diagnosis().protective_changes);
+    world.incident.whole_since = None;
+    world.incident.lost_again_at = Some(at("2026-11-24T02:04:00Z"));
+    assert_eq!(world.diagnosis().protective_changes.len(), 2, "it is not forgotten at the next look");
+    world.version().enabled = true;
+    assert!(world.diagnosis().protective_changes.is_empty(), "nothing is broken");
+}
+
+#[test]
 fn ordinary_changes_that_took_nothing_away_are_not_protective() {
     let mut world = policy_world();
     world.version().enabled = false;

@@ -5,16 +5,9 @@ use serde_json::{Map, Value, json};
 use super::super::resources::Policy;
 use super::super::state::State;
 use super::super::wire::Answer;
-use super::Call;
-use super::vaults::{changed_properties, unsupported, vault_json, vault_of};
+use super::vaults::{changed_properties, policy_json, vault_json, vault_of};
+use super::{Call, unsupported};
 use crate::clock::add;
-
-/// An access policy as ARM shows it.
-pub(crate) fn policy_json(policy: &Policy) -> Value {
-    let mut permissions = policy.others.clone();
-    permissions.insert("keys".to_owned(), policy.keys.iter().map(|(permission, _)| json!(permission)).collect());
-    json!({ "tenantId": policy.tenant, "objectId": policy.object_id, "permissions": permissions })
-}
 
 /// PUT accessPolicies/add: merges permissions; `replace` and `remove` are Azure's too.
 pub(super) fn policies(state: &mut State, call: &Call<'_>) -> Answer {

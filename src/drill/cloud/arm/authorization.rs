@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::super::resources::{Assignment, Deny, Lock, Role};
 use super::super::state::{Event, State};
 use super::super::wire::Answer;
-use super::{Call, Operation, page};
+use super::{Call, Operation, page, unsupported};
 use crate::clock::add;
 use crate::domain::resource_id::ResourceId;
 
@@ -21,10 +21,6 @@ pub(super) fn find(method: &str, types: &str) -> Option<Operation> {
         }
         _ => return None,
     })
-}
-
-fn unsupported(_: &mut State, _: &Call<'_>) -> Answer {
-    Answer::error(400, "OperationNotAllowed", "The simulated cloud does not carry out this operation.")
 }
 
 /// The filters of role and deny assignments.

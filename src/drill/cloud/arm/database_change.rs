@@ -10,9 +10,9 @@ use super::super::resources::{Access, Database};
 use super::super::state::{Operation, Outcome, State};
 use super::super::wire::Answer;
 use super::Call;
-use super::sql::server_of;
 use super::sql_databases::database_of;
 use super::sql_operations::{location_to, start};
+use super::sql_servers::server_of;
 use crate::clock::add;
 use crate::domain::resource_id::ResourceId;
 

@@ -6,7 +6,7 @@ use super::super::state::{State, after_minutes};
 use super::super::wire::Answer;
 use super::kql_parser::Unreadable;
 use super::managed_instances::instance_json;
-use super::sql::server_json;
+use super::sql_servers::server_json;
 use super::vaults::vault_json;
 use super::{Call, kql};
 use crate::domain::resource_id::ResourceId;

@@ -11,11 +11,13 @@ mod kql_parser;
 mod managed_identity;
 mod managed_instances;
 pub(crate) mod server_change;
-mod sql;
 mod sql_databases;
 mod sql_operations;
+mod sql_routes;
+mod sql_servers;
 mod synapse;
 pub(crate) mod vault_keys;
+mod vault_routes;
 pub(crate) mod vaults;
 
 use serde_json::{Value, json};
@@ -120,10 +122,10 @@ fn find(call: &Call<'_>) -> Option<Operation> {
     let method = call.request.method.as_str();
     Some(match (call.provider.as_str(), method, call.types.as_str()) {
         ("microsoft.sql", ..) => {
-            return sql::find(method, &call.types).or_else(|| managed_instances::find(method, &call.types));
+            return sql_routes::find(method, &call.types).or_else(|| managed_instances::find(method, &call.types));
         }
         ("microsoft.synapse", ..) => return synapse::find(method, &call.types),
-        ("microsoft.keyvault", ..) => return vaults::find(method, &call.types),
+        ("microsoft.keyvault", ..) => return vault_routes::find(method, &call.types),
         ("microsoft.authorization", ..) => return authorization::find(method, &call.types),
         ("microsoft.managedidentity", ..) => return managed_identity::find(method, &call.types),
         ("microsoft.insights", "GET", "eventtypes/values") => insights::events,
@@ -331,4 +333,9 @@ fn provider_type(id: &ResourceId) -> String {
         }
         other => other.to_owned(),
     }
+}
+
+/// Known to Azure, and not to the simulated cloud.
+fn unsupported(_: &mut State, _: &Call<'_>) -> Answer {
+    Answer::error(400, "OperationNotAllowed", "The simulated cloud does not carry out this operation.")
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::super::resources::{Access, Database, Server};
 use super::super::state::State;
 use super::super::wire::Answer;
-use super::sql::server_of;
+use super::sql_servers::server_of;
 use super::{Call, not_found, page};
 
 pub(super) fn database_of(state: &State, call: &Call<'_>) -> Result<(usize, usize), Answer> {

@@ -3,8 +3,8 @@
 use super::super::resources::Access;
 use super::super::state::{Event, Operation, Outcome, State};
 use super::super::wire::Answer;
-use super::sql::{server_json, server_of};
 use super::sql_databases::database_of;
+use super::sql_servers::{server_json, server_of};
 use super::{Call, not_found};
 use crate::clock::add;
 

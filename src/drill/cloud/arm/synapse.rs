@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::super::resources::{Database, Server};
 use super::super::state::State;
 use super::super::wire::Answer;
-use super::sql::{identity_json, protector, server_of};
 use super::sql_operations::{result, revalidate};
+use super::sql_servers::{identity_json, protector, server_of};
 use super::{Call, Operation, not_found, page};
 
 pub(super) fn find(method: &str, types: &str) -> Option<Operation> {

@@ -2,41 +2,19 @@
 
 use serde_json::{Map, Value, json};
 
-use super::super::resources::Deleted;
-use super::super::resources::Vault;
+use super::super::resources::{Deleted, Policy, Vault};
 use super::super::state::{State, after_minutes};
 use super::super::wire::Answer;
 use super::super::world::{NetworkSpec, PermissionModel};
-use super::access_policies::{policies, policy_json};
-use super::vault_keys::{keys, versions};
-use super::{Call, Operation, not_found, page};
+use super::{Call, not_found, page, unsupported};
 use crate::clock::add;
-
-pub(super) fn find(method: &str, types: &str) -> Option<Operation> {
-    Some(match (method, types) {
-        ("GET", "vaults") => vaults,
-        ("PUT", "vaults") => put,
-        ("PATCH", "vaults") => patch,
-        ("PUT", "vaults/accesspolicies") => policies,
-        ("GET", "vaults/keys") => keys,
-        ("GET", "vaults/keys/versions") => versions,
-        ("GET", "deletedvaults" | "locations/deletedvaults") => deleted,
-        ("GET", "vaults/privateendpointconnections") => endpoints,
-        ("DELETE", "vaults") | ("PUT", "vaults/keys") | ("POST", "locations/deletedvaults/purge") => unsupported,
-        _ => return None,
-    })
-}
-
-pub(super) fn unsupported(_: &mut State, _: &Call<'_>) -> Answer {
-    Answer::error(400, "OperationNotAllowed", "The simulated cloud does not carry out this operation.")
-}
 
 pub(super) fn vault_of(state: &State, call: &Call<'_>) -> Result<usize, Answer> {
     let id = call.ancestor(1);
     id.as_ref().and_then(|id| state.vault_at(id)).ok_or_else(|| not_found(id.as_ref()))
 }
 
-fn vaults(state: &mut State, call: &Call<'_>) -> Answer {
+pub(super) fn vaults(state: &mut State, call: &Call<'_>) -> Answer {
     if !call.names.is_empty() {
         return match vault_of(state, call) {
             Ok(vault) => Answer::json(200, vault_json(state, &state.vaults[vault])),
@@ -49,6 +27,13 @@ fn vaults(state: &mut State, call: &Call<'_>) -> Answer {
         .filter(|vault| vault.deleted.is_none() && call.scope.as_ref().is_none_or(|scope| scope.contains(&vault.id)));
     let all = all.map(|vault| vault_json(state, vault)).collect();
     page(state, call, all)
+}
+
+/// An access policy as ARM shows it.
+pub(crate) fn policy_json(policy: &Policy) -> Value {
+    let mut permissions = policy.others.clone();
+    permissions.insert("keys".to_owned(), policy.keys.iter().map(|(permission, _)| json!(permission)).collect());
+    json!({ "tenantId": policy.tenant, "objectId": policy.object_id, "permissions": permissions })
 }
 
 /// A vault as ARM shows it.
@@ -99,7 +84,7 @@ pub(crate) fn network_json(network: &NetworkSpec) -> Value {
     })
 }
 
-fn deleted(state: &mut State, call: &Call<'_>) -> Answer {
+pub(super) fn deleted(state: &mut State, call: &Call<'_>) -> Answer {
     let gone = state.vaults.iter().filter_map(|vault| Some((vault, vault.deleted?)));
     let shown = gone.map(|(vault, deleted)| {
         json!({
@@ -132,7 +117,7 @@ fn deleted(state: &mut State, call: &Call<'_>) -> Answer {
 }
 
 /// PUT: only to recover a deleted vault.
-fn put(state: &mut State, call: &Call<'_>) -> Answer {
+pub(super) fn put(state: &mut State, call: &Call<'_>) -> Answer {
     let body = match call.request.object() {
         Ok(body) => body.clone(),
         Err(answer) => return answer,
@@ -164,7 +149,7 @@ fn put(state: &mut State, call: &Call<'_>) -> Answer {
 }
 
 /// PATCH: what is named in `properties` replaces what was there, `networkAcls` as a whole.
-fn patch(state: &mut State, call: &Call<'_>) -> Answer {
+pub(super) fn patch(state: &mut State, call: &Call<'_>) -> Answer {
     let at = match vault_of(state, call) {
         Ok(at) => at,
         Err(answer) => return answer,
@@ -222,7 +207,7 @@ pub(crate) fn changed_properties(before: &Value, after: &Value) -> Value {
     Value::Object(out)
 }
 
-fn endpoints(state: &mut State, call: &Call<'_>) -> Answer {
+pub(super) fn endpoints(state: &mut State, call: &Call<'_>) -> Answer {
     match vault_of(state, call) {
         Ok(_) => Answer::json(200, json!({ "value": [] })),
         Err(answer) => answer,

@@ -5,47 +5,7 @@ use serde_json::{Map, Value, json};
 use super::super::resources::Server;
 use super::super::state::State;
 use super::super::wire::Answer;
-use super::sql_databases::{databases, failover_groups, inaccessible, long_term, nothing, short_term};
-use super::sql_operations::{result, revalidate, revalidate_database};
-use super::{Call, Operation, database_change, not_found, page, page_of, server_change};
-
-pub(super) fn find(method: &str, types: &str) -> Option<Operation> {
-    Some(match (method, types) {
-        ("GET", "servers") => servers,
-        ("PATCH", "servers") => server_change::patch,
-        ("GET", "servers/encryptionprotector") => protector,
-        ("POST", "servers/encryptionprotector/revalidate") => revalidate,
-        ("POST", "servers/databases/encryptionprotector/revalidate") => revalidate_database,
-        ("GET", "locations/databaseencryptionprotectorrevalidateoperationresults") => result,
-        ("GET", "servers/keys") => keys,
-        ("GET", "servers/databases") => databases,
-        ("GET", "servers/inaccessibledatabases") => inaccessible,
-        ("GET", "servers/failovergroups") => failover_groups,
-        ("PATCH", "servers/databases") => database_change::patch,
-        ("PUT", "servers/databases/backupshorttermretentionpolicies") => database_change::put_short_term,
-        ("PUT", "servers/databases/backuplongtermretentionpolicies") => database_change::put_long_term,
-        ("PATCH", "servers/failovergroups") => database_change::patch_failover_group,
-        ("GET", "locations/databaseazureasyncoperation" | "locations/failovergroupazureasyncoperation") => {
-            database_change::status
-        }
-        ("GET", "servers/replicationlinks" | "servers/databases/replicationlinks" | "servers/databases/operations") => {
-            nothing
-        }
-        ("GET", "servers/databases/backupshorttermretentionpolicies") => short_term,
-        ("GET", "servers/databases/backuplongtermretentionpolicies") => long_term,
-        ("GET", "locations/encryptionprotectoroperationresults" | "locations/serveroperationresults") => result,
-        // Known to Azure, and not for the responder: whoever has no right to them is told so.
-        ("PUT", "servers" | "servers/encryptionprotector" | "servers/keys" | "servers/databases")
-        | ("DELETE", "servers/databases")
-        | ("DELETE", "servers" | "servers/keys")
-        | ("POST", "servers/databases/encryptionprotector/revert") => unsupported,
-        _ => return None,
-    })
-}
-
-fn unsupported(_: &mut State, _: &Call<'_>) -> Answer {
-    Answer::error(400, "OperationNotAllowed", "The simulated cloud does not carry out this operation.")
-}
+use super::{Call, not_found, page, page_of};
 
 /// The server that the call names, or the answer that there is none.
 pub(super) fn server_of(state: &State, call: &Call<'_>) -> Result<usize, Answer> {
@@ -53,7 +13,7 @@ pub(super) fn server_of(state: &State, call: &Call<'_>) -> Result<usize, Answer>
     id.as_ref().and_then(|id| state.server_at(id)).ok_or_else(|| not_found(id.as_ref()))
 }
 
-fn servers(state: &mut State, call: &Call<'_>) -> Answer {
+pub(super) fn servers(state: &mut State, call: &Call<'_>) -> Answer {
     if !call.names.is_empty() {
         return match server_of(state, call) {
             Ok(server) => Answer::json(200, server_json(state, &state.servers[server])),
