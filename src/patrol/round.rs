@@ -61,6 +61,8 @@ pub(super) struct Beat<'a> {
     pub responder: Responder,
     pub settings: &'a PatrolSettings,
     pub allowance: Allowance,
+    /// No incident is open.
+    pub calm: bool,
     /// How many requests may go into settings that are recorded: none while an incident is open.
     pub for_settings: usize,
     pub round: Round,
@@ -84,16 +86,19 @@ pub(super) async fn make(
     let (azure, meter) = responder.azure.metered();
     let responder = Responder { azure, ..responder.clone() };
     let all = settings.requests_a_round();
-    // Incidents go first: while one is open, half of the budget is left to it.
-    let open = responder.store.incidents(true, 1).await?;
-    let allowance = Allowance::of(if open.is_empty() { all } else { all / 2 }, meter);
+    let allowance = Allowance::of(all, meter);
+    let calm = responder.store.incidents(true, 1).await?.is_empty();
     let told = Told::load(&responder).await?;
-    let for_settings = if open.is_empty() { all / SETTINGS } else { 0 };
+    let for_settings = if calm { all / SETTINGS } else { 0 };
     let mut beat =
-        Beat { responder, settings, allowance, for_settings, round: Round::default(), told, signals: Vec::new() };
+        Beat { responder, settings, allowance, calm, for_settings, round: Round::default(), told, signals: Vec::new() };
     load(&beat, estate).await?;
     list::all(&mut beat, estate).await;
     walk::slice(&mut beat, estate).await?;
+    // Incidents go first. The walk has had no more than the share without which it would not be round in time.
+    if !calm {
+        beat.allowance.leave_half();
+    }
     glances::all(&mut beat, estate).await?;
     inaccessible::some(&mut beat, estate).await?;
     forgotten::resume(&mut beat).await?;

@@ -129,7 +129,7 @@ fn two_thousand(preset: Preset) -> Setup {
                 },
             },
             Fact {
-                says: "every server is read within the hour, or little more while an incident has half of the budget",
+                says: "every server is read within the hour, or little more, while an incident is open too",
                 holds: |world| world["requests"]["longest_unread_minutes"].as_i64().is_some_and(|most| most <= 66),
             },
             Fact {
