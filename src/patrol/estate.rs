@@ -33,6 +33,8 @@ pub(super) struct Estate {
     pub servers: BTreeMap<ResourceId, Known>,
     /// When each vault was glanced at.
     pub glanced: BTreeMap<VaultHost, Timestamp>,
+    /// The requests that the last round left over, for glances until the next.
+    pub left_over: usize,
     /// What could not be read in the round before: said once, not every minute.
     pub unread: Vec<String>,
 }
