@@ -8,6 +8,7 @@ use keymend::clock::{Clock, add};
 use keymend::domain::policy::{Policy, Preset};
 use keymend::drill::cloud::{Cloud, TOKEN, World};
 use keymend::drill::house;
+use keymend::ids::Ids;
 use tokio::net::TcpListener;
 
 /// So many vaults with so many servers each, watched for so many hours.
@@ -44,7 +45,8 @@ impl Estate {
         policy.scope.subscriptions = vec![world.subscription.clone()];
         let cloud = Cloud::new(world, clock.clone());
         let running = cloud.serve(TcpListener::bind("127.0.0.1:0").await.unwrap()).await.unwrap();
-        let house = house::build_with(&policy, true, &running.url(), TOKEN, folder.path(), &clock).await.unwrap();
+        let ids = Ids::seeded(1);
+        let house = house::build_with(&policy, true, &running.url(), TOKEN, folder.path(), &clock, ids).await.unwrap();
         let began = clock.now();
         let mut all = Vec::new();
         for hour in 1..=self.hours {
