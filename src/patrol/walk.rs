@@ -1,5 +1,4 @@
-//! The full walk, a slice a round: protector, linked keys and databases of each server, read anew within the hour, and once
-//! a day who holds its geo-secondaries.
+//! The full walk, a slice a round: protector, linked keys and databases of each server, read anew within the hour.
 
 use futures::StreamExt;
 use jiff::{SignedDuration, Timestamp};
@@ -9,7 +8,6 @@ use super::inaccessible;
 use super::round::Beat;
 use crate::azure::error::fact;
 use crate::clock::add;
-use crate::domain::dependent::Kind;
 use crate::domain::evidence::{Fact, ServerEvidence};
 use crate::domain::resource_id::ResourceId;
 use crate::responder::Responder;
@@ -17,10 +15,6 @@ use crate::store::StoreError;
 
 /// Requests for one server.
 const COST: usize = 3;
-/// The same on the day's first walk, which asks for its geo partners too.
-const COST_WITH_LINKS: usize = COST + 1;
-/// How long the geo partners of a server are not asked for again. Before one is called short of its grant they are.
-const LINKS_FOR: SignedDuration = SignedDuration::from_hours(24);
 /// Servers read at a time.
 const SIDE_BY_SIDE: usize = 5;
 /// How long one that could not be read lets others go first.
@@ -31,22 +25,19 @@ pub(super) async fn slice(beat: &mut Beat<'_>, estate: &mut Estate) -> Result<()
     let now = beat.responder.clock.now();
     let mut turn = turn(beat, estate, now).into_iter();
     loop {
-        let together = SIDE_BY_SIDE.min(beat.allowance.left() / COST_WITH_LINKS);
+        let together = SIDE_BY_SIDE.min(beat.allowance.left() / COST);
         let ids: Vec<ResourceId> = turn.by_ref().take(together).collect();
-        let ids: Vec<(ResourceId, bool)> =
-            ids.into_iter().map(|id| (id.clone(), links_due(estate, &id, now))).collect();
         if ids.is_empty() {
             return Ok(());
         }
         let azure = beat.responder.azure.clone();
-        let read = |(id, with_links): (ResourceId, bool)| {
+        let read = |id: ResourceId| {
             let azure = azure.clone();
             async move {
                 let protector = fact(azure.protector(&id).await);
                 let linked_keys = fact(azure.linked_keys(&id).await);
                 let databases = fact(azure.databases(&id).await);
-                let links = if with_links { fact(azure.replication_links(&id).await) } else { Fact::default() };
-                ServerEvidence { protector, linked_keys, databases, links, ..ServerEvidence::unread(id) }
+                ServerEvidence { protector, linked_keys, databases, ..ServerEvidence::unread(id) }
             }
         };
         let all: Vec<_> = futures::stream::iter(ids).map(read).buffer_unordered(SIDE_BY_SIDE).collect().await;
@@ -55,11 +46,6 @@ pub(super) async fn slice(beat: &mut Beat<'_>, estate: &mut Estate) -> Result<()
             take(beat, estate, seen, now).await?;
         }
     }
-}
-
-fn links_due(estate: &Estate, id: &ResourceId, now: Timestamp) -> bool {
-    let asked = estate.servers.get(id).and_then(|known| known.links_at);
-    Kind::of(id) == Some(Kind::SqlServer) && asked.is_none_or(|asked| asked <= add(now, -LINKS_FOR))
 }
 
 /// Whose turn it is in this round.
@@ -80,9 +66,9 @@ fn turn(beat: &Beat<'_>, estate: &Estate, now: Timestamp) -> Vec<ResourceId> {
     let share = estate.servers.len() * 11 / 10 / usize::try_from(rounds).unwrap_or(1) + 1;
     let unread = turn.iter().filter(|(read, _)| read.is_none()).count();
     // Half of the budget at most goes to the walk, or two thirds while little is known yet.
-    let left = beat.allowance.left();
-    let most = if unread > 0 { left * 2 / 3 / COST_WITH_LINKS } else { left / 2 / COST };
-    turn.truncate(share.max(unread).min(most));
+    let hurry = unread > 0 && beat.calm;
+    let most = if hurry { beat.allowance.left() * 2 / 3 } else { beat.allowance.left() / 2 } / COST;
+    turn.truncate(if hurry { share.max(unread) } else { share }.min(most));
     turn.into_iter().map(|(_, id)| id).collect()
 }
 
@@ -108,12 +94,6 @@ async fn take(
         inaccessible::tell(beat, &seen.id, key.as_ref(), &down).await?;
         known.seen.databases =
             in_service(ServerEvidence { databases: Fact::Known(databases.clone()), ..seen.clone() }).databases;
-    }
-    // What we may not read is not asked for every hour: the doctor names the right.
-    if matches!(seen.links, Fact::Known(_) | Fact::Absent | Fact::Denied(_)) {
-        known.links_at = Some(now);
-        beat.responder.keep_partners([&seen]).await?;
-        known.seen.links = seen.links;
     }
     // What could not be read stays as it was known: a fault of a minute must not empty the map.
     if seen.protector.known().is_some() {

@@ -1,7 +1,7 @@
 //! Which servers are asked for their geo partners, so that a storm never costs a request more for each server.
 //!
 //! Azure tells the partners of one server by one list. An audit and a diagnosis on request ask every server for it, and the
-//! patrol's walk asks each once a day: their pace is their own. Whoever works on a signal asks a server only where
+//! patrol asks each once a day while no incident is open: their pace is their own. Whoever works on a signal asks a server only where
 //!
 //! - it is alone: a vault with a single server costs one list more; or
 //! - it is remembered to have partners, and it is one of the first [`probe::MOST_PARTNERS`] of these: so many lists more an

@@ -39,7 +39,7 @@ async fn each_right_that_is_missing_is_named_with_the_command_that_gives_it() {
     for remedy in Remedy::ALL {
         jobs.extend(needed(remedy).iter().map(|right| (Some(remedy), *right)));
     }
-    assert_eq!(jobs.len(), 38);
+    assert_eq!(jobs.len(), 39);
     for (remedy, right) in jobs {
         let world = world_for(remedy, &right);
         let without = world.clone().without_right(right.name);
