@@ -37,6 +37,19 @@ impl Default for PatrolSettings {
 }
 
 impl PatrolSettings {
+    /// No patrol at all.
+    #[must_use]
+    pub fn off() -> Self {
+        Self { enabled: false, ..Self::default() }
+    }
+
+    /// As usual, without glances between the rounds.
+    #[must_use]
+    pub fn rounds_only() -> Self {
+        let usual = Self::default();
+        Self { glance_every: usual.health_every, ..usual }
+    }
+
     /// From one look, round or glance, to the next.
     #[must_use]
     pub fn look_every(&self) -> SignedDuration {

@@ -9,6 +9,7 @@ use keymend::domain::policy::{Policy, Preset};
 use keymend::drill::cloud::{Cloud, TOKEN, World};
 use keymend::drill::house;
 use keymend::ids::Ids;
+use keymend::patrol::PatrolSettings;
 use tokio::net::TcpListener;
 
 /// So many vaults with so many servers each, watched for so many hours.
@@ -46,7 +47,10 @@ impl Estate {
         let cloud = Cloud::new(world, clock.clone());
         let running = cloud.serve(TcpListener::bind("127.0.0.1:0").await.unwrap()).await.unwrap();
         let ids = Ids::seeded(1);
-        let house = house::build_with(&policy, true, &running.url(), TOKEN, folder.path(), &clock, ids).await.unwrap();
+        let house =
+            house::build_with(&policy, PatrolSettings::default(), &running.url(), TOKEN, folder.path(), &clock, ids)
+                .await
+                .unwrap();
         let began = clock.now();
         let mut all = Vec::new();
         for hour in 1..=self.hours {
