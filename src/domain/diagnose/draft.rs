@@ -110,6 +110,11 @@ impl Draft {
         !self.findings.is_empty()
     }
 
+    /// Whether nothing was found but what `harmless` allows.
+    pub(super) fn has_only(&self, harmless: impl Fn(Cause) -> bool) -> bool {
+        self.findings.values().all(|finding| harmless(finding.cause))
+    }
+
     /// The findings in the order of the decision table.
     pub(super) fn findings(&self) -> Vec<Finding> {
         self.findings.values().cloned().map(tidy).collect()
@@ -165,12 +170,14 @@ const fn rank(cause: Cause) -> u8 {
         // Only our own view of the network, so everything that was read of the configuration goes before these two.
         Cause::PrivateEndpointPending => 23,
         Cause::VaultUnreachable => 24,
-        Cause::Undetermined => 25,
-        Cause::StillInaccessible => 26,
-        Cause::DatabaseLevelKey => 27,
-        Cause::DeadSecondary => 28,
-        Cause::OtherReason => 29,
-        Cause::Healthy => 30,
+        // Nothing is lost yet: whatever is broken already goes before it.
+        Cause::KeyExpiring => 25,
+        Cause::Undetermined => 26,
+        Cause::StillInaccessible => 27,
+        Cause::DatabaseLevelKey => 28,
+        Cause::DeadSecondary => 29,
+        Cause::OtherReason => 30,
+        Cause::Healthy => 31,
     }
 }
 
