@@ -4,7 +4,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::{JobResult, Responder};
+use super::{JobResult, Responder, schedule};
 use crate::clock::add;
 use crate::domain::diagnosis::{Cause, Diagnosis};
 use crate::domain::evidence::Evidence;
@@ -45,7 +45,9 @@ impl Responder {
         let Some(due) = self.date_of(vault).await? else { return Ok(()) };
         let now = self.clock.now();
         let work = Work::Locate { target: vault.clone() };
-        Ok(self.store.enqueue(&NewJob { work, due: due.max(now) }, now).await?)
+        // One that has come while signals wait to be looked at together comes after them.
+        let due = due.max(add(now, schedule::GATHER));
+        Ok(self.store.enqueue(&NewJob { work, due }, now).await?)
     }
 
     /// Nobody told anything of this vault: perhaps a date has come.

@@ -29,7 +29,7 @@ pub(super) fn hits(plan: &Plan, situation: &Situation<'_>) -> Vec<GateHit> {
             Change::ExtendExpiry { to, from, .. } => {
                 hits.extend(too_far(*to, situation));
                 hits.extend(from.and_then(|from| just_dated(change, from, situation)));
-                hits.extend(from.and_then(|from| rotation_unknown(change, from, situation)));
+                hits.extend(rotation_unknown(change, plan, situation));
             }
             _ => {}
         }
@@ -81,10 +81,10 @@ fn just_dated(change: &Change, from: Timestamp, situation: &Situation<'_>) -> Op
 }
 
 /// Whether a newer version was made is not known: a key that was rotated is left to expire.
-fn rotation_unknown(change: &Change, from: Timestamp, situation: &Situation<'_>) -> Option<GateHit> {
+fn rotation_unknown(change: &Change, plan: &Plan, situation: &Situation<'_>) -> Option<GateHit> {
     let mut versions = situation.evidence.keys.iter().filter(|seen| touches(change, seen));
-    let unknown = from > situation.incident.opened_at && versions.all(|seen| seen.versions.is_empty());
-    unknown.then(|| hard(Gate::CannotTell, "the versions of the key, and so whether a newer one was made"))
+    let unknown = plan.cause == Cause::KeyExpiring && versions.all(|seen| seen.versions.is_empty());
+    unknown.then(|| hard(Gate::CannotTell, "whether a newer version of the key was made could not be read"))
 }
 
 /// A version newer than the one in question that was made within a day: a rotation, or an answer to a compromise.

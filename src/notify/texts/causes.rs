@@ -137,8 +137,7 @@ const fn consequence(cause: Cause) -> &'static str {
         Cause::KeyReplaced => {
             "The data is encrypted with the original key; pointing the server at the new one cannot help."
         }
-        Cause::KeyExpired => "Azure SQL does not use an expired key.",
-        Cause::KeyExpiring => "Azure SQL does not use an expired key; no newer version was made.",
+        Cause::KeyExpired | Cause::KeyExpiring => "Azure SQL does not use an expired key.",
         Cause::PermissionModelSwitched => {
             "Grants made under the old model count no longer, for other users of the vault either."
         }
