@@ -10,11 +10,12 @@ use jiff::SignedDuration;
 use keymend::domain::incident::Phase;
 use keymend::domain::policy::Preset;
 use keymend::drill::cloud::{Actor, Break, Exchange, What, World};
+use keymend::patrol::PatrolSettings;
 use stepped::Stage;
 
 async fn told_by_event_grid(mut world: World) -> Stage {
     world.alerts.event_grid = true;
-    Stage::open(world, Preset::Auto, false).await
+    Stage::open(world, Preset::Auto, PatrolSettings::off()).await
 }
 
 fn tag(number: usize) -> Break {

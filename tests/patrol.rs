@@ -11,8 +11,12 @@ use keymend::domain::notice::Situation;
 use keymend::domain::policy::Preset;
 use keymend::drill::cloud::{Actor, Break, Fault, FaultKind, KeyRef, What, World};
 use keymend::drill::judge::is_warning;
+use keymend::patrol::PatrolSettings;
 use keymend::store::{NewJob, Work};
 use stepped::Stage;
+
+/// A pipeline: its application, and that one's object id.
+const PIPELINE: (&str, &str) = ("5ba4de00-0000-4000-8000-000000000007", "5ba4de00-0000-4000-8000-000000000008");
 
 fn revoke(server: Option<&str>) -> Break {
     let bob = Actor::person("bob@contoso.example");
@@ -30,7 +34,7 @@ async fn what_a_person_closed_with_databases_down_stays_closed() {
 }
 
 async fn what_was_closed_stays_closed(before_closing: i64) {
-    let mut stage = Stage::open(World::shared_vault(2, 1), Preset::Observe, true).await;
+    let mut stage = Stage::open(World::shared_vault(2, 1), Preset::Observe, PatrolSettings::default()).await;
     stage.happen(&[], 5).await;
     stage.happen(&[revoke(Some("sql-01"))], 5).await;
     let incidents = stage.incidents().await;
@@ -50,8 +54,22 @@ async fn what_was_closed_stays_closed(before_closing: i64) {
 }
 
 #[tokio::test]
+async fn what_is_lost_between_two_rounds_is_mended_before_the_next() {
+    for seconds in [0, 20, 40] {
+        let mut stage = Stage::open(World::standard(), Preset::Auto, PatrolSettings::default()).await;
+        stage.pass(&[], SignedDuration::from_secs(600 + seconds)).await;
+        let lost = Break::new(What::DisableKey(KeyRef::default())).by(Actor::application(PIPELINE.0, PIPELINE.1));
+        // A glance comes every 15 seconds, or a tenth later; the incident waits five for more.
+        let asked = stage.pass(&[lost], SignedDuration::from_secs(17 + 5)).await;
+        let mended = asked.iter().any(|one| one.is_write() && one.effect);
+        assert!(mended, "lost {seconds} s after a minute began: {:#?}", stage.incidents().await);
+        stage.house.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn the_same_loss_after_a_repair_is_news() {
-    let mut stage = Stage::open(World::standard(), Preset::Guarded, true).await;
+    let mut stage = Stage::open(World::standard(), Preset::Guarded, PatrolSettings::default()).await;
     stage.happen(&[], 5).await;
     for times in 1..=2 {
         stage.happen(&[revoke(None)], 45).await;
@@ -62,7 +80,7 @@ async fn the_same_loss_after_a_repair_is_news() {
 
 #[tokio::test]
 async fn a_throttled_round_stops_and_the_next_goes_on() {
-    let mut stage = Stage::open(World::shared_vault(30, 1), Preset::Auto, true).await;
+    let mut stage = Stage::open(World::shared_vault(30, 1), Preset::Auto, PatrolSettings::default()).await;
     stage.happen(&[], 5).await;
     let usual = stage.happen(&[], 10).await.len();
     let fault = Fault {
@@ -88,7 +106,7 @@ async fn a_throttled_round_stops_and_the_next_goes_on() {
 
 #[tokio::test]
 async fn an_incident_that_lost_its_pass_gets_another() {
-    let mut stage = Stage::open(World::standard(), Preset::Observe, true).await;
+    let mut stage = Stage::open(World::standard(), Preset::Observe, PatrolSettings::default()).await;
     stage.happen(&[revoke(None)], 5).await;
     let incidents = stage.incidents().await;
     let store = stage.house.store();
@@ -112,7 +130,7 @@ async fn an_incident_that_lost_its_pass_gets_another() {
 
 #[tokio::test]
 async fn a_pass_that_was_set_aside_is_not_revived() {
-    let mut stage = Stage::open(World::standard(), Preset::Observe, true).await;
+    let mut stage = Stage::open(World::standard(), Preset::Observe, PatrolSettings::default()).await;
     stage.happen(&[revoke(None)], 5).await;
     let store = stage.house.store();
     let pass = Work::Pass { incident: stage.incidents().await[0].id.clone() };
@@ -125,7 +143,7 @@ async fn a_pass_that_was_set_aside_is_not_revived() {
 
 #[tokio::test]
 async fn a_managed_instance_that_nobody_rings_for_is_found() {
-    let mut stage = Stage::open(World::instance(), Preset::Auto, true).await;
+    let mut stage = Stage::open(World::instance(), Preset::Auto, PatrolSettings::default()).await;
     stage.happen(&[], 5).await;
     stage.happen(&[revoke(None)], 4).await;
     assert!(stage.first_write().is_some(), "{:#?}", stage.incidents().await);

@@ -12,6 +12,7 @@ use keymend::domain::remedy::Remedy;
 use keymend::domain::restoration::{Fate, Restoration};
 use keymend::drill::cloud::{Break, Exchange, Fault, FaultKind, KeyRef, What, World};
 use keymend::drill::judge;
+use keymend::patrol::PatrolSettings;
 use keymend::store::{NewJob, Work};
 use serde_json::Value;
 use stepped::Stage;
@@ -34,7 +35,7 @@ fn world() -> World {
 
 /// The patrol knows the databases; then a loss that only a person may undo, and does after the window.
 async fn past_the_window(policy: Policy) -> Stage {
-    let mut stage = Stage::open_under(world(), policy, true).await;
+    let mut stage = Stage::open_under(world(), policy, PatrolSettings::rounds_only()).await;
     stage.happen(&[], 3).await;
     let right = || "Microsoft.Authorization/roleAssignments/write".to_owned();
     let lost = [
@@ -245,9 +246,9 @@ async fn a_new_loss_comes_first_and_the_rest_is_left() {
 #[tokio::test]
 async fn without_a_record_it_says_so() {
     // Keymend begins to watch when the databases have long been down.
-    let mut stage = Stage::open_under(world(), under(Preset::Auto, None), false).await;
+    let mut stage = Stage::open_under(world(), under(Preset::Auto, None), PatrolSettings::off()).await;
     stage.happen(&[Break::new(What::RevokePermission { server: None })], 25).await;
-    stage.watch_by_itself(true).await;
+    stage.watch_by_itself(PatrolSettings::rounds_only()).await;
     stage.happen(&[], 50).await;
     let done = incident(&stage).await;
     assert_eq!(done.phase, Phase::Healed, "{:#?}", done.timeline);
@@ -297,13 +298,16 @@ fn retention_reads(asked: &[Exchange]) -> usize {
 
 #[tokio::test]
 async fn recording_costs_two_requests_a_database_and_day_and_none_while_something_is_wrong() {
-    let mut stage = Stage::open_under(World::shared_vault(20, 10), under(Preset::Auto, None), true).await;
+    let mut stage =
+        Stage::open_under(World::shared_vault(20, 10), under(Preset::Auto, None), PatrolSettings::rounds_only()).await;
     let first = stage.happen(&[], 1).await;
     assert!((2..=300).contains(&retention_reads(&first)), "{} requests in one round", retention_reads(&first));
     let begun = retention_reads(&first) + retention_reads(&stage.happen(&[], 120).await);
     assert_eq!(begun, 2 * 200, "each database once");
     stage.house.stop().await;
-    let mut stage = Stage::open_under(World::shared_vault(20, 10), under(Preset::Observe, None), true).await;
+    let mut stage =
+        Stage::open_under(World::shared_vault(20, 10), under(Preset::Observe, None), PatrolSettings::rounds_only())
+            .await;
     let all = ["*".to_owned()].map(|server| Break::new(What::RevokePermission { server: Some(server) }));
     let found = stage.happen(&all, 3).await;
     assert!(retention_reads(&found) < 400, "the patrol was done before anything was wrong");

@@ -76,27 +76,35 @@ pub async fn run(args: DrillArgs) -> ExitCode {
     conclude(&args, &played)
 }
 
-/// Few are watched one by one as they happen; many are played beside each other, and each is told when it is done.
+/// Few are watched one by one as they happen. Many are played beside each other, the largest first, and each is told when it
+/// is done.
 fn play_all(stories: &[(Scenario, Preset)], args: &DrillArgs) -> Result<Vec<Played>, String> {
     let options = Options { pace: args.speed, folder: args.keep.clone(), alerts_lost: args.alerts_lost };
     let teller = Teller { quiet: args.json, detail: stories.len() <= TOUR.len() };
-    let numbered: Vec<_> = stories.iter().copied().enumerate().collect();
+    let mut numbered: Vec<_> = stories.iter().copied().enumerate().collect();
     let threads = if teller.detail { 1 } else { threads() };
+    if !teller.detail {
+        let servers =
+            |(_, (scenario, preset)): &(usize, (Scenario, Preset))| (scenario.setup)(*preset).world.servers.len();
+        numbered.sort_by_cached_key(|story| std::cmp::Reverse(servers(story)));
+    }
     let one = async |(number, (scenario, preset)): (usize, (Scenario, Preset))| {
         teller.open(number + 1, stories.len(), &scenario, preset);
         let played = play(&scenario, preset, &options, &mut |line, view| teller.tell(line, view)).await;
         if teller.detail {
             played.iter().for_each(|played| teller.close(played));
         }
-        played.map_err(|error| format!("{} could not be played: {error:#}", scenario.name))
+        let played = played.map_err(|error| format!("{} could not be played: {error:#}", scenario.name));
+        (number, played)
     };
-    let tell = |played: &Result<Played, String>| {
+    let tell = |(_, played): &(usize, Result<Played, String>)| {
         if !teller.detail {
             played.iter().for_each(|played| teller.close(played));
         }
     };
-    let all = side_by_side(numbered, threads, one, tell).map_err(|error| format!("cannot play: {error}"))?;
-    all.into_iter().collect()
+    let mut all = side_by_side(numbered, threads, one, tell).map_err(|error| format!("cannot play: {error}"))?;
+    all.sort_by_key(|(number, _)| *number);
+    all.into_iter().map(|(_, played)| played).collect()
 }
 
 /// Seeds of the measured losses count from here.

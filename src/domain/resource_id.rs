@@ -54,7 +54,7 @@ impl ResourceId {
             if part.is_empty() || *part == "." || *part == ".." {
                 return Err(InvalidResourceId::Shape);
             }
-            if part.chars().any(|c| c.is_control() || c.is_whitespace() || "?#%&<>\"'\\{}|^`*:;,=+$@!".contains(c)) {
+            if part.chars().any(is_foreign) {
                 return Err(InvalidResourceId::Character);
             }
         }
@@ -171,6 +171,38 @@ impl ResourceId {
     pub fn child(&self, kind: &str, name: &str) -> Result<Self, InvalidResourceId> {
         Self::parse(&format!("{}/{kind}/{name}", self.text))
     }
+}
+
+/// What no part of an id has. Thousands of ids are parsed a minute.
+fn is_foreign(c: char) -> bool {
+    !c.is_ascii_alphanumeric()
+        && (c.is_control()
+            || c.is_whitespace()
+            || matches!(
+                c,
+                '?' | '#'
+                    | '%'
+                    | '&'
+                    | '<'
+                    | '>'
+                    | '"'
+                    | '\''
+                    | '\\'
+                    | '{'
+                    | '}'
+                    | '|'
+                    | '^'
+                    | '`'
+                    | '*'
+                    | ':'
+                    | ';'
+                    | ','
+                    | '='
+                    | '+'
+                    | '$'
+                    | '@'
+                    | '!'
+            ))
 }
 
 impl PartialEq for ResourceId {

@@ -56,17 +56,17 @@ impl House {
 /// # Errors
 /// As [`build_with`].
 pub async fn build(policy: &Policy, cloud: &str, token: &str, folder: &Path, clock: &Clock) -> anyhow::Result<House> {
-    build_with(policy, false, cloud, token, folder, clock, Ids::random()).await
+    build_with(policy, PatrolSettings::off(), cloud, token, folder, clock, Ids::random()).await
 }
 
-/// Builds and starts one against the simulated cloud at `cloud`, with a patrol or without. `ids` also draw the moments of the
+/// Builds and starts one against the simulated cloud at `cloud`, with that patrol. `ids` also draw the moments of the
 /// patrol: seeded ones make the same story again, on a new folder.
 ///
 /// # Errors
 /// If the store cannot be made or loopback not listened on.
 pub async fn build_with(
     policy: &Policy,
-    patrol: bool,
+    patrol: PatrolSettings,
     cloud: &str,
     token: &str,
     folder: &Path,
@@ -105,7 +105,7 @@ pub async fn build_with(
             tracing::error!(%error, "the doors closed");
         }
     });
-    let patrol = Patrol::new(responder.clone(), PatrolSettings { enabled: patrol, ..PatrolSettings::default() });
+    let patrol = Patrol::new(responder.clone(), patrol);
     let walking = tokio::spawn(async move { patrol.run().await });
     let working = tokio::spawn(async move { responder.run().await });
     Ok(House { store, webhook, tasks: vec![serving, walking, working] })

@@ -19,6 +19,7 @@ use crate::clock::{Busy, Clock, add};
 use crate::domain::incident::{ApprovalDecision, Incident, Phase};
 use crate::domain::policy::Preset;
 use crate::ids::Ids;
+use crate::patrol::PatrolSettings;
 use crate::store::{NewJob, Store, Work};
 
 /// When every story begins.
@@ -106,7 +107,8 @@ pub async fn play(
     let running = cloud.serve(listener).await?;
     let ids = Ids::seeded(setup.world.seed);
     let url = running.url();
-    let house = house::build_with(&setup.policy, setup.patrol, &url, TOKEN, temporary.path(), &clock, ids).await?;
+    let patrol = if setup.patrol { PatrolSettings::default() } else { PatrolSettings::off() };
+    let house = house::build_with(&setup.policy, patrol, &url, TOKEN, temporary.path(), &clock, ids).await?;
     cloud.deliver_to(house.webhook());
     let mut director = Director::new(&clock, &cloud, house.store(), setup, scenario);
     director.story.add(

@@ -26,6 +26,11 @@ impl Allowance {
         if self.was_throttled() { 0 } else { self.most.saturating_sub(self.used()) }
     }
 
+    /// Leaves half of the rest to others.
+    pub fn leave_half(&mut self) {
+        self.most = self.used() + self.left() / 2;
+    }
+
     /// Whether Azure has asked for patience in this round.
     pub fn was_throttled(&self) -> bool {
         self.meter.was_throttled()

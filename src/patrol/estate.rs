@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use crate::domain::dependent::Kind;
 use crate::domain::evidence::{Database, Fact, ServerEvidence};
 use crate::domain::key_uri::{KeyUri, VaultHost};
 use crate::domain::resource_id::ResourceId;
@@ -12,6 +13,8 @@ use crate::domain::resource_id::ResourceId;
 /// One server.
 #[derive(Debug, Clone)]
 pub(super) struct Known {
+    /// What kind of thing it is.
+    pub kind: Option<Kind>,
     /// As it was read last; its databases as if in service, since whether they are is never taken from memory.
     pub seen: ServerEvidence,
     /// When the walk read all of it.
@@ -30,13 +33,15 @@ pub(super) struct Estate {
     pub servers: BTreeMap<ResourceId, Known>,
     /// When each vault was glanced at.
     pub glanced: BTreeMap<VaultHost, Timestamp>,
+    /// The requests that the last round left over, for glances until the next.
+    pub left_over: usize,
     /// What could not be read in the round before: said once, not every minute.
     pub unread: Vec<String>,
 }
 
 impl Known {
     pub fn new(seen: ServerEvidence) -> Self {
-        Self { seen: in_service(seen), read_at: None, tried_at: None, asked_at: None }
+        Self { kind: Kind::of(&seen.id), seen: in_service(seen), read_at: None, tried_at: None, asked_at: None }
     }
 
     /// The customer-managed key of its protector.

@@ -136,15 +136,15 @@ async fn judge(
         Err(JobError::Store(error)) => return Err(error),
         Err(error) => tracing::warn!(%error, "a warning of an expiring key could not be given"),
     }
-    let open = beat.responder.store.open_incident(&draft.key).await?.is_some();
     let Some(seen) = Seen::broken(&diagnosis) else {
-        if !open {
-            beat.told.is_well(&draft.key.0);
-        }
+        beat.told.is_well(&draft.key.0);
         return Ok(());
     };
-    if open && diagnosis.findings.iter().all(|finding| finding.cause == Cause::KeyExpiring || !is_broken(finding.cause))
+    let only_expires = |cause| cause == Cause::KeyExpiring || !is_broken(cause);
+    if diagnosis.findings.iter().all(|finding| only_expires(finding.cause))
+        && beat.responder.store.open_incident(&draft.key).await?.is_some()
     {
+        // That is what the incident is about.
         return Ok(());
     }
     let news = beat.told.is_news(&beat.responder, &draft.key, &seen).await?;

@@ -17,13 +17,13 @@ pub(super) async fn all(beat: &mut Beat<'_>, estate: &mut Estate) {
             match listed {
                 Ok(listed) => {
                     // Databases with a key of their own are found with their servers, not by a list.
-                    let gone = |id: &ResourceId| {
-                        Kind::of(id) == Some(kind)
+                    let gone = |id: &ResourceId, known: &Known| {
+                        known.kind == Some(kind)
                             && kind != Kind::Database
                             && scope.contains(id)
                             && !listed.contains_key(id)
                     };
-                    estate.servers.retain(|id, _| !gone(id));
+                    estate.servers.retain(|id, known| !gone(id, known));
                     for (id, server) in listed {
                         if policy.scope.covers(&id) {
                             know(estate, id, server);

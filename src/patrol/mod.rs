@@ -2,14 +2,15 @@
 //!
 //! A round comes every minute: what depends on a key is listed, each vault is glanced at with what is
 //! remembered of its servers, some servers are asked for inaccessible databases, and a slice of the full walk is read, so that
-//! within the hour each server is read anew. What is broken becomes a signal like any other: stored first, then looked at.
+//! within the hour each server is read anew. What a round leaves over of its requests goes into glances at the vaults until
+//! the next. What is broken becomes a signal like any other: stored first, then looked at.
 //!
 //! | file | job |
 //! |---|---|
 //! | [`settings`] | how often, and at what cost |
 //! | `allowance` | how many requests a round may still make |
 //! | `estate` | what is remembered of the servers |
-//! | `round` | one round |
+//! | `round` | one round, and the glances between two |
 //! | `list` | what there is |
 //! | `walk` | the slice of the full walk |
 //! | `glances` | each vault, from its own side |
@@ -42,8 +43,10 @@ use estate::Estate;
 pub use round::Round;
 pub use settings::PatrolSettings;
 
-/// The fact that remembers when the last round began, so that of several processes one makes it.
+/// The fact that remembers when the last round began, so that of several processes one makes it …
 const ROUND: (&str, &str) = ("patrol", "round");
+/// … and when the last look did, round or glance.
+const LOOK: (&str, &str) = ("patrol", "look");
 
 /// The patrol of one process. Cheap to clone; clones share what is remembered.
 #[derive(Debug, Clone)]
@@ -84,30 +87,37 @@ impl Patrol {
         }
     }
 
-    /// Makes a round, unless it is switched off or another process has just begun one.
+    /// Makes a round, or glances at the vaults between two, unless it is switched off or another process has just begun.
     ///
     /// # Errors
     /// [`StoreError`]: nothing that was found is lost, the next round finds it again.
     pub async fn round_if_due(&self) -> Result<Option<Round>, StoreError> {
-        let now = self.responder.clock.now();
-        if !self.settings.enabled || self.has_begun(now).await? {
+        let (now, apart) = (self.responder.clock.now(), self.settings.look_every());
+        if !self.settings.enabled || self.began_within(LOOK, apart / 2, now).await? {
             return Ok(None);
         }
-        self.responder.store.keep_fact(ROUND.0, ROUND.1, &Value::Null, now).await?;
+        self.begins(LOOK, now).await?;
         let mut estate = self.estate.lock().await;
+        if self.began_within(ROUND, self.settings.health_every - apart / 2, now).await? {
+            return Ok(Some(round::glance(&self.responder, &self.settings, &mut estate).await?));
+        }
+        self.begins(ROUND, now).await?;
         Ok(Some(round::make(&self.responder, &self.settings, &mut estate).await?))
     }
 
-    async fn has_begun(&self, now: Timestamp) -> Result<bool, StoreError> {
-        let half = self.settings.health_every / 2;
-        let last = self.responder.store.fact(ROUND.0, ROUND.1).await?;
-        Ok(last.is_some_and(|(_, began)| now < add(began, half)))
+    async fn began_within(&self, what: (&str, &str), time: SignedDuration, now: Timestamp) -> Result<bool, StoreError> {
+        let last = self.responder.store.fact(what.0, what.1).await?;
+        Ok(last.is_some_and(|(_, began)| now < add(began, time)))
     }
 
-    /// Until the next round, a little more or less by chance: many installations must not knock in step.
+    async fn begins(&self, what: (&str, &str), now: Timestamp) -> Result<(), StoreError> {
+        self.responder.store.keep_fact(what.0, what.1, &Value::Null, now).await
+    }
+
+    /// Until the next look, a little more or less by chance: many installations must not knock in step.
     fn pause(&self) -> SignedDuration {
         let spread = f64::from(self.settings.jitter_percent) / 100.0 * (2.0 * self.responder.ids.fraction() - 1.0);
-        let seconds = self.settings.health_every.as_secs_f64() * (1.0 + spread);
-        SignedDuration::try_from_secs_f64(seconds).unwrap_or(self.settings.health_every)
+        let apart = self.settings.look_every();
+        SignedDuration::try_from_secs_f64(apart.as_secs_f64() * (1.0 + spread)).unwrap_or(apart)
     }
 }

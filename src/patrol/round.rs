@@ -61,6 +61,8 @@ pub(super) struct Beat<'a> {
     pub responder: Responder,
     pub settings: &'a PatrolSettings,
     pub allowance: Allowance,
+    /// No incident is open.
+    pub calm: bool,
     /// How many requests may go into settings that are recorded: none while an incident is open.
     pub for_settings: usize,
     pub round: Round,
@@ -81,27 +83,61 @@ pub(super) async fn make(
     settings: &PatrolSettings,
     estate: &mut Estate,
 ) -> Result<Round, StoreError> {
-    let (azure, meter) = responder.azure.metered();
-    let responder = Responder { azure, ..responder.clone() };
-    let all = settings.requests_a_round();
-    // Incidents go first: while one is open, half of the budget is left to it.
-    let open = responder.store.incidents(true, 1).await?;
-    let allowance = Allowance::of(if open.is_empty() { all } else { all / 2 }, meter);
-    let told = Told::load(&responder).await?;
-    let for_settings = if open.is_empty() { all / SETTINGS } else { 0 };
-    let mut beat =
-        Beat { responder, settings, allowance, for_settings, round: Round::default(), told, signals: Vec::new() };
+    let mut beat = begin(responder, settings, settings.requests_a_round()).await?;
     load(&beat, estate).await?;
     list::all(&mut beat, estate).await;
     walk::slice(&mut beat, estate).await?;
+    // Incidents go first. The walk has had no more than the share without which it would not be round in time.
+    if !beat.calm {
+        beat.allowance.leave_half();
+    }
     glances::all(&mut beat, estate).await?;
     inaccessible::some(&mut beat, estate).await?;
     forgotten::resume(&mut beat).await?;
+    let round = finish(beat, estate).await?;
+    round.log(&estate.unread);
+    estate.unread.clone_from(&round.unread);
+    Ok(round)
+}
+
+/// Looks only at what there is and at the vaults, with what the last round left over: how soon a loss is found that nobody
+/// announces is a matter of how often the vaults are looked at.
+pub(super) async fn glance(
+    responder: &Responder,
+    settings: &PatrolSettings,
+    estate: &mut Estate,
+) -> Result<Round, StoreError> {
+    let mut beat = begin(responder, settings, estate.left_over).await?;
+    if estate.left_over > 0 {
+        list::all(&mut beat, estate).await;
+        glances::all(&mut beat, estate).await?;
+    }
     finish(beat, estate).await
+}
+
+async fn begin<'a>(
+    responder: &Responder,
+    settings: &'a PatrolSettings,
+    requests: usize,
+) -> Result<Beat<'a>, StoreError> {
+    let (azure, meter) = responder.azure.metered();
+    let responder = Responder { azure, ..responder.clone() };
+    let calm = responder.store.incidents(true, 1).await?.is_empty();
+    Ok(Beat {
+        allowance: Allowance::of(requests, meter),
+        calm,
+        for_settings: if calm { requests / SETTINGS } else { 0 },
+        round: Round::default(),
+        told: Told::load(&responder).await?,
+        signals: Vec::new(),
+        responder,
+        settings,
+    })
 }
 
 async fn finish(beat: Beat<'_>, estate: &mut Estate) -> Result<Round, StoreError> {
     let Beat { responder, mut round, allowance, told, signals, .. } = beat;
+    estate.left_over = allowance.left();
     if !signals.is_empty() {
         round.found = responder.store.accept(&signals, responder.clock.now()).await?.new;
         responder.wake.now(&responder.clock);
@@ -113,8 +149,6 @@ async fn finish(beat: Beat<'_>, estate: &mut Estate) -> Result<Round, StoreError
         round.unread.push("Azure asked for patience: the rest of this round is left for the next".to_owned());
     }
     count::patrol(if allowance.was_throttled() { "throttled" } else { "done" }, round.requests, round.found);
-    round.log(&estate.unread);
-    estate.unread.clone_from(&round.unread);
     Ok(round)
 }
 

@@ -13,6 +13,8 @@ pub struct PatrolSettings {
     pub enabled: bool,
     /// From one round to the next.
     pub health_every: SignedDuration,
+    /// Between rounds, what a round has left of its requests goes into glances at the vaults this often.
+    pub glance_every: SignedDuration,
     /// Within this, every server is read anew.
     pub walk_every: SignedDuration,
     /// By how much the time between rounds varies, in percent.
@@ -26,6 +28,7 @@ impl Default for PatrolSettings {
         Self {
             enabled: true,
             health_every: SignedDuration::from_mins(1),
+            glance_every: SignedDuration::from_secs(15),
             walk_every: SignedDuration::from_hours(1),
             jitter_percent: 10,
             read_share_percent: 20,
@@ -34,6 +37,25 @@ impl Default for PatrolSettings {
 }
 
 impl PatrolSettings {
+    /// No patrol at all.
+    #[must_use]
+    pub fn off() -> Self {
+        Self { enabled: false, ..Self::default() }
+    }
+
+    /// As usual, without glances between the rounds.
+    #[must_use]
+    pub fn rounds_only() -> Self {
+        let usual = Self::default();
+        Self { glance_every: usual.health_every, ..usual }
+    }
+
+    /// From one look, round or glance, to the next.
+    #[must_use]
+    pub fn look_every(&self) -> SignedDuration {
+        self.glance_every.min(self.health_every)
+    }
+
     /// The requests that one round may make.
     #[must_use]
     pub fn requests_a_round(&self) -> usize {

@@ -66,8 +66,9 @@ fn turn(beat: &Beat<'_>, estate: &Estate, now: Timestamp) -> Vec<ResourceId> {
     let share = estate.servers.len() * 11 / 10 / usize::try_from(rounds).unwrap_or(1) + 1;
     let unread = turn.iter().filter(|(read, _)| read.is_none()).count();
     // Half of the budget at most goes to the walk, or two thirds while little is known yet.
-    let most = if unread > 0 { beat.allowance.left() * 2 / 3 } else { beat.allowance.left() / 2 } / COST;
-    turn.truncate(share.max(unread).min(most));
+    let hurry = unread > 0 && beat.calm;
+    let most = if hurry { beat.allowance.left() * 2 / 3 } else { beat.allowance.left() / 2 } / COST;
+    turn.truncate(if hurry { share.max(unread) } else { share }.min(most));
     turn.into_iter().map(|(_, id)| id).collect()
 }
 

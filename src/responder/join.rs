@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use tokio::sync::Mutex;
 
-use super::locate::{Concerned, is_cause};
+use super::locate::{Concerned, is_cause, tells_loss};
 use super::{JobResult, Responder, look, schedule};
 use crate::clock::add;
 use crate::domain::evidence::Fact;
@@ -63,7 +63,11 @@ impl Responder {
             let others = self.others_of(vault, &first.server).await?;
             news |= welcome(&mut incident, &others, &[], Some(vault), now);
         }
-        self.save_joined(&incident, version, news, taken, now).await
+        let is_early = version.is_none() && !signals.iter().any(|signal| tells_loss(signal.kind));
+        let due = add(now, if is_early { schedule::GATHER_CAUSES } else { schedule::GATHER });
+        let jobs =
+            (news || version.is_none()).then(|| NewJob { work: Work::Pass { incident: incident.id.clone() }, due });
+        self.save_joined(&incident, version, jobs.as_slice(), taken, now).await
     }
 
     /// The open incident that the servers belong to. While Azure holds requests back, one alert may have opened an incident of
@@ -87,13 +91,11 @@ impl Responder {
         &self,
         incident: &Incident,
         version: Option<Version>,
-        news: bool,
+        jobs: &[NewJob],
         taken: &[SignalRef],
         now: Timestamp,
     ) -> JobResult {
-        let pass = NewJob { work: Work::Pass { incident: incident.id.clone() }, due: add(now, schedule::GATHER) };
-        let jobs = if news || version.is_none() { vec![pass] } else { Vec::new() };
-        self.store.save(incident, version, &jobs, taken, now).await?;
+        self.store.save(incident, version, jobs, taken, now).await?;
         if version.is_none() {
             milestones::count(None, incident, now);
             tracing::info!(incident = %incident.id, key = incident.key.0, "incident opened");

@@ -9,6 +9,10 @@ use crate::domain::incident::{Incident, Phase};
 /// arrive in a burst; reading each server once instead of once per alert keeps us within Azure's request limits.
 pub const GATHER: SignedDuration = SignedDuration::from_secs(15);
 
+/// The same where no database is known to be down yet: what was found can often be repaired before SQL looks at its key
+/// again, and every second counts. Long enough for the second change of one that breaks two things.
+pub const GATHER_CAUSES: SignedDuration = SignedDuration::from_secs(5);
+
 /// How long before the end of the self-heal window people are warned that nothing has worked yet.
 pub const DEADLINE_WARNING: SignedDuration = SignedDuration::from_mins(10);
 

@@ -10,6 +10,7 @@ use keymend::drill::cloud::world::TOKEN;
 use keymend::drill::cloud::{Break, Cloud, Exchange, Plane, Running, World};
 use keymend::drill::{house, judge};
 use keymend::ids::Ids;
+use keymend::patrol::PatrolSettings;
 use tokio::net::TcpListener;
 
 /// A responder and its cloud; no time passes but within [`Stage::happen`].
@@ -20,19 +21,19 @@ pub struct Stage {
     /// No time passes but within [`Stage::happen`].
     held: Option<Busy>,
     policy: Policy,
-    patrol: bool,
+    patrol: PatrolSettings,
     running: Running,
     folder: house::Folder,
 }
 
 impl Stage {
     /// Opens one; alerts of Azure Monitor are all lost.
-    pub async fn open(world: World, preset: Preset, patrol: bool) -> Self {
+    pub async fn open(world: World, preset: Preset, patrol: PatrolSettings) -> Self {
         Self::open_under(world, Policy { preset, ..Policy::default() }, patrol).await
     }
 
     /// The same under a policy, which gets the world's subscription as its scope.
-    pub async fn open_under(mut world: World, mut policy: Policy, patrol: bool) -> Self {
+    pub async fn open_under(mut world: World, mut policy: Policy, patrol: PatrolSettings) -> Self {
         world.alerts.webhooks = false;
         let folder = house::Folder::new(None, "stepped", policy.preset).unwrap();
         let clock = Clock::stepped("2026-11-24T02:00:00Z".parse().unwrap(), None);
@@ -40,9 +41,10 @@ impl Stage {
         policy.scope.subscriptions = vec![world.subscription.clone()];
         let cloud = Cloud::new(world, clock.clone());
         let running = cloud.serve(TcpListener::bind("127.0.0.1:0").await.unwrap()).await.unwrap();
-        let house = house::build_with(&policy, patrol, &running.url(), TOKEN, folder.path(), &clock, Ids::random())
-            .await
-            .unwrap();
+        let house =
+            house::build_with(&policy, patrol.clone(), &running.url(), TOKEN, folder.path(), &clock, Ids::random())
+                .await
+                .unwrap();
         cloud.deliver_to(house.webhook());
         Self { clock, cloud, house, held: Some(held), policy, patrol, running, folder }
     }
@@ -50,14 +52,15 @@ impl Stage {
     /// Keymend is stopped wherever it is, and another one takes over its store.
     pub async fn replace(&mut self) {
         let (url, path) = (self.running.url(), self.folder.path());
-        let next =
-            house::build_with(&self.policy, self.patrol, &url, TOKEN, path, &self.clock, Ids::random()).await.unwrap();
+        let next = house::build_with(&self.policy, self.patrol.clone(), &url, TOKEN, path, &self.clock, Ids::random())
+            .await
+            .unwrap();
         std::mem::replace(&mut self.house, next).stop().await;
         self.cloud.deliver_to(self.house.webhook());
     }
 
-    /// The same with a patrol, or without.
-    pub async fn watch_by_itself(&mut self, patrol: bool) {
+    /// The same with another patrol.
+    pub async fn watch_by_itself(&mut self, patrol: PatrolSettings) {
         self.patrol = patrol;
         self.replace().await;
     }

@@ -236,7 +236,7 @@ impl Database {
 impl Server {
     /// Whether it is a managed instance.
     pub(crate) fn is_instance(&self) -> bool {
-        self.id.managed_instance().is_some()
+        self.id.key().contains("/microsoft.sql/managedinstances/")
     }
 
     /// Whether it is a Synapse workspace.

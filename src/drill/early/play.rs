@@ -11,6 +11,7 @@ use crate::drill::cloud::world::TOKEN;
 use crate::drill::cloud::{Cloud, World};
 use crate::drill::{house, judge, story};
 use crate::ids::Ids;
+use crate::patrol::PatrolSettings;
 
 const BEGINNING: &str = "2026-11-24T02:00:00Z";
 /// How exactly moments are told, until access is back …
@@ -57,12 +58,12 @@ pub(super) async fn one(told: Told, losses: Losses, seed: u64) -> anyhow::Result
     Ok(outcome)
 }
 
-/// Sets up what tells Keymend. Answers whether the patrol walks.
-fn tell_by(told: Told, world: &mut World) -> bool {
+/// Sets up what tells Keymend. Answers its patrol.
+fn tell_by(told: Told, world: &mut World) -> PatrolSettings {
     world.alerts.webhooks = told != Told::Patrol;
     world.alerts.cause_alerts = matches!(told, Told::CauseAlerts | Told::EventGrid | Told::All);
     world.alerts.event_grid = matches!(told, Told::EventGrid | Told::All);
-    matches!(told, Told::Patrol | Told::All)
+    if matches!(told, Told::Patrol | Told::All) { PatrolSettings::default() } else { PatrolSettings::off() }
 }
 
 async fn watch(clock: &Clock, cloud: &Cloud, lost_at: Timestamp, outcome: &mut Outcome) -> crate::clock::Busy {

@@ -1,6 +1,6 @@
 //! Nobody rings: every alert and every event is lost, and the patrol finds what is broken.
 
-use super::{End, Expect, People, Scenario, Setup, Step, Writes, minutes, policy, then};
+use super::{End, Expect, Fact, People, Scenario, Setup, Step, Writes, minutes, policy, then};
 use crate::domain::policy::Preset;
 use crate::domain::remedy::Remedy;
 use crate::drill::cloud::world::PermissionModel;
@@ -23,6 +23,11 @@ pub(super) fn all() -> Vec<Scenario> {
             found_too_late,
         ),
         make("quiet-patrol", "Nothing is wrong for six hours: nobody hears of the patrol", quiet),
+        make(
+            "two-thousand-servers",
+            "2,000 servers in 40 vaults, every alert lost: one vault loses its grants",
+            two_thousand,
+        ),
     ]
 }
 
@@ -105,4 +110,36 @@ fn quiet(preset: Preset) -> Setup {
     );
     setup.horizon = minutes(360);
     setup
+}
+
+fn two_thousand(preset: Preset) -> Setup {
+    let mut world = World::large_estate(40, 50);
+    world.keep_reads = false;
+    let what = Break::new(What::SwitchPermissionModel { vault: Some("kv-17".to_owned()) }).by(pipeline());
+    let say = "A pipeline switches vault kv-17 to access policies: 50 servers lose their key";
+    let expect = Expect {
+        writes: Writes::Just(vec![(Remedy::AddAccessPolicy, 1)]),
+        world: vec![
+            Fact {
+                says: "all 50 servers of the vault are granted again",
+                holds: |world| {
+                    let vaults = world["vaults"].as_array().into_iter().flatten();
+                    let vault = vaults.into_iter().find(|vault| vault["name"] == "kv-17");
+                    vault.is_some_and(|vault| vault["policies"].as_array().is_some_and(|all| all.len() >= 50))
+                },
+            },
+            Fact {
+                says: "every server is read within the hour, or little more, while an incident is open too",
+                holds: |world| world["requests"]["longest_unread_minutes"].as_i64().is_some_and(|most| most <= 66),
+            },
+            Fact {
+                says: "the patrol keeps to its share of Azure's reads",
+                holds: |world| {
+                    world["requests"]["most_reads_in_ten_minutes"].as_u64().is_some_and(|most| most <= 3_300)
+                },
+            },
+        ],
+        ..Expect::repaired()
+    };
+    story(preset, world, vec![Step::at(45, say, what)], expect)
 }

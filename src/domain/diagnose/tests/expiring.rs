@@ -57,7 +57,7 @@ fn policy_asks_or_leaves_it_to_the_warnings() {
     let spoiled: [fn(&mut World); 3] = [
         |w| w.policy.extend_before_hours = 0,
         |w| w.policy.gates.max_expiry_extension_days = 0,
-        |w| drop(w.policy.remedies.insert(Remedy::ExtendExpiry, Mode::Off)),
+        |w| w.policy.remedies.extend([(Remedy::ExtendExpiry, Mode::Off)]),
     ];
     for spoil in spoiled {
         let mut world = expiring_in(3).preset(Preset::Auto);

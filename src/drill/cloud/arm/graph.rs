@@ -22,7 +22,7 @@ pub(super) fn query(state: &mut State, call: &Call<'_>) -> Answer {
     };
     let text = body.get("query").and_then(Value::as_str).unwrap_or_default();
     let rows = match kql::table(text).as_deref() {
-        Some("resources") => resources(state, call),
+        Some("resources") => resources(state, call, kql::types(text).as_deref()),
         Some("resourcechanges") => changes(state, call),
         Some("resourcecontainers" | "authorizationresources" | "healthresources") => Vec::new(),
         _ => return invalid("Query is invalid: the table is not known."),
@@ -62,11 +62,19 @@ fn readable(state: &State, call: &Call<'_>, id: &ResourceId, action: &str) -> bo
     state.may(&call.caller.object_id, action, id)
 }
 
-fn resources(state: &State, call: &Call<'_>) -> Vec<Value> {
+fn resources(state: &State, call: &Call<'_>, types: Option<&[String]>) -> Vec<Value> {
+    let wanted = |kind: &str| types.is_none_or(|types| types.iter().any(|wanted| wanted == kind));
     let mut out = Vec::new();
     let vaults = state.vaults.iter().filter(|vault| vault.deleted.is_none() && !vault.is_hsm());
-    for vault in vaults.filter(|vault| readable(state, call, &vault.id, "Microsoft.KeyVault/vaults/read")) {
-        out.push(row(state, &vault.id, vault_json(state, vault)));
+    for vault in vaults.filter(|_| wanted("microsoft.keyvault/vaults")) {
+        if readable(state, call, &vault.id, "Microsoft.KeyVault/vaults/read") {
+            out.push(row(state, &vault.id, vault_json(state, vault)));
+        }
+    }
+    let kinds = ["microsoft.sql/servers", "microsoft.sql/managedinstances"];
+    let below = kinds.map(|kind| format!("{kind}/databases"));
+    if !kinds.iter().copied().chain(below.iter().map(String::as_str)).any(wanted) {
+        return out;
     }
     let sql = state.servers.iter().filter(|server| !server.is_workspace());
     for server in sql.filter(|one| readable(state, call, &one.id, "Microsoft.Sql/servers/read")) {

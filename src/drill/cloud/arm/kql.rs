@@ -16,6 +16,31 @@ pub(super) fn table(query: &str) -> Option<String> {
     fits.then(|| first.to_ascii_lowercase())
 }
 
+/// The resource types, in lower case, that the first `where` of a query lets through; `None` if it names none. Rows of other
+/// types need not be made.
+pub(super) fn types(query: &str) -> Option<Vec<String>> {
+    let tokens = tokens(query).ok()?;
+    let stage = tokens.split(|token| *token == Token::Sign("|".to_owned())).nth(1)?;
+    let Token::Word(verb) = stage.first()? else { return None };
+    let mut parser = Parser { tokens: &stage[1..], at: 0 };
+    verb.eq_ignore_ascii_case("where").then(|| types_in(&parser.expression().ok()?)).flatten()
+}
+
+fn types_in(condition: &Expr) -> Option<Vec<String>> {
+    match condition {
+        Expr::And(a, b) => types_in(a).or_else(|| types_in(b)),
+        Expr::Compare(left, operator, right) => {
+            let is_type = matches!(&**left, Expr::Path(path) if path.len() == 1 && path[0] == "type");
+            let names = right.iter().map(|expr| match expr {
+                Expr::Literal(Value::String(name)) => Some(name.to_lowercase()),
+                _ => None,
+            });
+            (is_type && matches!(operator.as_str(), "==" | "=~" | "in" | "in~")).then(|| names.collect()).flatten()
+        }
+        _ => None,
+    }
+}
+
 /// Runs a query over the rows of its table.
 pub(super) fn run(query: &str, rows: Vec<Value>) -> Result<Vec<Value>, Unreadable> {
     let tokens = tokens(query)?;
