@@ -180,7 +180,7 @@ fn told(incident: &Incident, situation: Situation) -> usize {
 
 #[tokio::test]
 async fn a_date_that_was_just_given_is_asked_about_and_a_no_outlives_it() {
-    let mut stage = Stage::open(World::standard(), Preset::Auto, true).await;
+    let mut stage = Stage::open(World::standard(), Preset::Auto, PatrolSettings::default()).await;
     stage.happen(&[], 40).await;
     let date = Break::new(What::DateKey { key: KeyRef::default(), hours: 2.0 });
     stage.happen(&[date], 5).await;
@@ -202,7 +202,7 @@ async fn a_date_that_was_just_given_is_asked_about_and_a_no_outlives_it() {
 
 #[tokio::test]
 async fn a_rotated_key_is_left_to_expire() {
-    let mut stage = Stage::open(expiring_in(12.0), Preset::Auto, true).await;
+    let mut stage = Stage::open(expiring_in(12.0), Preset::Auto, PatrolSettings::default()).await;
     let rotate = What::ReplaceKey { key: KeyRef::default(), new_version_only: true };
     stage.happen(&[Break::new(rotate)], 60).await;
     let (incidents, warnings) = beside_warnings(&stage).await;
@@ -213,7 +213,7 @@ async fn a_rotated_key_is_left_to_expire() {
 
 #[tokio::test]
 async fn a_loss_while_somebody_is_asked_about_a_date_is_found_as_soon_as_ever() {
-    let mut stage = Stage::open(expiring_in(12.0), Preset::Guarded, true).await;
+    let mut stage = Stage::open(expiring_in(12.0), Preset::Guarded, PatrolSettings::default()).await;
     // Right after a look of SQL's.
     stage.happen(&[], 41).await;
     assert_eq!(beside_warnings(&stage).await.0[0].phase, Phase::AwaitingApproval);
@@ -228,7 +228,7 @@ async fn a_loss_while_somebody_is_asked_about_a_date_is_found_as_soon_as_ever() 
 
 #[tokio::test]
 async fn a_question_that_nobody_answers_is_recalled_and_becomes_the_loss() {
-    let mut stage = Stage::open(expiring_in(2.0), Preset::Guarded, true).await;
+    let mut stage = Stage::open(expiring_in(2.0), Preset::Guarded, PatrolSettings::default()).await;
     stage.happen(&[], 50).await;
     let (incidents, _) = beside_warnings(&stage).await;
     assert_eq!((incidents[0].phase, told(&incidents[0], Situation::DeadlineNear)), (Phase::AwaitingApproval, 0));
@@ -251,7 +251,8 @@ async fn a_question_that_nobody_answers_is_recalled_and_becomes_the_loss() {
 async fn told_once_a_month_ahead_it_comes_back_by_itself_for_every_warning_and_extends() {
     let mut world = expiring_in(31.0 * 24.0);
     world.alerts.event_grid = true;
-    let mut stage = Stage::open(world, Preset::Auto, false).await;
+    let no_patrol = PatrolSettings { enabled: false, ..PatrolSettings::default() };
+    let mut stage = Stage::open(world, Preset::Auto, no_patrol).await;
     let mut given = Vec::new();
     for day in 1..=31 {
         stage.happen(&[], 24 * 60).await;
