@@ -98,6 +98,17 @@ fn every_kind_of_loss_is_found_and_repaired_where_every_alert_is_lost() {
 }
 
 #[test]
+fn a_rotation_costs_a_handful_of_reads() {
+    let (ok, out, err) = keymend(&["drill", "--json", "rotation-told"]);
+    let played: Vec<Value> = serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}{err}"));
+    assert!(ok, "{out}");
+    let requests = &played[0]["requests"];
+    let reads = requests["arm"].as_u64().unwrap() + requests["key_vault"].as_u64().unwrap();
+    assert!((1..=16).contains(&reads), "the event was looked into, once: {requests}");
+    assert_eq!((&requests["changes"], &played[0]["cards"]), (&Value::from(0), &Value::from(0)));
+}
+
+#[test]
 fn the_tour_can_be_read() {
     let (ok, out, err) = keymend(&["drill"]);
     assert!(ok, "{err}");
