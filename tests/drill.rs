@@ -30,6 +30,7 @@ fn the_list_names_every_promised_scenario() {
         "key-deleted",
         "key-disabled",
         "key-expired",
+        "expiring-key",
         "permission-revoked-policy",
         "permission-revoked-rbac",
         "permission-model-switched",
@@ -76,6 +77,7 @@ fn every_kind_of_loss_is_found_and_repaired_where_every_alert_is_lost() {
         "vault-firewalled",
         "key-deleted",
         "key-disabled",
+        "key-expired",
         "permission-revoked-policy",
         "permission-revoked-rbac",
         "permission-model-switched",
@@ -93,6 +95,17 @@ fn every_kind_of_loss_is_found_and_repaired_where_every_alert_is_lost() {
         assert!(one["requests"]["changes"].as_u64() > Some(0), "{name}: nothing was repaired");
         assert!(!one["story"].to_string().contains("Action Group posts"), "{name}: an alert was not lost");
     }
+}
+
+#[test]
+fn a_rotation_costs_a_handful_of_reads() {
+    let (ok, out, err) = keymend(&["drill", "--json", "rotation-told"]);
+    let played: Vec<Value> = serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}{err}"));
+    assert!(ok, "{out}");
+    let requests = &played[0]["requests"];
+    let reads = requests["arm"].as_u64().unwrap() + requests["key_vault"].as_u64().unwrap();
+    assert!((1..=16).contains(&reads), "the event was looked into, once: {requests}");
+    assert_eq!((&requests["changes"], &played[0]["cards"]), (&Value::from(0), &Value::from(0)));
 }
 
 #[test]

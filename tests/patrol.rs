@@ -6,11 +6,13 @@
 mod stepped;
 
 use jiff::SignedDuration;
-use keymend::domain::incident::Phase;
+use keymend::domain::incident::{ApprovalDecision, Incident, Phase};
+use keymend::domain::notice::Situation;
 use keymend::domain::policy::Preset;
 use keymend::drill::cloud::{Actor, Break, Fault, FaultKind, KeyRef, What, World};
+use keymend::drill::judge::is_warning;
 use keymend::patrol::PatrolSettings;
-use keymend::store::Work;
+use keymend::store::{NewJob, Work};
 use stepped::Stage;
 
 /// A pipeline: its application, and that one's object id.
@@ -145,5 +147,126 @@ async fn a_managed_instance_that_nobody_rings_for_is_found() {
     stage.happen(&[], 5).await;
     stage.happen(&[revoke(None)], 4).await;
     assert!(stage.first_write().is_some(), "{:#?}", stage.incidents().await);
+    stage.house.stop().await;
+}
+
+/// The standard world, whose key expires so many hours after the beginning.
+fn expiring_in(hours: f64) -> World {
+    let mut world = World::standard();
+    for version in world.vaults.iter_mut().flat_map(|vault| &mut vault.keys).flat_map(|key| &mut key.versions) {
+        version.expires_in_days = Some(hours / 24.0);
+    }
+    world
+}
+
+/// Incidents that are more than a warning, and how many warnings were given.
+async fn beside_warnings(stage: &Stage) -> (Vec<Incident>, usize) {
+    let (warnings, incidents): (Vec<_>, Vec<_>) = stage.incidents().await.into_iter().partition(is_warning);
+    (incidents, warnings.len())
+}
+
+/// A person answers, on the story's clock.
+async fn answer(stage: &Stage, incident: &Incident, approved: bool) {
+    let (store, now) = (stage.house.store(), stage.clock.now());
+    let (mut incident, version) = store.incident(&incident.id).await.unwrap().unwrap();
+    incident.approval.as_mut().unwrap().decision = Some(ApprovalDecision { approved, by: "ada".to_owned(), at: now });
+    let pass = NewJob { work: Work::Pass { incident: incident.id.clone() }, due: now };
+    store.save(&incident, Some(version), &[pass], &[], now).await.unwrap();
+}
+
+fn told(incident: &Incident, situation: Situation) -> usize {
+    incident.notices.iter().filter(|told| told.situation == situation).count()
+}
+
+#[tokio::test]
+async fn a_date_that_was_just_given_is_asked_about_and_a_no_outlives_it() {
+    let mut stage = Stage::open(World::standard(), Preset::Auto, PatrolSettings::default()).await;
+    stage.happen(&[], 40).await;
+    let date = Break::new(What::DateKey { key: KeyRef::default(), hours: 2.0 });
+    stage.happen(&[date], 5).await;
+    let (incidents, warnings) = beside_warnings(&stage).await;
+    assert_eq!((incidents.len(), warnings), (1, 0), "the question tells of the date: {incidents:#?}");
+    assert_eq!(incidents[0].phase, Phase::AwaitingApproval);
+    let asked = incidents[0].approval.as_ref().unwrap();
+    assert_eq!(asked.answer_by.to_string(), "2026-11-24T04:40:00Z", "when it expires");
+    assert!(asked.why.contains("may have been meant"), "{}", asked.why);
+    answer(&stage, &incidents[0], false).await;
+
+    stage.happen(&[], 180).await;
+    let (incidents, _) = beside_warnings(&stage).await;
+    assert_eq!(incidents.len(), 1);
+    assert!(!incidents[0].inaccessible().is_empty(), "the key has expired and the databases are down");
+    assert_eq!(stage.first_write(), None, "and it was meant");
+    stage.house.stop().await;
+}
+
+#[tokio::test]
+async fn a_rotated_key_is_left_to_expire() {
+    let mut stage = Stage::open(expiring_in(12.0), Preset::Auto, PatrolSettings::default()).await;
+    let rotate = What::ReplaceKey { key: KeyRef::default(), new_version_only: true };
+    stage.happen(&[Break::new(rotate)], 60).await;
+    let (incidents, warnings) = beside_warnings(&stage).await;
+    assert_eq!((incidents.len(), warnings), (0, 1), "{incidents:#?}");
+    assert_eq!(stage.first_write(), None);
+    stage.house.stop().await;
+}
+
+#[tokio::test]
+async fn a_loss_while_somebody_is_asked_about_a_date_is_found_as_soon_as_ever() {
+    let mut stage = Stage::open(expiring_in(12.0), Preset::Guarded, PatrolSettings::default()).await;
+    // Right after a look of SQL's.
+    stage.happen(&[], 41).await;
+    assert_eq!(beside_warnings(&stage).await.0[0].phase, Phase::AwaitingApproval);
+    stage.happen(&[revoke(None)], 4).await;
+    assert!(stage.first_write().is_some(), "{:#?}", beside_warnings(&stage).await.0);
+    stage.happen(&[], 60).await;
+    assert_eq!(stage.cloud.world()["losses"], 0, "no database went down");
+    let (incidents, _) = beside_warnings(&stage).await;
+    assert!(incidents.iter().any(|one| one.phase == Phase::AwaitingApproval), "the date is asked about again");
+    stage.house.stop().await;
+}
+
+#[tokio::test]
+async fn a_question_that_nobody_answers_is_recalled_and_becomes_the_loss() {
+    let mut stage = Stage::open(expiring_in(2.0), Preset::Guarded, PatrolSettings::default()).await;
+    stage.happen(&[], 50).await;
+    let (incidents, _) = beside_warnings(&stage).await;
+    assert_eq!((incidents[0].phase, told(&incidents[0], Situation::DeadlineNear)), (Phase::AwaitingApproval, 0));
+    stage.happen(&[], 20).await;
+    assert_eq!(told(&beside_warnings(&stage).await.0[0], Situation::DeadlineNear), 1, "an hour ahead");
+    stage.happen(&[], 65).await;
+    let (incidents, _) = beside_warnings(&stage).await;
+    assert_eq!(incidents.len(), 1, "one incident from the date to the loss: {incidents:#?}");
+    assert!(!incidents[0].inaccessible().is_empty());
+    assert_eq!(incidents[0].loss().to_string(), "2026-11-24T04:00:00Z");
+    assert_eq!(told(&incidents[0], Situation::ApprovalAsked), 2, "asked anew, for what is lost now");
+    answer(&stage, &incidents[0], true).await;
+    stage.happen(&[], 60).await;
+    let (incidents, warnings) = beside_warnings(&stage).await;
+    assert_eq!((incidents.len(), incidents[0].phase, warnings), (1, Phase::Healed, 0), "{incidents:#?}");
+    stage.house.stop().await;
+}
+
+#[tokio::test]
+async fn told_once_a_month_ahead_it_comes_back_by_itself_for_every_warning_and_extends() {
+    let mut world = expiring_in(31.0 * 24.0);
+    world.alerts.event_grid = true;
+    let no_patrol = PatrolSettings { enabled: false, ..PatrolSettings::default() };
+    let mut stage = Stage::open(world, Preset::Auto, no_patrol).await;
+    let mut given = Vec::new();
+    for day in 1..=31 {
+        stage.happen(&[], 24 * 60).await;
+        let (incidents, warnings) = beside_warnings(&stage).await;
+        if warnings > given.len() {
+            given.push(31 - day);
+        }
+        if day < 30 {
+            assert_eq!(incidents.len(), 0, "{incidents:#?}");
+        }
+    }
+    assert_eq!(given, [29, 13, 6, 2], "30, 14, 7 and 3 days ahead, seen at the end of the day");
+    let (incidents, _) = beside_warnings(&stage).await;
+    assert_eq!((incidents.len(), incidents[0].phase), (1, Phase::Healed), "{incidents:#?}");
+    assert_eq!(stage.cloud.world()["losses"], 0);
     stage.house.stop().await;
 }

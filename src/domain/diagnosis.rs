@@ -48,6 +48,9 @@ pub enum Cause {
     KeyDisabled,
     /// A key version that SQL needs has expired.
     KeyExpired,
+    /// A key version that SQL uses expires within the hours that policy names, and nothing else is wrong: its expiry is moved
+    /// before anything is lost.
+    KeyExpiring,
     /// A key version that SQL needs is not valid yet.
     KeyNotYetValid,
     /// The key may not be used to wrap and unwrap.
@@ -93,7 +96,8 @@ pub struct Finding {
     pub changes: Vec<Change>,
     /// When the key or vault is gone for good, if it is soft-deleted.
     pub purge_at: Option<Timestamp>,
-    /// When the state began, as far as the resource itself tells (deleted, expired, changed at).
+    /// When the state began, as far as the resource itself tells (deleted, expired, changed at). For
+    /// [`Cause::KeyExpiring`] it lies ahead: when the key expires.
     pub since: Option<Timestamp>,
 }
 

@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::clock::add;
 use crate::domain::database_ref::DatabaseRef;
 use crate::domain::evidence::{Evidence, Fact, KeyEvidence, ServerEvidence};
 use crate::domain::incident::{IncidentId, IncidentKey};
@@ -24,6 +25,12 @@ pub fn due(expires: Timestamp, now: Timestamp) -> Option<u32> {
         return None;
     }
     AHEAD.into_iter().rev().find(|days| left <= SignedDuration::from_secs(i64::from(*days) * DAY))
+}
+
+/// Whether an expiry lies ahead, and no further than that.
+#[must_use]
+pub fn is_within(expires: Timestamp, now: Timestamp, ahead: SignedDuration) -> bool {
+    expires > now && expires.duration_since(now) <= ahead
 }
 
 /// A key that expires, and which of the warnings it is.
@@ -113,6 +120,17 @@ pub fn warnings(evidence: &Evidence, now: Timestamp) -> Vec<Warning> {
         warning.databases.dedup();
     }
     found
+}
+
+/// When somebody has to look at these keys again: the next warning, or the moment from which one is extended.
+#[must_use]
+pub fn next_look(warnings: &[Warning], ahead: Option<SignedDuration>, now: Timestamp) -> Option<Timestamp> {
+    let days = AHEAD.into_iter().map(|days| SignedDuration::from_secs(i64::from(days) * DAY));
+    let before: Vec<SignedDuration> = days.chain(ahead).collect();
+    let moments = warnings
+        .iter()
+        .flat_map(|warning| before.iter().map(|before| add(warning.expiring.expires, -*before)).collect::<Vec<_>>());
+    moments.filter(|moment| *moment > now).min()
 }
 
 fn needs(seen: &ServerEvidence, key: &KeyUri) -> bool {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::remedy::Remedy;
@@ -128,6 +129,9 @@ pub struct Policy {
     pub gates: Gates,
     /// Length of the self-heal window in minutes: 30 by Microsoft's documentation since 2022 (8 h in 2019).
     pub window_minutes: u32,
+    /// A key that expires within this many hours has its expiry extended before it is lost, as far as `extend_expiry` is
+    /// allowed; 0 waits until it has expired.
+    pub extend_before_hours: u32,
     /// Decide and tell, and show exactly what would be sent, but send nothing.
     pub dry_run: bool,
 }
@@ -140,12 +144,23 @@ impl Default for Policy {
             remedies: BTreeMap::new(),
             gates: Gates::default(),
             window_minutes: 30,
+            extend_before_hours: 24,
             dry_run: false,
         }
     }
 }
 
 impl Policy {
+    /// How long before it expires a key is to be extended; `None` where policy does not let that be done or asked for. At
+    /// most half of what an extension gains, or the extended key would have to be extended again at once.
+    #[must_use]
+    pub fn extends_ahead(&self) -> Option<SignedDuration> {
+        let gained = self.gates.max_expiry_extension_days.saturating_mul(24);
+        let hours = self.extend_before_hours.min(gained / 2);
+        let allowed = self.mode(Remedy::ExtendExpiry) != Mode::Off && hours > 0;
+        allowed.then(|| SignedDuration::from_hours(i64::from(hours)))
+    }
+
     /// The mode of a remedy. Under `observe` nothing is written, whatever the exceptions say.
     #[must_use]
     pub fn mode(&self, remedy: Remedy) -> Mode {

@@ -15,6 +15,11 @@ use crate::domain::remedy::Remedy;
 pub fn faults(expect: &Expect, incidents: &[Incident], cloud: &Cloud) -> Vec<String> {
     let mut faults = Vec::new();
     let world = cloud.world();
+    let (warnings, incidents): (Vec<Incident>, Vec<Incident>) = incidents.iter().cloned().partition(is_warning);
+    let incidents = incidents.as_slice();
+    if warnings.len() != expect.warned {
+        faults.push(format!("{} warning(s) of expiry were given, declared {}", warnings.len(), expect.warned));
+    }
     faults.extend(one_incident(incidents));
     if let Some(incident) = incidents.first() {
         faults.extend(ending(expect.end, incident));
@@ -32,6 +37,12 @@ pub fn faults(expect: &Expect, incidents: &[Incident], cloud: &Cloud) -> Vec<Str
     }
     faults.extend(declared(expect, &world));
     faults
+}
+
+/// Whether it only warned that a key expires soon, which is no loss.
+#[must_use]
+pub fn is_warning(incident: &Incident) -> bool {
+    incident.key.0.starts_with("expiry:")
 }
 
 fn declared(expect: &Expect, world: &Value) -> Vec<String> {

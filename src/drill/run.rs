@@ -188,7 +188,8 @@ impl<'a> Director<'a> {
         let mut held = self.clock.busy();
         loop {
             let now = self.clock.now();
-            let incidents = self.incidents().await?;
+            let mut incidents = self.incidents().await?;
+            incidents.retain(|incident| !judge::is_warning(incident));
             self.act_script(now, &incidents);
             self.act_people(now, &incidents).await?;
             self.watch_world(now, &incidents);
@@ -303,16 +304,18 @@ impl<'a> Director<'a> {
     }
 
     async fn conclude(mut self, preset: Preset) -> anyhow::Result<Played> {
-        let incidents = self.incidents().await?;
+        let mut incidents = self.incidents().await?;
         let now = self.clock.now();
         self.watch_world(now, &incidents);
         let faults = judge::faults(&self.setup.expect, &incidents, self.cloud);
+        let cards = incidents.iter().map(|incident| incident.notices.len()).sum();
+        incidents.retain(|incident| !judge::is_warning(incident));
         let tally = self.cloud.tally();
         let requests = Requests { arm: tally.arm, key_vault: tally.key_vault, changes: tally.changes };
         let incident = incidents.first();
         let end = incident.map_or_else(|| "no incident was needed".to_owned(), end_in_words);
         let ended = incident.and_then(|incident| incident.ended_at).unwrap_or(now);
-        let lost = incident.map_or(self.began, Incident::loss);
+        let lost = incident.map_or(self.began, |incident| incident.loss().min(ended));
         let mut story = self.story.lines().to_vec();
         story.sort_by_key(|line| line.at);
         Ok(Played {
@@ -324,7 +327,7 @@ impl<'a> Director<'a> {
             end,
             minutes: ended.duration_since(lost).as_mins(),
             requests,
-            cards: incidents.iter().map(|incident| incident.notices.len()).sum(),
+            cards,
             story,
             har: self.cloud.har(),
         })

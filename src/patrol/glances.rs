@@ -11,7 +11,7 @@ use super::round::Beat;
 use super::told::{Seen, is_broken};
 use crate::azure::error::fact;
 use crate::domain::diagnose::diagnose;
-use crate::domain::diagnosis::Finding;
+use crate::domain::diagnosis::{Cause, Finding};
 use crate::domain::evidence::{Evidence, Vault};
 use crate::domain::incident::{Incident, IncidentKey};
 use crate::domain::key_uri::VaultHost;
@@ -72,7 +72,10 @@ async fn questions(beat: &mut Beat<'_>, estate: &mut Estate) -> Result<Vec<Quest
         // Who is at work on it looks closer than we do.
         if let Some((incident, _)) = beat.responder.store.open_incident(&IncidentKey::vault(host)).await? {
             beat.told.is_at_work(&incident);
-            continue;
+            if !incident.only_expires() {
+                continue;
+            }
+            // It may wait for a day, and looks seldom: a loss meanwhile is found by us.
         }
         let servers: Vec<ResourceId> = known.iter().map(|known| known.seen.id.clone()).collect();
         let question = Question {
@@ -81,6 +84,7 @@ async fn questions(beat: &mut Beat<'_>, estate: &mut Estate) -> Result<Vec<Quest
             keys: known.iter().filter_map(|known| known.key().cloned()).collect(),
             remembered: estate.remembered(known),
             health_only: true,
+            ahead: beat.responder.policy.extends_ahead().unwrap_or_default(),
             ..Question::new(servers, now)
         };
         turn.push((estate.glanced.get(host).copied(), question));
@@ -131,7 +135,7 @@ async fn judge(
         diagnosis = diagnose(&evidence, &draft, &beat.responder.policy);
     }
     beat.responder.patrol_found_vault(&draft, &evidence).await?;
-    match beat.responder.warn_of_expiry(&evidence).await {
+    match beat.responder.warn_beside(&evidence, &diagnosis).await {
         Ok(told) => beat.round.warned += told,
         Err(JobError::Store(error)) => return Err(error),
         Err(error) => tracing::warn!(%error, "a warning of an expiring key could not be given"),
@@ -140,6 +144,13 @@ async fn judge(
         beat.told.is_well(&draft.key.0);
         return Ok(());
     };
+    let only_expires = |cause| cause == Cause::KeyExpiring || !is_broken(cause);
+    if diagnosis.findings.iter().all(|finding| only_expires(finding.cause))
+        && beat.responder.store.open_incident(&draft.key).await?.is_some()
+    {
+        // That is what the incident is about.
+        return Ok(());
+    }
     let news = beat.told.is_news(&beat.responder, &draft.key, &seen).await?;
     if let (true, Some(first)) = (news, diagnosis.findings.iter().find(|finding| is_broken(finding.cause)))
         && let Some(server) = told_of(first, &draft)

@@ -16,7 +16,7 @@ pub(super) async fn all(beat: &mut Beat<'_>, estate: &mut Estate) {
         for (kind, listed) in beat.responder.azure.dependents_below(&scope).await {
             match listed {
                 Ok(listed) => {
-                    // Databases with a key of their own are found with their servers, not by a list.
+                    // Databases with a key of their own are found by the walk, with their servers.
                     let gone = |id: &ResourceId, known: &Known| {
                         known.kind == Some(kind)
                             && kind != Kind::Database

@@ -1,14 +1,17 @@
 //! The full walk, a slice a round: protector, linked keys and databases of each server, read anew within the hour.
 
+use std::collections::BTreeSet;
+
 use futures::StreamExt;
 use jiff::{SignedDuration, Timestamp};
 
-use super::estate::{Estate, down, in_service};
+use super::estate::{Estate, Known, down, in_service};
 use super::inaccessible;
 use super::round::Beat;
 use crate::azure::error::fact;
 use crate::clock::add;
-use crate::domain::evidence::{Fact, ServerEvidence};
+use crate::domain::dependent::Kind;
+use crate::domain::evidence::{Database, Fact, ServerEvidence};
 use crate::domain::resource_id::ResourceId;
 use crate::responder::Responder;
 use crate::store::StoreError;
@@ -37,7 +40,12 @@ pub(super) async fn slice(beat: &mut Beat<'_>, estate: &mut Estate) -> Result<()
                 let protector = fact(azure.protector(&id).await);
                 let linked_keys = fact(azure.linked_keys(&id).await);
                 let databases = fact(azure.databases(&id).await);
-                ServerEvidence { protector, linked_keys, databases, ..ServerEvidence::unread(id) }
+                // Of servers the list told; no list tells of a database's own identity.
+                let server = match Kind::of(&id) {
+                    Some(Kind::Database) => fact(azure.server(&id).await),
+                    _ => Fact::default(),
+                };
+                ServerEvidence { server, protector, linked_keys, databases, ..ServerEvidence::unread(id) }
             }
         };
         let all: Vec<_> = futures::stream::iter(ids).map(read).buffer_unordered(SIDE_BY_SIDE).collect().await;
@@ -95,6 +103,9 @@ async fn take(
         known.seen.databases =
             in_service(ServerEvidence { databases: Fact::Known(databases.clone()), ..seen.clone() }).databases;
     }
+    if seen.server.known().is_some() {
+        known.seen.server = seen.server;
+    }
     // What could not be read stays as it was known: a fault of a minute must not empty the map.
     if seen.protector.known().is_some() {
         known.seen.protector = seen.protector;
@@ -102,7 +113,31 @@ async fn take(
     if seen.linked_keys.known().is_some() {
         known.seen.linked_keys = seen.linked_keys;
     }
-    remember(&beat.responder, &known.seen).await
+    remember(&beat.responder, &known.seen).await?;
+    if let Fact::Known(databases) = &seen.databases {
+        let scope = &beat.responder.policy.scope;
+        with_own_keys(estate, &seen.id, databases, |id| scope.covers(id));
+    }
+    Ok(())
+}
+
+/// The databases of a server that have keys of their own depend on those as servers do: their vaults are glanced at too.
+fn with_own_keys(
+    estate: &mut Estate,
+    server: &ResourceId,
+    databases: &[Database],
+    in_scope: impl Fn(&ResourceId) -> bool,
+) {
+    if Kind::of(server) != Some(Kind::SqlServer) {
+        return;
+    }
+    let own = databases.iter().filter(|database| database.own_protector.is_some());
+    let own: BTreeSet<ResourceId> =
+        own.filter_map(|database| server.child("databases", &database.name).ok()).filter(in_scope).collect();
+    estate.servers.retain(|id, _| Kind::of(id) != Some(Kind::Database) || !server.contains(id) || own.contains(id));
+    for id in own {
+        estate.servers.entry(id.clone()).or_insert_with(|| Known::new(ServerEvidence::unread(id)));
+    }
 }
 
 /// Why a part could not be read, where that may be otherwise soon. What we may not read is the doctor's business.

@@ -113,7 +113,8 @@ pub fn chains(evidence: &Evidence, policy: &Policy) -> Vec<Chain> {
 fn chain(evidence: &Evidence, seen: &ServerEvidence, policy: &Policy) -> Chain {
     let alone = Evidence { servers: vec![seen.clone()], keys: keys_of(evidence, seen), ..evidence.clone() };
     let incident = imagined(&alone, seen, policy);
-    let diagnosis = diagnose(&alone, &incident, policy);
+    // How it is now: what expires soon is a finding of its own.
+    let diagnosis = diagnose(&alone, &incident, &Policy { extend_before_hours: 0, ..policy.clone() });
     let memory = Memory::default();
     let now = evidence.taken_at;
     let (decision, gates) = decide(&Situation {

@@ -6,11 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use crate::domain::evidence::{Fact, KeyEvidence, KeyVersion};
+use crate::domain::expiry::is_within;
 use crate::domain::key_uri::KeyUri;
 use crate::domain::resource_id::ResourceId;
 use crate::probe::ask::Ask;
 use crate::probe::board::{Board, NO_WAVE, failure, or_unasked};
-use crate::probe::vault;
+use crate::probe::{Question, vault};
 
 /// The keys in question, each with the version that is meant (`None`: the current one). Names are compared in lower case.
 fn wanted(board: &Board<'_>) -> BTreeMap<KeyUri, Option<String>> {
@@ -65,18 +66,24 @@ pub(super) fn asks(board: &mut Board<'_>, asks: &mut BTreeSet<Ask>) {
         if gone {
             asks.insert(Ask::DeletedKey(uri.versionless()));
         }
-        // A repair may be meant for it: then its tags matter, and the vault itself tells them for certain.
-        if let Some(version) = board.key_versions.get(&uri).and_then(Fact::known)
-            && !is_valid(version, board.question.now)
-        {
-            asks.insert(Ask::KeyAtVault(exactly(&uri, version)));
-            if !version.enabled {
-                // Whether it was disabled because a newer one was made: a rotation, or an answer to a compromise.
+        if let Some(version) = board.key_versions.get(&uri).and_then(Fact::known) {
+            let soon = expires_soon(version, board.question);
+            // A repair may be meant for it: then its tags matter, and the vault itself tells them for certain.
+            if !is_valid(version, board.question.now) || soon && !board.question.health_only {
+                asks.insert(Ask::KeyAtVault(exactly(&uri, version)));
+            }
+            // Whether it was disabled, or is left to expire, because a newer one was made: a rotation, or an answer to a
+            // compromise.
+            if !version.enabled || soon {
                 asks.insert(Ask::Versions(id.clone(), uri.versionless()));
             }
         }
         asks.insert(Ask::Key(id.clone(), uri, version));
     }
+}
+
+fn expires_soon(version: &KeyVersion, question: &Question) -> bool {
+    version.expires.is_some_and(|end| is_within(end, question.now, question.ahead))
 }
 
 fn is_valid(version: &KeyVersion, now: Timestamp) -> bool {

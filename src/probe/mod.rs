@@ -24,7 +24,7 @@
 //!
 //! Each protector that the question brings along saves one. The fixed ones are vault, deny assignments, locks and the log of the vault's resource group. One more without the
 //! vault's id (Resource Graph). Per event, not per server: deleted vaults (1 a subscription), versions of a key that is
-//! gone or disabled, or whose version in use is not told (1), a role that is not built in (1), the log of a server's own resource group (at most [`MOST_LOGS`] groups,
+//! gone, disabled or about to expire, or whose version in use is not told (1), a role that is not built in (1), the log of a server's own resource group (at most [`MOST_LOGS`] groups,
 //! only where something is wrong with the server itself). A user-assigned identity in use costs 1, shared or not.
 
 mod ask;
@@ -84,6 +84,8 @@ pub struct Question {
     /// Whether the chain is whole, and nothing that only a repair needs to know: no locks, no deny assignments and no log
     /// are read, so that is all unknown. For looks that come every minute.
     pub health_only: bool,
+    /// A key that expires within this time is looked at as one that a repair may be meant for.
+    pub ahead: SignedDuration,
     /// The present.
     pub now: Timestamp,
     /// How far back the Activity Log is read.
@@ -105,6 +107,7 @@ impl Question {
             partners_of: Vec::new(),
             partners: Vec::new(),
             health_only: false,
+            ahead: SignedDuration::ZERO,
             now,
             look_back: SignedDuration::from_hours(24),
         }

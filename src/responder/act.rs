@@ -88,7 +88,7 @@ impl Responder {
         incident.phase = Phase::AwaitingApproval;
         match asked {
             None => {
-                let window = incident.restore_before();
+                let window = incident.lost_ahead(now).unwrap_or_else(|| incident.restore_before());
                 let answer_by = if window > now { window } else { add(now, QUESTION_OPEN) };
                 let asked = Approval {
                     plan: plan.clone(),

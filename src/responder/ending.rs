@@ -60,6 +60,9 @@ fn partners_suffer(incident: &Incident, diagnosis: &Diagnosis) -> bool {
 }
 
 fn healed(incident: &Incident) -> End {
+    if incident.only_expires() {
+        return averted(incident);
+    }
     let down = incident.members.values().any(|member| member.was_down);
     let back = if down { "every database is back online" } else { "no database went down" };
     if incident.made().next().is_some() {
@@ -69,6 +72,16 @@ fn healed(incident: &Incident) -> End {
         let why = format!("Access to the key came back without us and {back}");
         End { phase: Phase::Healed, situation: Some(Situation::RecoveredWithoutUs), why }
     }
+}
+
+/// A key that was about to expire does not any more.
+fn averted(incident: &Incident) -> End {
+    let (situation, how) = if incident.made().next().is_some() {
+        (Situation::Resolved, "The key's expiry was extended before it came")
+    } else {
+        (Situation::RecoveredWithoutUs, "The key does not expire soon any more, or is not used any more")
+    };
+    End { phase: Phase::Healed, situation: Some(situation), why: format!("{how}, and no database went down") }
 }
 
 fn no_longer_ours(incident: &Incident, diagnosis: &Diagnosis) -> End {

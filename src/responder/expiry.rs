@@ -2,12 +2,17 @@
 //! soon as it is told; its id follows from key, date and warning, so that of several processes and any number of looks one
 //! tells.
 
+use jiff::Timestamp;
+
 use super::tell::NOTICE;
 use super::{JobResult, Responder};
+use crate::domain::diagnosis::{Cause, Diagnosis};
 use crate::domain::evidence::Evidence;
-use crate::domain::expiry::{Warning, warnings};
+use crate::domain::expiry::{Expiring, Warning, due, warnings};
 use crate::domain::incident::{EntryKind, Incident, Phase};
+use crate::domain::key_uri::KeyUri;
 use crate::domain::notice::{Situation, Told};
+use crate::domain::remedy::Change;
 use crate::domain::words::utc;
 use crate::notify::compose;
 use crate::store::{NewJob, StoreError, Work};
@@ -23,9 +28,27 @@ impl Responder {
     /// # Errors
     /// [`super::JobError::Store`]; what was not told is, the next time.
     pub async fn warn_of_expiry(&self, evidence: &Evidence) -> JobResult<usize> {
+        self.warn_but(evidence, |_| false).await
+    }
+
+    /// The same, but for keys whose expiry is a finding of the diagnosis: the incident that it becomes tells of it.
+    ///
+    /// # Errors
+    /// As [`Self::warn_of_expiry`].
+    pub async fn warn_beside(&self, evidence: &Evidence, diagnosis: &Diagnosis) -> JobResult<usize> {
+        let found = diagnosis.findings.iter().filter(|finding| finding.cause == Cause::KeyExpiring);
+        let found: Vec<&str> = found.map(|finding| finding.resource.as_str()).collect();
+        let is_found = |key: &KeyUri| found.iter().any(|found| found.eq_ignore_ascii_case(&key.to_string()));
+        self.warn_but(evidence, is_found).await
+    }
+
+    async fn warn_but(&self, evidence: &Evidence, told_elsewhere: impl Fn(&KeyUri) -> bool) -> JobResult<usize> {
         let now = self.clock.now();
         let mut told = 0;
         for mut warning in warnings(evidence, now) {
+            if told_elsewhere(&warning.expiring.key) {
+                continue;
+            }
             warning.servers.retain(|server| self.policy.scope.covers(server));
             warning.databases.retain(|database| self.policy.scope.covers(&database.server));
             if !warning.servers.is_empty() && self.warn(&warning).await? {
@@ -36,6 +59,17 @@ impl Responder {
             self.wake.now(&self.clock);
         }
         Ok(told)
+    }
+
+    /// A key was given another date by us, and the team is told of the change: the warning that is due by the new date is given
+    /// with that.
+    pub(super) async fn told_with_the_change(&self, change: &Change, at: Timestamp) -> JobResult {
+        let Change::ExtendExpiry { key, to, .. } = change else { return Ok(()) };
+        let Some(ahead) = due(*to, at) else { return Ok(()) };
+        let expiring = Expiring { key: key.clone(), expires: *to, ahead };
+        let value = serde_json::to_value(&expiring).unwrap_or_default();
+        self.store.keep_fact(WARNED, &expiring.incident_id().0, &value, self.clock.now()).await?;
+        Ok(())
     }
 
     /// Gives one warning. Answers whether it is new.

@@ -73,8 +73,10 @@ impl Responder {
         }
         let evidence = probe::observe(&self.azure, &self.glance_at(target, group, now).await?).await;
         self.keep_seen(&evidence).await?;
-        self.warn_of_expiry(&evidence).await?;
-        let cause = diagnose(&evidence, &draft, &self.policy).cause();
+        let diagnosis = diagnose(&evidence, &draft, &self.policy);
+        self.warn_beside(&evidence, &diagnosis).await?;
+        self.watch_by(target, &evidence, &diagnosis).await?;
+        let cause = diagnosis.cause();
         if cause != Cause::Healthy {
             tracing::info!(vault = %key.vault, ?cause, "a change has taken a key away, or is about to");
             return Ok(Glance::Look);
@@ -125,6 +127,7 @@ impl Responder {
             protectors: self.just_read(&servers).await?,
             remembered,
             partners_of: self.partners_of(&servers).await?,
+            ahead: self.policy.extends_ahead().unwrap_or_default(),
             ..Question::new(servers, now)
         })
     }

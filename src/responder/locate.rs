@@ -39,12 +39,24 @@ impl Responder {
     pub(super) async fn locate(&self, target: &ResourceId, opening: &Mutex<()>) -> JobResult {
         let waiting = self.store.untaken_signals(target).await?;
         if waiting.is_empty() {
-            return Ok(());
+            self.look_at_dates(target).await?;
+        } else {
+            self.locate_all(target, waiting, opening).await?;
         }
+        self.keep_watch(target).await
+    }
+
+    async fn locate_all(
+        &self,
+        target: &ResourceId,
+        waiting: Vec<(SignalRef, Signal)>,
+        opening: &Mutex<()>,
+    ) -> JobResult {
         let (ids, signals): (Vec<SignalRef>, Vec<Signal>) = waiting.into_iter().unzip();
         if let Some(due) = self.gathers(target, &signals).await? {
             return self.locate_later(target, due).await;
         }
+        self.watch_dates(target, &signals).await?;
         let mut concerned = self.concerned(target, &signals).await?;
         concerned.retain(|one| self.policy.scope.covers(&one.server));
         if concerned.is_empty() {

@@ -105,6 +105,7 @@ impl Responder {
             keys: incident.members.values().filter_map(|member| member.protector.clone()).collect(),
             look_back: LOOK_BACK,
             partners: geo_partners(incident).into_iter().take(probe::MOST_PARTNERS).collect(),
+            ahead: self.policy.extends_ahead().unwrap_or_default(),
             ..Question::new(servers, self.clock.now())
         }
     }
@@ -212,6 +213,19 @@ fn lacks_a_partner(diagnosis: &Diagnosis) -> bool {
     diagnosis.findings.iter().any(|finding| finding.cause == Cause::GeoPartnerWithoutGrant)
 }
 
+/// When access was lost, or will be. What lay ahead gives way to what is lost now.
+fn began(incident: &mut Incident, diagnosis: &Diagnosis, now: Timestamp) {
+    let began = diagnosis.began_at();
+    if incident.lost_ahead(now).is_some() {
+        incident.lost_at = if diagnosis.cause() == Cause::KeyExpiring { None } else { Some(now) };
+    }
+    if let Some(began) = began
+        && incident.lost_at.is_none_or(|known| began < known)
+    {
+        incident.lost_at = Some(began);
+    }
+}
+
 /// What the diagnosis means for the incident's clocks and story.
 fn conclude(incident: &mut Incident, diagnosis: Diagnosis, now: Timestamp) {
     let cause = diagnosis.cause();
@@ -223,18 +237,18 @@ fn conclude(incident: &mut Incident, diagnosis: Diagnosis, now: Timestamp) {
         let still = cause == Cause::GeoPartnerWithoutGrant && incident.diagnosis.as_ref().is_some_and(lacks_a_partner);
         if incident.whole_since.take().is_some() && !still {
             incident.lost_again_at = Some(now);
-            incident.note(now, EntryKind::Checked, "Access to the key is lost again");
+            let again = match cause {
+                Cause::KeyExpiring => "The key expires soon again",
+                _ => "Access to the key is lost again",
+            };
+            incident.note(now, EntryKind::Checked, again);
         }
         incident.was_broken = true;
         incident.broken = Some(diagnosis.clone());
         if incident.root_cause.is_none() {
             incident.root_cause = Some(cause);
         }
-        if let Some(began) = diagnosis.began_at()
-            && incident.lost_at.is_none_or(|known| began < known)
-        {
-            incident.lost_at = Some(began);
-        }
+        began(incident, &diagnosis, now);
     }
     let before = incident.diagnosis.as_ref().map(Diagnosis::cause);
     if before != Some(cause) {

@@ -12,6 +12,7 @@
 //! | [`databases`] | which databases are down, came back, lost settings |
 //! | [`act`] | carries out a decision: intent, change, outcome |
 //! | [`ending`] | when an incident is over, and what people are told then |
+//! | `dates` | coming back when a date of a key has come |
 //! | [`expiry`] | warnings that a key expires soon |
 //! | [`snapshots`] | what databases are like while all is well |
 //! | [`restore`] | after the end: what Azure dropped is compared and put back |
@@ -28,6 +29,7 @@
 pub mod act;
 pub mod beat;
 pub mod databases;
+mod dates;
 pub mod ending;
 pub mod expiry;
 pub mod glance;

@@ -25,10 +25,12 @@ const CROWD: usize = 3;
 const CROWD_WITHIN: SignedDuration = SignedDuration::from_mins(5);
 
 impl Responder {
-    /// The databases with a key of their own among those whose loss is told, and whether no other database is named. One
+    /// The databases with a key of their own among those whose loss is told or was found, and whether no other database is named. One
     /// request, or none where the databases are remembered or were asked moments ago.
     pub(super) async fn own_keys(&self, server: &ResourceId, signals: &[Signal]) -> JobResult<(Vec<Concerned>, bool)> {
-        let losses = signals.iter().filter(|signal| tells_loss(signal.kind));
+        let found = |signal: &&Signal| signal.kind == SignalKind::FoundBroken;
+        let of_its_own = |signal: &&Signal| found(signal) && signal.target.sql_database().is_some();
+        let losses = signals.iter().filter(|signal| tells_loss(signal.kind) || of_its_own(signal));
         let named: Option<BTreeSet<String>> =
             losses.map(|signal| signal.target.sql_database().map(str::to_ascii_lowercase)).collect();
         let Some(named) = named.filter(|named| !named.is_empty()) else { return Ok((Vec::new(), false)) };
@@ -46,7 +48,8 @@ impl Responder {
                 own.push(Concerned { server: known.server, key: Some(known.key) });
             }
         }
-        let all = own.len() == named.len();
+        let of_the_server = signals.iter().any(|signal| found(&signal) && !of_its_own(&signal));
+        let all = own.len() == named.len() && !of_the_server;
         Ok((own, all))
     }
 

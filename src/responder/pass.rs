@@ -134,8 +134,9 @@ impl Responder {
         let attempts = draft.incident.attempts.clone();
         for attempt in &attempts {
             match &attempt.outcome {
-                Some(AttemptOutcome::Made { .. }) => {
+                Some(AttemptOutcome::Made { at }) => {
                     memory::keep_repair(&*self.store, &draft.incident.id, attempt, now).await?;
+                    self.told_with_the_change(&attempt.change, *at).await?;
                 }
                 Some(AttemptOutcome::Failed { code, why, at }) if *at == now => {
                     let line = format!("{} failed: {code}: {why}", texts::change_sentence(&attempt.change));
@@ -259,11 +260,16 @@ impl Responder {
         self.leave(draft, due).await
     }
 
-    /// Warns once when the self-heal window is about to end and access is not back.
+    /// Warns once when the self-heal window is about to end and access is not back, or a key is about to expire.
     fn warn_of_deadline(&self, draft: &mut Draft, now: Timestamp) {
         let incident = &mut draft.incident;
         let near =
             now >= add(incident.restore_before(), -schedule::DEADLINE_WARNING) && now < incident.restore_before();
+        let expires = incident.lost_ahead(now).is_some_and(|at| now >= add(at, -schedule::EXPIRY_WARNING));
+        if expires && incident.whole_since.is_none() {
+            self.tell(draft, Situation::DeadlineNear, Say::default(), now);
+            return;
+        }
         let real = incident.was_broken || !incident.inaccessible().is_empty();
         if near && real && incident.whole_since.is_none() && !incident.window_said_over {
             self.tell(draft, Situation::DeadlineNear, Say::default(), now);

@@ -16,6 +16,9 @@ pub const GATHER_CAUSES: SignedDuration = SignedDuration::from_secs(5);
 /// How long before the end of the self-heal window people are warned that nothing has worked yet.
 pub const DEADLINE_WARNING: SignedDuration = SignedDuration::from_mins(10);
 
+/// How long before a key expires people are reminded that nobody has decided about extending it.
+pub const EXPIRY_WARNING: SignedDuration = SignedDuration::from_mins(60);
+
 /// The next look after `quiet` passes that saw nothing new: 30 s, 1, 2, 4 min, then every `longest`.
 fn backoff(quiet: u32, longest: SignedDuration) -> SignedDuration {
     let seconds = 30_i64.saturating_mul(1_i64 << quiet.min(12));
@@ -30,6 +33,8 @@ pub fn next_pass(incident: &Incident, now: Timestamp) -> Timestamp {
             SignedDuration::from_mins(30)
         }
         Phase::Escalated => SignedDuration::from_mins(10),
+        // Nothing is lost, and the patrol goes on looking at the vault.
+        Phase::AwaitingApproval if incident.lost_ahead(now).is_some() => SignedDuration::from_mins(15),
         Phase::AwaitingApproval => SignedDuration::from_mins(5),
         Phase::Verifying if now > add(incident.opened_at, SignedDuration::from_hours(3)) => {
             SignedDuration::from_mins(20)
@@ -39,7 +44,8 @@ pub fn next_pass(incident: &Incident, now: Timestamp) -> Timestamp {
     let due = add(now, backoff(incident.quiet_passes, longest));
     // These moments must not be slept through: the warning before the window ends, its end, and what is waited for.
     let warning = add(incident.restore_before(), -DEADLINE_WARNING);
-    let moments = [warning, incident.restore_before()].into_iter().chain(incident.look_by);
+    let ahead = incident.lost_ahead(now).into_iter().flat_map(|at| [at, add(at, -EXPIRY_WARNING)]);
+    let moments = [warning, incident.restore_before()].into_iter().chain(incident.look_by).chain(ahead);
     moments.filter(|moment| *moment > now).fold(due, Timestamp::min)
 }
 
@@ -50,6 +56,10 @@ pub fn next_word(incident: &Incident, now: Timestamp) -> Timestamp {
     let half_hour = add(now, SignedDuration::from_mins(30));
     if incident.whole_since.is_some() {
         return half_hour;
+    }
+    if let Some(at) = incident.lost_ahead(now) {
+        let reminder = add(at, -EXPIRY_WARNING);
+        return if reminder > now { reminder } else { at };
     }
     let moments = [add(incident.restore_before(), -DEADLINE_WARNING), incident.restore_before()];
     moments.into_iter().filter(|moment| *moment > now).fold(half_hour, Timestamp::min)

@@ -31,6 +31,9 @@ pub(super) fn policy(file: &mut Table, sources: Sources<'_>, problems: &mut Vec<
         window_minutes: section
             .number("window_minutes", Some("KEYMEND_WINDOW_MINUTES"), (1, 24 * 60), minutes)
             .unwrap_or(usual.window_minutes),
+        extend_before_hours: section
+            .number("extend_before_hours", None, (0, 24 * 30), "hours (0 waits until the key has expired)")
+            .unwrap_or(usual.extend_before_hours),
         dry_run: section.flag("dry_run", Some("KEYMEND_DRY_RUN")).unwrap_or(usual.dry_run),
     };
     section.close();

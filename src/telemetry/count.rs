@@ -278,6 +278,7 @@ pub const fn cause_name(cause: Cause) -> &'static str {
         Cause::KeyReplaced => "key_replaced",
         Cause::KeyDisabled => "key_disabled",
         Cause::KeyExpired => "key_expired",
+        Cause::KeyExpiring => "key_expiring",
         Cause::KeyNotYetValid => "key_not_yet_valid",
         Cause::KeyOperationsRestricted => "key_operations_restricted",
         Cause::KeyUnsupported => "key_unsupported",

@@ -264,6 +264,7 @@ fn every_cause_has_its_words() {
         "key_replaced",
         "key_disabled",
         "key_expired",
+        "key_expiring",
         "key_not_yet_valid",
         "key_operations_restricted",
         "key_unsupported",

@@ -206,6 +206,67 @@ pub fn key_expired() -> Incident {
     incident
 }
 
+/// Nothing is lost: the key expires tomorrow.
+pub fn key_expiring() -> Incident {
+    let expires = "2026-11-25T02:00:00Z".parse().unwrap();
+    let to = "2026-12-01T02:00:00Z".parse().unwrap();
+    let mut incident = incident();
+    incident.loss_reported = false;
+    incident.members.values_mut().for_each(|member| {
+        member.databases.clear();
+        member.inaccessible.clear();
+    });
+    let change = Change::ExtendExpiry { key: key(), from: Some(expires), to };
+    let proof = [("key", "key tde-key version ee059b2b expires at 2026-11-25 02:00 UTC")];
+    let mut found = finding(Cause::KeyExpiring, &key().to_string(), vec![change], &proof);
+    found.since = Some(expires);
+    let mut checks = checks(Link::Key, "version ee059b2b… expires at 2026-11-25 02:00 UTC");
+    if let Some(databases) = checks.last_mut() {
+        *databases = Check { link: Link::Database, state: LinkState::Ok, said: "3 of 3 online".to_owned() };
+    }
+    diagnosed(&mut incident, found, checks, None);
+    incident.lost_at = Some(expires);
+    incident.broken.clone_from(&incident.diagnosis);
+    incident
+}
+
+fn expiring() -> Vec<(&'static str, Notice)> {
+    let expires = "2026-11-25T02:00:00Z".parse().unwrap();
+    let mut risk = key_expiring();
+    risk.phase = Phase::AtRisk;
+    let mut open = asked(key_expiring(), "policy asks before extend_expiry");
+    if let Some(asked) = &mut open.approval {
+        asked.answer_by = expires;
+    }
+    let mut late = tell(&open, Situation::DeadlineNear, None, "02:26:10");
+    late.at = "2026-11-25T01:00:10Z".parse().unwrap();
+    late.next_message_at = Some(expires);
+    let mut made = key_expiring();
+    made.attempts = vec![attempt(&made, Some(AttemptOutcome::Made { at: at("02:14:22") }))];
+    made.attempts[0].before_after = vec![(
+        "expiry of key tde-key version ee059b2b".to_owned(),
+        "2026-11-25 02:00 UTC".to_owned(),
+        "2026-12-01 02:00 UTC".to_owned(),
+    )];
+    made.phase = Phase::Propagating;
+    let mut healed = made.clone();
+    healed.whole_since = Some(at("02:15:00"));
+    healed.root_cause = Some(Cause::KeyExpiring);
+    healed.finish(
+        Phase::Healed,
+        "The key's expiry was extended before it came, and no database went down",
+        at("02:30:00"),
+    );
+    vec![
+        ("expiring_first_notice", tell(&risk, Situation::FirstNotice, None, "02:08:10")),
+        ("expiring_diagnosed", tell(&open, Situation::Diagnosed, None, "02:09:04")),
+        ("expiring_approval", tell(&open, Situation::ApprovalAsked, None, "02:09:10")),
+        ("expiring_unanswered", late),
+        ("expiring_change_made", tell(&made, Situation::ChangeMade, None, "02:14:30")),
+        ("expiring_resolved", tell(&healed, Situation::Resolved, healed.end.as_deref(), "02:30:00")),
+    ]
+}
+
 pub fn key_purged() -> Incident {
     let mut incident = incident();
     let proof = [("key", "404 KeyNotFound"), ("deleted keys", "404 KeyNotFound")];
@@ -545,7 +606,7 @@ pub fn all() -> Vec<(&'static str, Notice)> {
         "02:09:10",
     );
     let mut all = vec![("observed_key_disabled", observed)];
-    for group in [first_notices(), diagnoses(), questions(), changes(), endings(), calls(), storms()] {
+    for group in [first_notices(), diagnoses(), questions(), changes(), endings(), calls(), storms(), expiring()] {
         all.extend(group);
     }
     all

@@ -44,7 +44,7 @@ pub(super) enum Refusal {
     #[error("already {} by {by} at {}; a decision stands", if *approved { "approved" } else { "rejected" }, date_and_clock(*at))]
     Decided { approved: bool, by: String, at: Timestamp },
     #[error(
-        "the question ran out at {}, {} ago: the self-heal window was as good as over. A new one is asked if a repair still makes sense: \
+        "the question ran out at {}, {} ago: the self-heal window was as good as over, or the key about to expire. A new one is asked if a repair still makes sense: \
          keymend incidents show {id}",
         date_and_clock(*at), length(now.duration_since(*at))
     )]

@@ -93,10 +93,14 @@ fn head(page: &mut Layout, incident: &Incident, now: Timestamp) {
         let took = length(ended.duration_since(incident.opened_at));
         page.item("ended", &format!("{}, after {took}", since(ended, now)));
     }
-    let known = if incident.lost_at.is_some() { "" } else { " (guessed from the first event)" };
-    page.item("key access lost", &format!("{}{known}", since(incident.loss(), now)));
-    if incident.ended_at.is_none() {
-        page.item("self-heal window", &window(incident, now));
+    if !incident.only_expires() {
+        let known = if incident.lost_at.is_some() { "" } else { " (guessed from the first event)" };
+        page.item("key access lost", &format!("{}{known}", since(incident.loss(), now)));
+        if incident.ended_at.is_none() {
+            page.item("self-heal window", &window(incident, now));
+        }
+    } else if let Some(at) = incident.lost_ahead(now).filter(|_| incident.ended_at.is_none()) {
+        page.item("the key expires", &format!("{}, in {}", date_and_clock(at), length(at.duration_since(now))));
     }
     if let Some(vault) = &incident.vault {
         page.item("key vault", vault.as_str());

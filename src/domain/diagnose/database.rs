@@ -2,6 +2,7 @@
 
 use crate::domain::diagnose::case::{Case, ServerCase, Standing};
 use crate::domain::diagnose::draft::Draft;
+use crate::domain::diagnose::expiring;
 use crate::domain::diagnose::geo;
 use crate::domain::diagnose::identity::{finding, proof};
 use crate::domain::diagnose::other_reason::{self, told_by_azure};
@@ -105,6 +106,7 @@ pub(super) fn conclude(case: &Case<'_>, draft: &mut Draft) {
     }
     geo::check(case, draft);
     other_reason::check(case, draft);
+    expiring::check(case, draft);
     if !draft.has_findings() {
         draft.find("", nothing_wrong(case, &servers));
     }

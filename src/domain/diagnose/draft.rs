@@ -110,6 +110,11 @@ impl Draft {
         !self.findings.is_empty()
     }
 
+    /// Whether nothing was found but what `harmless` allows.
+    pub(super) fn has_only(&self, harmless: impl Fn(Cause) -> bool) -> bool {
+        self.findings.values().all(|finding| harmless(finding.cause))
+    }
+
     /// The findings in the order of the decision table.
     pub(super) fn findings(&self) -> Vec<Finding> {
         self.findings.values().cloned().map(tidy).collect()
@@ -165,14 +170,16 @@ const fn rank(cause: Cause) -> u8 {
         // Only our own view of the network, so everything that was read of the configuration goes before these two.
         Cause::PrivateEndpointPending => 23,
         Cause::VaultUnreachable => 24,
-        Cause::Undetermined => 25,
-        Cause::StillInaccessible => 26,
-        Cause::DatabaseLevelKey => 27,
+        // Nothing is lost yet: whatever is broken already goes before it.
+        Cause::KeyExpiring => 25,
+        Cause::Undetermined => 26,
+        Cause::StillInaccessible => 27,
+        Cause::DatabaseLevelKey => 28,
         // The servers' own databases come back first.
-        Cause::GeoPartnerWithoutGrant => 28,
-        Cause::DeadSecondary => 29,
-        Cause::OtherReason => 30,
-        Cause::Healthy => 31,
+        Cause::GeoPartnerWithoutGrant => 29,
+        Cause::DeadSecondary => 30,
+        Cause::OtherReason => 31,
+        Cause::Healthy => 32,
     }
 }
 

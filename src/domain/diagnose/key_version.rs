@@ -67,7 +67,7 @@ fn unsupported(version: &KeyVersion) -> Option<String> {
 }
 
 /// The new expiry: the same for the whole incident, in whole seconds, and in the future; else none.
-fn extension(case: &Case<'_>) -> Option<Timestamp> {
+pub(super) fn extension(case: &Case<'_>) -> Option<Timestamp> {
     let days = case.policy.gates.max_expiry_extension_days;
     if days == 0 {
         return None;

@@ -12,6 +12,7 @@ mod case;
 mod culprit;
 mod database;
 mod draft;
+mod expiring;
 mod geo;
 mod identity;
 mod key;

@@ -26,7 +26,11 @@ pub(super) fn hits(plan: &Plan, situation: &Situation<'_>) -> Vec<GateHit> {
                 hits.extend(newer_version(change, situation));
             }
             Change::EnableKey { .. } => hits.extend(newer_version(change, situation)),
-            Change::ExtendExpiry { to, .. } => hits.extend(too_far(*to, situation)),
+            Change::ExtendExpiry { to, from, .. } => {
+                hits.extend(too_far(*to, situation));
+                hits.extend(from.and_then(|from| just_dated(change, from, situation)));
+                hits.extend(rotation_unknown(change, plan, situation));
+            }
             _ => {}
         }
     }
@@ -59,6 +63,28 @@ fn purge(at: Option<Timestamp>, what: &str, situation: &Situation<'_>) -> Option
         }
         Some(_) => None,
     }
+}
+
+/// An expiry that lay ahead when the incident was opened, of a version that was changed shortly before: whoever gave the
+/// key that date may have meant it, and there is time to ask. The log never shows who changes a key.
+fn just_dated(change: &Change, from: Timestamp, situation: &Situation<'_>) -> Option<GateHit> {
+    let opened = situation.incident.opened_at;
+    let within = SignedDuration::from_mins(i64::from(situation.policy.gates.deliberate_within_minutes));
+    let versions = situation.evidence.keys.iter().filter(|seen| touches(change, seen));
+    let updated = versions.filter_map(|seen| seen.version.known()?.updated).max()?;
+    let meant = from > opened && updated >= add(opened, -within);
+    meant.then(|| GateHit {
+        gate: Gate::DeliberateRevocation,
+        why: format!("the key was changed at {}: its expiry at {} may have been meant", utc(updated), utc(from)),
+        hard: false,
+    })
+}
+
+/// Whether a newer version was made is not known: a key that was rotated is left to expire.
+fn rotation_unknown(change: &Change, plan: &Plan, situation: &Situation<'_>) -> Option<GateHit> {
+    let mut versions = situation.evidence.keys.iter().filter(|seen| touches(change, seen));
+    let unknown = plan.cause == Cause::KeyExpiring && versions.all(|seen| seen.versions.is_empty());
+    unknown.then(|| hard(Gate::CannotTell, "whether a newer version of the key was made could not be read"))
 }
 
 /// A version newer than the one in question that was made within a day: a rotation, or an answer to a compromise.

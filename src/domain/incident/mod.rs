@@ -59,7 +59,7 @@ pub struct Incident {
     pub members: BTreeMap<String, Member>,
     /// When the first signal says access was lost; the event comes later than the loss.
     pub told_at: Option<Timestamp>,
-    /// When access was lost, as far as the diagnosis tells.
+    /// When access was lost, as far as the diagnosis tells. It lies ahead for a key that expires soon.
     pub lost_at: Option<Timestamp>,
     /// The self-heal window of this incident, in minutes.
     pub window_minutes: u32,
@@ -227,6 +227,19 @@ impl Incident {
     pub fn loss(&self) -> Timestamp {
         let guess = self.told_at.map_or(self.opened_at, |told| add(told, SignedDuration::from_mins(-15)));
         self.lost_at.unwrap_or(guess)
+    }
+
+    /// When access will be lost, while nothing is and that is known ahead: of a key that expires soon.
+    #[must_use]
+    pub fn lost_ahead(&self, now: Timestamp) -> Option<Timestamp> {
+        self.lost_at.filter(|at| *at > now)
+    }
+
+    /// Whether all that was ever wrong is a key that expires soon, or did: no database went down.
+    #[must_use]
+    pub fn only_expires(&self) -> bool {
+        let expires = self.broken.as_ref().is_some_and(|broken| broken.cause() == Cause::KeyExpiring);
+        expires && self.members.values().all(|member| !member.was_down)
     }
 
     /// How long the databases heal by themselves after the loss, in minutes: the self-heal window, or the 24-hour buffer

@@ -75,6 +75,10 @@ impl State {
             What::DisableKey(key) => self.each_version(key, |version, _| version.enabled = false),
             What::EnableKey(key) => self.each_version(key, |version, _| version.enabled = true),
             What::ExpireKey(key) => self.each_version(key, |version, now| version.expires = Some(now - 60)),
+            What::DateKey { key, hours } => {
+                let at = after_minutes(self.now, hours * 60.0).as_second();
+                self.each_version(key, |version, _| version.expires = Some(at))
+            }
             What::ExtendKey(key) => self.each_version(key, |version, now| version.expires = Some(now + 365 * 86_400)),
             What::ReplaceKey { key, new_version_only } => {
                 let keep = *new_version_only;

@@ -84,6 +84,14 @@ pub enum What {
     DisableKey(KeyRef),
     /// A key's newest version (or the named one) has expired.
     ExpireKey(KeyRef),
+    /// A key's newest version (or the named one) is given an expiry that lies ahead.
+    DateKey {
+        /// Which.
+        #[serde(flatten)]
+        key: KeyRef,
+        /// In how many hours it expires.
+        hours: f64,
+    },
     /// A key is replaced by another of the same name.
     ReplaceKey {
         /// Which key.

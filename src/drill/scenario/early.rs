@@ -81,6 +81,7 @@ fn harmless(preset: Preset) -> Setup {
         online: true,
         world: vec![then::never_down()],
         silent: true,
+        warned: 0,
     };
     setup.horizon = minutes(40);
     setup

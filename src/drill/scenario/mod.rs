@@ -7,6 +7,7 @@ mod clocks;
 mod crowds;
 mod database_keys;
 mod early;
+mod expiry;
 mod geo;
 mod instances;
 mod patrols;
@@ -76,7 +77,7 @@ impl Step {
 impl Expect {
     /// Repaired, every database back; which writes is to be filled in.
     fn repaired() -> Self {
-        Self { end: End::Repaired, writes: Writes::None, online: true, world: Vec::new(), silent: false }
+        Self { end: End::Repaired, writes: Writes::None, online: true, world: Vec::new(), silent: false, warned: 0 }
     }
 }
 
@@ -128,6 +129,8 @@ pub struct Expect {
     pub world: Vec<Fact>,
     /// Most messages that the team may get; `None` = no limit beyond one card per phase and cause.
     pub silent: bool,
+    /// Warnings that a key expires soon, each given before and beside the incident.
+    pub warned: usize,
 }
 
 /// A fact of the world that must hold in the end.
@@ -179,6 +182,7 @@ pub fn all() -> Vec<Scenario> {
     all.extend(crowds::all());
     all.extend(early::all());
     all.extend(rotation::all());
+    all.extend(expiry::all());
     all.extend(patrols::all());
     all.extend(restores::all());
     all.extend(geo::all());

@@ -12,7 +12,14 @@ const OLD: &str = "0a1b2c3d4e5f60718293a4b5c6d7e8f9";
 
 pub(super) fn all() -> Vec<Scenario> {
     let make = |name, title, setup| Scenario { name, title, presets: BOTH, setup };
+    let told = Scenario {
+        name: "rotation-told",
+        title: "Event Grid tells of a new key version, and the server moves on within the day: nobody hears of it",
+        presets: &[Preset::Auto],
+        setup: told_of_rotation,
+    };
     vec![
+        told,
         make("latent-key-disabled", "An older key version that databases still need is disabled", latent_key),
         make("rotation", "The key is rotated, as it should be: nothing is wrong", rotation),
         make("rotation-too-early", "The key is rotated and its old version disabled the same day", too_early),
@@ -85,6 +92,24 @@ fn rotation(preset: Preset) -> Setup {
         people: People::NotAsked,
         expect: Expect { end: End::FalseAlarm, silent: true, ..Expect::repaired() },
         horizon: minutes(180),
+    }
+}
+
+/// A protector that names no version. Nothing but the event reaches us.
+fn told_of_rotation(preset: Preset) -> Setup {
+    let mut world = rotating();
+    (world.alerts.event_grid, world.alerts.webhooks) = (true, false);
+    if let Some(protector) = &mut world.servers[0].protector {
+        protector.versionless = true;
+    }
+    Setup {
+        policy: policy(preset, &world),
+        world,
+        script: vec![rotate()],
+        patrol: false,
+        people: People::NotAsked,
+        expect: Expect { end: End::FalseAlarm, silent: true, world: vec![then::never_down()], ..Expect::repaired() },
+        horizon: minutes(26 * 60),
     }
 }
 

@@ -7,6 +7,7 @@ use crate::domain::diagnosis::Cause;
 use crate::domain::incident::Phase;
 use crate::domain::notice::Notice;
 use crate::domain::resource_id::ResourceId;
+use crate::notify::texts::clocks::date_and_clock;
 use crate::notify::texts::words::{Line, clean, count, list};
 
 /// Up to so many databases of one server are named; of more, only the number is told.
@@ -84,6 +85,12 @@ pub fn is_about_nothing(notice: &Notice) -> bool {
 pub fn impact(notice: &Notice) -> Line {
     let (down, all) = (notice.down.len(), notice.databases.len().max(notice.down.len()));
     if down == 0 {
+        if notice.cause == Some(Cause::KeyExpiring) && notice.lost_at > notice.at {
+            let at = date_and_clock(notice.lost_at);
+            return Line::of(format!(
+                "No database is down. When the key expires at {at}, Azure SQL refuses connections within about 10 minutes."
+            ));
+        }
         return Line::of(match (notice.phase, notice.cause) {
             (_, Some(Cause::VaultUnreachable)) => {
                 "No database is down yet. Azure SQL bears a vault that does not answer for up to 24 hours."

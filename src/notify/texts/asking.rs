@@ -6,6 +6,7 @@ use crate::notify::texts::changes::{others, plan_sentence, undo, untouched};
 use crate::notify::texts::clocks::{clock, next_message};
 use crate::notify::texts::message::{Part, Section};
 use crate::notify::texts::opening::{by_hand_parts, cause, deadline, exactly, gates, reason};
+use crate::notify::texts::phases::is_ahead;
 use crate::notify::texts::words::Line;
 
 fn plan(notice: &Notice) -> Option<&Plan> {
@@ -53,6 +54,9 @@ pub(super) fn approval(notice: &Notice) -> (Vec<Section>, Line) {
 fn unanswered(notice: &Notice) -> Line {
     let line = Line::of("As long as nobody answers, nothing is changed. ");
     match &notice.approval {
+        Some(approval) if is_ahead(notice) => {
+            line.say(format!("At {} the key expires. ", clock(approval.answer_by, notice.at)))
+        }
         Some(approval) if approval.answer_by > notice.at && !notice.window_over => line.say(format!(
             "After {} an approval comes too late for the databases to heal by themselves. ",
             clock(approval.answer_by, notice.at)
@@ -81,6 +85,10 @@ pub(super) fn window_ends(notice: &Notice) -> (Vec<Section>, Line) {
             sections.push(Section::titled("Two ways out", parts));
         }
         _ => sections.push(Section::titled("To repair it by hand", by_hand_parts(notice, 1))),
+    }
+    if is_ahead(notice) {
+        let next = "Once the key has expired, Keymend tells what is lost and asks anew. ";
+        return (sections, Line::of(next).join(next_message(notice)));
     }
     let next = "After the window Keymend re-validates as soon as the key can be used, and reports what was lost. ";
     (sections, Line::of(next).join(next_message(notice)))

@@ -245,6 +245,7 @@ const fn without_plan(cause: Cause) -> &'static str {
         }
         Cause::KeyDisabled => "Enable the key version, unless it was disabled because it is compromised.",
         Cause::KeyExpired => "Extend the expiry of the key version, re-validate, then rotate the key.",
+        Cause::KeyExpiring => "Rotate the key, or extend the expiry of the version that is used.",
         Cause::KeyNotYetValid => "Set the activation date of the key version into the past, or wait for it.",
         Cause::KeyOperationsRestricted => "Permit wrapKey and unwrapKey on the key again.",
         Cause::KeyUnsupported => "Restore the key that the server was set up with: RSA of 2048 or 3072 bits.",
@@ -289,7 +290,7 @@ pub const fn prevention(cause: Cause) -> &'static str {
             "Take the right to delete keys from daily accounts, turn purge protection on, and keep a backup of the key."
         }
         Cause::KeyDisabled | Cause::KeyOperationsRestricted => "Ask why the key was changed, and who may change keys.",
-        Cause::KeyExpired | Cause::KeyNotYetValid => {
+        Cause::KeyExpired | Cause::KeyExpiring | Cause::KeyNotYetValid => {
             "Turn automatic rotation on with auto-rotation of the server's protector, and alert on keys near expiry."
         }
         Cause::PolicyMissing

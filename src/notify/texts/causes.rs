@@ -30,6 +30,7 @@ pub const fn cause_name(cause: Cause) -> &'static str {
         Cause::KeyReplaced => "key replaced",
         Cause::KeyDisabled => "key disabled",
         Cause::KeyExpired => "key expired",
+        Cause::KeyExpiring => "key expires soon",
         Cause::KeyNotYetValid => "key not valid yet",
         Cause::KeyOperationsRestricted => "key operations restricted",
         Cause::KeyUnsupported => "key not supported",
@@ -104,6 +105,7 @@ pub fn cause_clause(cause: Cause, resource: &str) -> Line {
         Cause::KeyReplaced => it.say(" was replaced by another key of that name"),
         Cause::KeyDisabled => it.say(" is disabled"),
         Cause::KeyExpired => it.say(" has expired"),
+        Cause::KeyExpiring => it.say(" expires soon"),
         Cause::KeyNotYetValid => it.say(" is not valid yet"),
         Cause::KeyOperationsRestricted => it.say(" may not be used to wrap and unwrap"),
         Cause::KeyUnsupported => it.say(" is of a kind that Azure SQL does not support"),
@@ -137,7 +139,7 @@ const fn consequence(cause: Cause) -> &'static str {
         Cause::KeyReplaced => {
             "The data is encrypted with the original key; pointing the server at the new one cannot help."
         }
-        Cause::KeyExpired => "Azure SQL does not use an expired key.",
+        Cause::KeyExpired | Cause::KeyExpiring => "Azure SQL does not use an expired key.",
         Cause::PermissionModelSwitched => {
             "Grants made under the old model count no longer, for other users of the vault either."
         }
@@ -186,6 +188,7 @@ pub fn cause_sentence(cause: Cause, resource: &str, servers: &[ResourceId]) -> L
 pub fn finding_in_retrospect(finding: &Finding, seen_at: Timestamp) -> Line {
     let line = Line::of(cause_name(finding.cause)).say(" (").join(resource_words(&finding.resource)).say(")");
     match finding.since {
+        Some(ends) if finding.cause == Cause::KeyExpiring => line.say(format!(", at {}", date_and_clock(ends))),
         Some(since) => line.say(format!(", since {}", clock(since, seen_at))),
         None => line,
     }
@@ -196,6 +199,9 @@ pub fn finding_in_retrospect(finding: &Finding, seen_at: Timestamp) -> Line {
 pub fn finding_sentence(finding: &Finding, seen_at: Timestamp) -> Line {
     let line = cause_sentence(finding.cause, &finding.resource, &finding.servers);
     let line = match finding.since {
+        Some(ends) if finding.cause == Cause::KeyExpiring => {
+            line.say(format!(" It expires at {}.", date_and_clock(ends)))
+        }
         Some(since) => line.say(format!(" Since {}.", clock(since, seen_at))),
         None => line,
     };

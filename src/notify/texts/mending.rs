@@ -7,7 +7,7 @@ use crate::notify::texts::changes::{change_sentence, done_sentence};
 use crate::notify::texts::clocks::{clock, next_message, restore_before, since};
 use crate::notify::texts::message::{Mark, Part, Section};
 use crate::notify::texts::opening::{cause, deadline, reason};
-use crate::notify::texts::phases::last_attempts;
+use crate::notify::texts::phases::{is_ahead, last_attempts};
 use crate::notify::texts::words::Line;
 
 /// Up to so many changes are told one by one; of more, half as many.
@@ -53,9 +53,11 @@ pub(super) fn attempts(which: &[&Attempt], notice: &Notice) -> Vec<Part> {
 
 pub(super) fn change_made(notice: &Notice) -> (Vec<Section>, Line) {
     let mut facts = cause(notice);
-    facts.extend(deadline(notice));
+    facts.extend(deadline(notice).filter(|_| !is_ahead(notice)));
     facts.extend(reason("Note", notice));
-    let next = if notice.window_over {
+    let next = if is_ahead(notice) {
+        "Keymend reads the whole chain again and watches until Azure SQL has looked at the key. "
+    } else if notice.window_over {
         "When the key can be used again, Keymend re-validates it on every server and checks that the databases are back. "
     } else {
         "When the key can be used again, Azure brings the databases back by itself, usually within an hour. Keymend \

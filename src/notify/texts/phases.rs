@@ -67,6 +67,7 @@ pub fn banner(notice: &Notice) -> String {
         Situation::FirstNotice if !notice.down.is_empty() => {
             if one { "DATABASE DOWN" } else { "DATABASES DOWN" }.to_owned()
         }
+        Situation::FirstNotice if is_ahead(notice) => "KEY EXPIRES SOON, NO DATABASE DOWN".to_owned(),
         Situation::FirstNotice if notice.at_risk || notice.phase == Phase::AtRisk => {
             "KEY ACCESS AT RISK, NO DATABASE DOWN YET".to_owned()
         }
@@ -80,9 +81,24 @@ pub fn banner(notice: &Notice) -> String {
             }
             _ => words.to_owned(),
         },
+        Situation::DeadlineNear if is_ahead(notice) => {
+            format!("KEY EXPIRES SOON: {}", clock(notice.lost_at, notice.at))
+        }
         Situation::DeadlineNear => format!("{words}: {}", clock(notice.restore_before, notice.at)),
         _ => words.to_owned(),
     }
+}
+
+/// Whether nothing is lost yet: the key expires soon.
+#[must_use]
+pub fn is_ahead(notice: &Notice) -> bool {
+    notice.cause == Some(Cause::KeyExpiring) && notice.lost_at > notice.at && notice.down.is_empty()
+}
+
+/// Whether the loss that lay ahead was kept from happening.
+fn is_averted(notice: &Notice) -> bool {
+    let over = notice.phase.is_end() || notice.situation == Situation::ChangeMade;
+    is_ahead(notice) && over
 }
 
 /// The cause and its resource as a clause, where the diagnosis tells.
@@ -112,6 +128,10 @@ pub fn headline(notice: &Notice) -> Line {
     let about = |rest: Line| it.line.clone().say(": ").join(rest);
     match notice.situation {
         Situation::FirstNotice if notice.cause == Some(Cause::GeoPartnerWithoutGrant) => about(cause_of(notice)),
+        Situation::FirstNotice if is_ahead(notice) => about(Line::of(format!(
+            "the encryption key expires in {}",
+            length(notice.lost_at.duration_since(notice.at))
+        ))),
         Situation::FirstNotice if notice.at_risk || notice.phase == Phase::AtRisk => {
             let verb = it.pick(" is losing its encryption key", " are losing their encryption key");
             it.line.clone().say(verb)
@@ -134,6 +154,10 @@ pub fn headline(notice: &Notice) -> Line {
             None => about(Line::of("a repair needs your approval")),
         },
         Situation::ChangeMade => about(made(notice)),
+        Situation::DeadlineNear if is_ahead(notice) => about(Line::of(format!(
+            "the encryption key expires in {}",
+            length(notice.lost_at.duration_since(notice.at))
+        ))),
         Situation::DeadlineNear => about(match left(notice) {
             Some(left) => Line::of(format!("{} left to heal without losing settings", length(left))),
             None => Line::of("no time left to heal by itself"),
@@ -161,6 +185,9 @@ fn stopped(notice: &Notice) -> Line {
 }
 
 fn back(notice: &Notice, it: &Subject) -> Line {
+    if is_averted(notice) {
+        return it.line.clone().say(it.pick(" keeps its encryption key", " keep their encryption key"));
+    }
     let verb = if notice.databases.is_empty() && notice.down.is_empty() {
         it.pick(" can use its encryption key again", " can use their encryption key again")
     } else {
@@ -181,7 +208,7 @@ fn made(notice: &Notice) -> Line {
 #[must_use]
 pub fn meaning(notice: &Notice) -> Line {
     let broken = !matches!(notice.cause, Some(Cause::StillInaccessible | Cause::Healthy));
-    let window = left(notice).filter(|_| broken && !is_about_nothing(notice));
+    let window = left(notice).filter(|_| broken && !is_about_nothing(notice) && !is_ahead(notice));
     let window = window.map(|left| format!(" {} of the self-heal window are left.", length(left)));
     match notice.situation {
         Situation::FirstNotice | Situation::Diagnosed | Situation::ObservedOnly => impact(notice),
@@ -190,6 +217,10 @@ pub fn meaning(notice: &Notice) -> Line {
         Situation::ApprovalAsked => {
             impact(notice).say(" It stays like this until somebody decides.").say(window.unwrap_or_default())
         }
+        Situation::ChangeMade if is_averted(notice) => {
+            Line::of("No database went down. Rotate the key before the new date: Keymend cannot do that for you.")
+        }
+        Situation::DeadlineNear if is_ahead(notice) => impact(notice).say(" Nobody has decided yet."),
         Situation::ChangeMade => Line::of("Azure takes up to 10 minutes to let a change work. ").join(impact(notice)),
         Situation::DeadlineNear => Line::of(
             "Afterwards only re-validation brings databases back, and Azure drops settings: failover group, elastic \
@@ -206,6 +237,10 @@ pub fn meaning(notice: &Notice) -> Line {
 }
 
 fn ended(notice: &Notice) -> Line {
+    if is_averted(notice) {
+        let before = length(notice.lost_at.duration_since(notice.at));
+        return Line::of(format!("{before} before the key would have expired. No database went down."));
+    }
     let span = length(notice.at.duration_since(notice.lost_at));
     let about = if notice.lost_at_is_known { "" } else { "about " };
     let from = clock(notice.lost_at, notice.at);

@@ -47,6 +47,7 @@ impl Responder {
                     .await;
             }
             _ if found.chain_is_whole() => {}
+            Cause::KeyExpiring => {}
             Cause::Undetermined => return self.wait_for_settings(draft, "not everything could be read").await,
             _ => return self.give_up(draft, "access to the key was lost again, and that comes first").await,
         }

@@ -1,4 +1,5 @@
 mod culprits;
+mod expiring;
 mod geo;
 mod latent;
 mod other_reason;
