@@ -77,6 +77,8 @@ pub enum Gate {
     NewerKeyVersion,
     /// The extension is longer than policy allows.
     ExpiryLimit,
+    /// Soft: the expiry of the key was extended before, and it was not rotated since.
+    ExtendedBefore,
     /// The write budget of this hour is spent.
     WriteBudget,
     /// Too many changes of this incident failed.
@@ -173,6 +175,8 @@ pub enum Decision {
 pub struct Memory {
     /// Repairs made within the last days over all incidents: subject (see [`Change::subjects`]) and when.
     pub repairs: Vec<(String, Timestamp)>,
+    /// The same of extended expiries, however long ago.
+    pub extensions: Vec<(String, Timestamp)>,
     /// Writes sent to Azure within the last hour, over all incidents.
     pub writes_last_hour: u32,
 }

@@ -7,6 +7,7 @@ use crate::clock::add;
 use crate::domain::incident::{Attempt, AttemptOutcome, IncidentId};
 use crate::domain::plan::Memory;
 use crate::domain::policy::Policy;
+use crate::domain::remedy::Remedy;
 use crate::store::{Result, Store};
 
 const REPAIR: &str = "repair";
@@ -15,13 +16,17 @@ const WRITE: &str = "write";
 /// Reads what a decision may depend on.
 pub async fn recall(store: &dyn Store, policy: &Policy, now: Timestamp) -> Result<Memory> {
     let within = SignedDuration::from_hours(i64::from(policy.gates.repeat_within_hours));
-    let repairs = store.facts(REPAIR).await?.into_iter().filter_map(|(subject, value, kept)| {
+    let made = store.facts(REPAIR).await?.into_iter().map(|(subject, value, kept)| {
         let at = value["at"].as_str().and_then(|at| at.parse().ok()).unwrap_or(kept);
-        (at > add(now, -within)).then_some((subject, at))
+        (subject, at)
     });
+    let made: Vec<(String, Timestamp)> = made.collect();
+    let extends = |subject: &str| subject.split('|').next() == Some(Remedy::ExtendExpiry.name());
+    let extensions = made.iter().filter(|(subject, _)| extends(subject)).cloned().collect();
+    let repairs = made.into_iter().filter(|(_, at)| *at > add(now, -within)).collect();
     let hour_ago = add(now, SignedDuration::from_hours(-1));
     let writes = store.facts(WRITE).await?.iter().filter(|(_, _, at)| *at > hour_ago).count();
-    Ok(Memory { repairs: repairs.collect(), writes_last_hour: u32::try_from(writes).unwrap_or(u32::MAX) })
+    Ok(Memory { repairs, extensions, writes_last_hour: u32::try_from(writes).unwrap_or(u32::MAX) })
 }
 
 /// Remembers that a write is about to be sent.

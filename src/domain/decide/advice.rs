@@ -214,6 +214,7 @@ const fn hint(gate: Gate) -> &'static str {
         Gate::BlastRadius => "Raise gates.max_servers if so many servers belong together.",
         Gate::Undone => "Somebody wants it this way: find out who and why before it is put back.",
         Gate::NewerKeyVersion => "Ask the key's owner whether the old version was switched off on purpose.",
+        Gate::ExtendedBefore => "Rotate the key: a new version needs no extension.",
         Gate::WriteBudget => "It goes on by itself when the hour is over.",
         Gate::KeyReplaced | Gate::CrossTenant | Gate::ManagedHsm | Gate::ExpiryLimit | Gate::CircuitBreaker => "",
         Gate::MadeByPerson | Gate::CannotTell => "",

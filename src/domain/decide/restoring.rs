@@ -92,6 +92,7 @@ fn applies(hit: &GateHit) -> bool {
                 | Gate::Undone
                 | Gate::NewerKeyVersion
                 | Gate::ExpiryLimit
+                | Gate::ExtendedBefore
                 | Gate::MadeByPerson
         )
 }

@@ -30,6 +30,7 @@ pub(super) fn hits(plan: &Plan, situation: &Situation<'_>) -> Vec<GateHit> {
                 hits.extend(too_far(*to, situation));
                 hits.extend(from.and_then(|from| just_dated(change, from, situation)));
                 hits.extend(rotation_unknown(change, plan, situation));
+                hits.extend(extended_before(change, plan, situation));
             }
             _ => {}
         }
@@ -76,6 +77,19 @@ fn just_dated(change: &Change, from: Timestamp, situation: &Situation<'_>) -> Op
     meant.then(|| GateHit {
         gate: Gate::DeliberateRevocation,
         why: format!("the key was changed at {}: its expiry at {} may have been meant", utc(updated), utc(from)),
+        hard: false,
+    })
+}
+
+/// A key that was extended once and expires again was not rotated meanwhile. Whether a date is to be moved forever is for a
+/// person, while nothing is lost yet.
+fn extended_before(change: &Change, plan: &Plan, situation: &Situation<'_>) -> Option<GateHit> {
+    let subjects = change.subjects();
+    let before = situation.memory.extensions.iter().filter(|(subject, _)| subjects.contains(subject));
+    let last = before.map(|(_, at)| *at).filter(|at| *at < situation.incident.opened_at).max()?;
+    (plan.cause == Cause::KeyExpiring).then(|| GateHit {
+        gate: Gate::ExtendedBefore,
+        why: format!("its expiry was extended at {} already, and the key has not been rotated since", utc(last)),
         hard: false,
     })
 }

@@ -21,6 +21,7 @@ pub const fn gate_name(gate: Gate) -> &'static str {
         Gate::Undone => "the same repair was undone before",
         Gate::NewerKeyVersion => "a newer key version was just made",
         Gate::ExpiryLimit => "longer than policy allows",
+        Gate::ExtendedBefore => "extended before and not rotated since",
         Gate::WriteBudget => "write budget of this hour is spent",
         Gate::CircuitBreaker => "too many changes failed",
         Gate::MadeByPerson => "a person made the breaking change",
@@ -62,6 +63,7 @@ pub const fn gate_advice(gate: Gate) -> &'static str {
              repair it by hand:"
         }
         Gate::ExpiryLimit => "The key needs a longer extension than policy allows. Extend it by hand, then rotate:",
+        Gate::ExtendedBefore => "Rotate the key: a new version needs no extension. Or extend it once more by hand:",
         Gate::WriteBudget => "Keymend goes on when the hour is over. If that is too late, repair it by hand:",
         Gate::CircuitBreaker => "See why changes fail before anything else is tried, then repair it by hand:",
         Gate::CannotTell => {

@@ -93,6 +93,20 @@ fn a_rotated_key_is_left_to_expire() {
 }
 
 #[test]
+fn a_key_that_was_extended_before_is_asked_about() {
+    let mut world = expiring_in(3).preset(Preset::Auto);
+    let (Decision::Repair { plan }, _) = world.decide() else { panic!("{:?}", world.decide()) };
+    let subject = plan.changes[0].subjects().remove(0);
+    // What the same incident made is no second time.
+    world.memory.extensions = vec![(subject.clone(), world.incident.opened_at)];
+    assert!(matches!(world.decide().0, Decision::Repair { .. }), "{:?}", world.decide());
+    world.memory.extensions = vec![(subject, world.incident.opened_at - minutes(6 * 24 * 60))];
+    let (decision, hits) = world.decide();
+    assert!(matches!(decision, Decision::Ask { .. }), "{decision:?}");
+    assert!(hits.iter().any(|hit| !hit.hard && hit.gate == Gate::ExtendedBefore), "{hits:?}");
+}
+
+#[test]
 fn a_date_that_was_just_given_is_asked_about() {
     let mut world = expiring_in(3).preset(Preset::Auto);
     world.version().updated = Some(world.incident.opened_at - minutes(29));
