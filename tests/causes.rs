@@ -38,9 +38,13 @@ async fn a_tag_costs_the_same_for_one_server_as_for_a_hundred() {
         assert!(stage.delivered() > delivered, "the event came");
         // A hundred grants fill a page of the list of role assignments, and are followed by another.
         let pages = servers / 100;
-        assert!((1..=8).contains(&(again.len() - pages)), "{servers} servers: {:#?}", urls(&again));
+        // A server that is alone under its vault is asked for its geo partners: see `responder/partners.rs`.
+        let links = urls(&again).iter().filter(|url| url.contains("/replicationLinks?")).count();
+        assert_eq!(links, usize::from(servers == 1));
+        let cheap = again.len() - pages - links;
+        assert!((1..=8).contains(&cheap), "{servers} servers: {:#?}", urls(&again));
         assert!(stage.incidents().await.is_empty(), "nobody is told of a tag");
-        cost.push(again.len() - pages);
+        cost.push(cheap);
         stage.house.stop().await;
     }
     assert_eq!(cost[0], cost[1]);

@@ -8,7 +8,7 @@ mod stepped;
 use jiff::SignedDuration;
 use keymend::domain::incident::{ApprovalDecision, Incident, Phase};
 use keymend::domain::notice::Situation;
-use keymend::domain::policy::Preset;
+use keymend::domain::policy::{Policy, Preset};
 use keymend::drill::cloud::{Actor, Break, Fault, FaultKind, KeyRef, What, World};
 use keymend::drill::judge::is_warning;
 use keymend::patrol::PatrolSettings;
@@ -197,6 +197,25 @@ async fn a_date_that_was_just_given_is_asked_about_and_a_no_outlives_it() {
     assert_eq!(incidents.len(), 1);
     assert!(!incidents[0].inaccessible().is_empty(), "the key has expired and the databases are down");
     assert_eq!(stage.first_write(), None, "and it was meant");
+    stage.house.stop().await;
+}
+
+#[tokio::test]
+async fn a_key_is_extended_once_and_then_asked_about() {
+    let mut policy = Policy { preset: Preset::Auto, ..Policy::default() };
+    policy.gates.repeat_within_hours = 1;
+    let mut stage = Stage::open_under(expiring_in(12.0), policy, PatrolSettings::rounds_only()).await;
+    stage.happen(&[], 60).await;
+    let (incidents, _) = beside_warnings(&stage).await;
+    assert_eq!((incidents.len(), incidents[0].ended_at.is_some()), (1, true), "extended: {incidents:#?}");
+    // Long before it comes within the day, so that nobody has just given it that date.
+    let date = Break::new(What::DateKey { key: KeyRef::default(), hours: 26.0 });
+    stage.happen(&[date], 180).await;
+    let (mut incidents, _) = beside_warnings(&stage).await;
+    incidents.retain(|incident| incident.ended_at.is_none());
+    let asked = incidents[0].approval.as_ref().expect("it is asked about");
+    assert!(asked.why.contains("was extended at 2026-11-24"), "{}", asked.why);
+    assert_eq!(incidents.len(), 1);
     stage.house.stop().await;
 }
 
