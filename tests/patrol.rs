@@ -1,7 +1,7 @@
 //! The patrol by itself: nobody rings, and what it finds is told, once, and not against a person's will.
 
 #![cfg(feature = "drill")]
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod stepped;
 
@@ -12,7 +12,10 @@ use keymend::domain::policy::{Policy, Preset};
 use keymend::drill::cloud::{Actor, Break, Fault, FaultKind, KeyRef, What, World};
 use keymend::drill::judge::is_warning;
 use keymend::patrol::PatrolSettings;
-use keymend::store::{NewJob, Work};
+use keymend::posture::finding::Level;
+use keymend::posture::report::Report;
+use keymend::posture::survey::{roots, survey};
+use keymend::store::{NewJob, POSTURE, Work};
 use stepped::Stage;
 
 /// A pipeline: its application, and that one's object id.
@@ -65,6 +68,26 @@ async fn what_is_lost_between_two_rounds_is_mended_before_the_next() {
         assert!(mended, "lost {seconds} s after a minute began: {:#?}", stage.incidents().await);
         stage.house.stop().await;
     }
+}
+
+#[tokio::test]
+async fn what_may_break_next_is_judged_once_a_day_as_the_audit_judges_it() {
+    let mut world = World::shared_vault(3, 2);
+    world.vaults[0].purge_protection = false;
+    let mut stage = Stage::open(world, Preset::Auto, PatrolSettings::rounds_only()).await;
+    stage.happen(&[], 10).await;
+    let judged = stage.house.store().facts(POSTURE).await.unwrap();
+    let [(_, found, at)] = &judged[..] else { panic!("one vault, judged: {judged:#?}") };
+    let estate = survey(&stage.azure(), roots(&stage.policy().scope), &|_| true, &|_| ()).await;
+    let audit = Report::of(&estate, stage.policy(), &[]);
+    for level in Level::ALL {
+        assert_eq!(found["found"][level.word()], audit.count(level), "{}: {:#?}", level.word(), audit.findings);
+    }
+    assert!(found["weighty"].to_string().contains("purge-protection|"), "{found}");
+    assert!(stage.incidents().await.is_empty(), "nobody is woken by it");
+    stage.happen(&[], 120).await;
+    assert_eq!(stage.house.store().facts(POSTURE).await.unwrap()[0].2, *at, "once a day");
+    stage.house.stop().await;
 }
 
 #[tokio::test]

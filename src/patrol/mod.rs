@@ -15,6 +15,7 @@
 //! | `walk` | the slice of the full walk |
 //! | `glances` | each vault, from its own side |
 //! | `partners` | who holds geo-secondaries |
+//! | `posture` | what may break next, once a day by the rules of the audit |
 //! | `inaccessible` | databases that are down and that nobody told of |
 //! | `told` | what was told already: a person's close is respected |
 //! | `forgotten` | incidents that lost their next pass, questions that nobody answered |
@@ -26,6 +27,7 @@ mod glances;
 mod inaccessible;
 mod list;
 mod partners;
+mod posture;
 mod round;
 pub mod settings;
 mod told;

@@ -4,7 +4,7 @@ use super::allowance::Allowance;
 use super::estate::{Estate, Known};
 use super::settings::PatrolSettings;
 use super::told::Told;
-use super::{forgotten, glances, inaccessible, list, partners, walk};
+use super::{forgotten, glances, inaccessible, list, partners, posture, walk};
 use crate::domain::resource_id::ResourceId;
 use crate::domain::signal::{Signal, SignalKind};
 use crate::responder::Responder;
@@ -93,6 +93,7 @@ pub(super) async fn make(
     }
     glances::all(&mut beat, estate).await?;
     partners::learn(&mut beat, estate).await?;
+    posture::judge(&mut beat, estate).await?;
     inaccessible::some(&mut beat, estate).await?;
     forgotten::resume(&mut beat).await?;
     let round = finish(beat, estate).await?;

@@ -1,5 +1,6 @@
 //! A store whose calls are timed, and the reading that is taken of a store now and then.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -7,7 +8,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::{Accepted, Handout, LeasedJob, NewJob, Pruned, Result, SignalRef, Store, StoreError, Swept, Version};
+use super::{
+    Accepted, Handout, LeasedJob, NewJob, POSTURE, Pruned, Result, SignalRef, Store, StoreError, Swept, Version,
+};
+use crate::clock::add;
 use crate::domain::incident::{Incident, IncidentId, IncidentKey};
 use crate::domain::resource_id::ResourceId;
 use crate::domain::signal::Signal;
@@ -17,6 +21,9 @@ use crate::telemetry::readings::Reading;
 /// So many open incidents are counted by phase; more would cost the store more than the number is worth.
 const MOST_OPEN: usize = 1_000;
 
+/// The patrol judges each vault once a day: what was judged longer ago is of a vault that nothing depends on any more.
+const JUDGED_LATELY: SignedDuration = SignedDuration::from_hours(49);
+
 /// Reads how late the queue is, what was set aside and what is open. `now` is by the responder's clock.
 ///
 /// # Errors
@@ -24,7 +31,19 @@ const MOST_OPEN: usize = 1_000;
 pub async fn take_reading(store: &dyn Store, now: Timestamp) -> Result<Reading> {
     let (next, set_aside) = (store.next_due().await?, store.poison().await?.len());
     let open = store.incidents(true, MOST_OPEN).await?;
-    Ok(Reading::new(next, set_aside, open.iter().map(|incident| incident.phase).collect(), now))
+    let reading = Reading::new(next, set_aside, open.iter().map(|incident| incident.phase).collect(), now);
+    Ok(Reading { findings: findings(&store.facts(POSTURE).await?, now), ..reading })
+}
+
+/// How much the patrol has found of each level, over all vaults that it still looks at.
+fn findings(facts: &[(String, Value, Timestamp)], now: Timestamp) -> BTreeMap<String, u64> {
+    let mut findings = BTreeMap::new();
+    for (_, value, _) in facts.iter().filter(|(.., judged)| *judged > add(now, -JUDGED_LATELY)) {
+        for (level, count) in value["found"].as_object().into_iter().flatten() {
+            *findings.entry(level.clone()).or_default() += count.as_u64().unwrap_or_default();
+        }
+    }
+    findings
 }
 
 /// Times every call of the store within.

@@ -163,6 +163,10 @@ pub struct Accepted {
     pub repeated: usize,
 }
 
+/// The kind of fact that remembers what the patrol found at each vault by the rules of the audit: under `found` how much of
+/// each level.
+pub const POSTURE: &str = "posture";
+
 /// What [`Store::prune`] removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Pruned {

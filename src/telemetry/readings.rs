@@ -1,6 +1,7 @@
 //! What is not counted where it happens but read from the store now and then: how late the oldest due job is, how many
-//! jobs were set aside, and how many incidents are open.
+//! jobs were set aside, how many incidents are open, and what the patrol found that may break next.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -38,6 +39,8 @@ pub struct Reading {
     pub set_aside: usize,
     /// The phase of each open incident.
     pub open: Vec<Phase>,
+    /// What the patrol found by the rules of the audit, by level; empty before it has judged anything.
+    pub findings: BTreeMap<String, u64>,
 }
 
 impl Reading {
@@ -45,7 +48,7 @@ impl Reading {
     #[must_use]
     pub fn new(next_due: Option<Timestamp>, set_aside: usize, open: Vec<Phase>, now: Timestamp) -> Self {
         let late = next_due.map_or(SignedDuration::ZERO, |due| now.duration_since(due));
-        Self { queue_age: late.max(SignedDuration::ZERO), set_aside, open }
+        Self { queue_age: late.max(SignedDuration::ZERO), set_aside, open, findings: BTreeMap::new() }
     }
 
     /// Tells it to whoever reads, from now on and for a while.
@@ -90,6 +93,16 @@ pub(super) fn open(meter: &Meter) {
             for phase in OPEN {
                 let count = reading.open.iter().filter(|open| **open == phase).count();
                 to.observe(count as u64, &[KeyValue::new("phase", phase_name(phase))]);
+            }
+        })
+        .build();
+    meter
+        .u64_observable_gauge("keymend.posture.findings")
+        .with_unit("{finding}")
+        .with_description("What may break next, as `keymend audit` finds it, by level")
+        .with_callback(|to| {
+            for (level, count) in last().map(|reading| reading.findings).unwrap_or_default() {
+                to.observe(count, &[KeyValue::new("level", level)]);
             }
         })
         .build();

@@ -3,6 +3,7 @@
 #![allow(dead_code)]
 
 use jiff::{SignedDuration, Timestamp};
+use keymend::azure::{Azure, Credential, Endpoints, Secret};
 use keymend::clock::{Busy, Clock, add};
 use keymend::domain::incident::Incident;
 use keymend::domain::policy::{Policy, Preset};
@@ -84,6 +85,17 @@ impl Stage {
         self.held = None;
         self.held = Some(waiting.await);
         self.asked().split_off(before)
+    }
+
+    /// Another caller with the same rights.
+    pub fn azure(&self) -> Azure {
+        let endpoints = Endpoints::simulated(&self.running.url()).unwrap();
+        let credential = Credential::static_token(Secret::new(TOKEN), &endpoints).unwrap();
+        Azure::new(endpoints, credential, self.clock.clone(), Ids::random()).unwrap()
+    }
+
+    pub fn policy(&self) -> &Policy {
+        &self.policy
     }
 
     pub fn asked(&self) -> Vec<Exchange> {
