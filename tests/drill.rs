@@ -53,11 +53,20 @@ fn the_list_names_every_promised_scenario() {
     }
 }
 
+/// `two-thousand-servers` takes two minutes in a debug build: `KEYMEND_TEST_STORY=all` plays it too. A fifth of its servers, at
+/// the same pace, are in `tests/patrol_scale`.
+fn is_played(name: &str) -> bool {
+    name != "two-thousand-servers" || std::env::var("KEYMEND_TEST_STORY").is_ok_and(|story| story == "all")
+}
+
 #[test]
 fn every_scenario_ends_as_it_declares() {
     // What was sent is kept: `scripts/test` holds it against Azure's published OpenAPI.
     let traffic = concat!(env!("CARGO_TARGET_TMPDIR"), "/drill.har");
-    let (ok, out, err) = keymend(&["drill", "all", "--json", "--har", traffic]);
+    let listed = list();
+    let names: Vec<&str> =
+        listed.iter().map(|one| one["name"].as_str().unwrap()).filter(|name| is_played(name)).collect();
+    let (ok, out, err) = keymend(&[&["drill", "--json", "--har", traffic], &names[..]].concat());
     let played: Vec<Value> = serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}{err}"));
     let wrong: Vec<String> = played
         .iter()
@@ -65,7 +74,8 @@ fn every_scenario_ends_as_it_declares() {
         .map(|one| format!("{}:{} {}", one["scenario"], one["preset"], one["faults"]))
         .collect();
     assert!(wrong.is_empty() && ok, "{}", wrong.join("\n"));
-    let wanted: usize = list().iter().map(|one| one["presets"].as_array().map_or(0, Vec::len)).sum();
+    let wanted = listed.iter().filter(|one| is_played(one["name"].as_str().unwrap()));
+    let wanted: usize = wanted.map(|one| one["presets"].as_array().map_or(0, Vec::len)).sum();
     assert_eq!(played.len(), wanted, "each scenario is played under each of its presets");
 }
 

@@ -37,7 +37,7 @@ async fn what_a_person_closed_with_databases_down_stays_closed() {
 }
 
 async fn what_was_closed_stays_closed(before_closing: i64) {
-    let mut stage = Stage::open(World::shared_vault(2, 1), Preset::Observe, PatrolSettings::default()).await;
+    let mut stage = Stage::open(World::shared_vault(2, 1), Preset::Observe, PatrolSettings::rounds_only()).await;
     stage.happen(&[], 5).await;
     stage.happen(&[revoke(Some("sql-01"))], 5).await;
     let incidents = stage.incidents().await;
@@ -92,7 +92,7 @@ async fn what_may_break_next_is_judged_once_a_day_as_the_audit_judges_it() {
 
 #[tokio::test]
 async fn the_same_loss_after_a_repair_is_news() {
-    let mut stage = Stage::open(World::standard(), Preset::Guarded, PatrolSettings::default()).await;
+    let mut stage = Stage::open(World::standard(), Preset::Guarded, PatrolSettings::rounds_only()).await;
     stage.happen(&[], 5).await;
     for times in 1..=2 {
         stage.happen(&[revoke(None)], 45).await;
@@ -203,7 +203,7 @@ fn told(incident: &Incident, situation: Situation) -> usize {
 
 #[tokio::test]
 async fn a_date_that_was_just_given_is_asked_about_and_a_no_outlives_it() {
-    let mut stage = Stage::open(World::standard(), Preset::Auto, PatrolSettings::default()).await;
+    let mut stage = Stage::open(World::standard(), Preset::Auto, PatrolSettings::rounds_only()).await;
     stage.happen(&[], 40).await;
     let date = Break::new(What::DateKey { key: KeyRef::default(), hours: 2.0 });
     stage.happen(&[date], 5).await;
@@ -244,7 +244,7 @@ async fn a_key_is_extended_once_and_then_asked_about() {
 
 #[tokio::test]
 async fn a_rotated_key_is_left_to_expire() {
-    let mut stage = Stage::open(expiring_in(12.0), Preset::Auto, PatrolSettings::default()).await;
+    let mut stage = Stage::open(expiring_in(12.0), Preset::Auto, PatrolSettings::rounds_only()).await;
     let rotate = What::ReplaceKey { key: KeyRef::default(), new_version_only: true };
     stage.happen(&[Break::new(rotate)], 60).await;
     let (incidents, warnings) = beside_warnings(&stage).await;
@@ -270,7 +270,7 @@ async fn a_loss_while_somebody_is_asked_about_a_date_is_found_as_soon_as_ever() 
 
 #[tokio::test]
 async fn a_question_that_nobody_answers_is_recalled_and_becomes_the_loss() {
-    let mut stage = Stage::open(expiring_in(2.0), Preset::Guarded, PatrolSettings::default()).await;
+    let mut stage = Stage::open(expiring_in(2.0), Preset::Guarded, PatrolSettings::rounds_only()).await;
     stage.happen(&[], 50).await;
     let (incidents, _) = beside_warnings(&stage).await;
     assert_eq!((incidents[0].phase, told(&incidents[0], Situation::DeadlineNear)), (Phase::AwaitingApproval, 0));

@@ -11,9 +11,19 @@ use crate::domain::resource_id::ResourceId;
 
 /// Lists everything in scope. What is named by itself is read by itself: we may not be allowed to list more.
 pub(super) async fn all(beat: &mut Beat<'_>, estate: &mut Estate) {
+    some(beat, estate, |_| true).await;
+}
+
+/// The same for the kinds of which there are some: another kind can wait for the next round.
+pub(super) async fn known_kinds(beat: &mut Beat<'_>, estate: &mut Estate) {
+    let known: Vec<Kind> = estate.servers.values().filter_map(|known| known.kind).collect();
+    some(beat, estate, |kind| known.contains(&kind)).await;
+}
+
+async fn some(beat: &mut Beat<'_>, estate: &mut Estate, wanted: impl Fn(Kind) -> bool) {
     let policy = beat.responder.policy.clone();
     for scope in lists(&policy.scope) {
-        for (kind, listed) in beat.responder.azure.dependents_below(&scope).await {
+        for (kind, listed) in beat.responder.azure.some_below(&scope, &wanted).await {
             match listed {
                 Ok(listed) => {
                     // Databases with a key of their own are found by the walk, with their servers.

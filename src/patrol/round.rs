@@ -111,7 +111,7 @@ pub(super) async fn glance(
 ) -> Result<Round, StoreError> {
     let mut beat = begin(responder, settings, estate.left_over).await?;
     if estate.left_over > 0 {
-        list::all(&mut beat, estate).await;
+        list::known_kinds(&mut beat, estate).await;
         glances::all(&mut beat, estate).await?;
     }
     finish(beat, estate).await

@@ -134,7 +134,7 @@ fn with_own_keys(
     let own = databases.iter().filter(|database| database.own_protector.is_some());
     let own: BTreeSet<ResourceId> =
         own.filter_map(|database| server.child("databases", &database.name).ok()).filter(in_scope).collect();
-    estate.servers.retain(|id, _| Kind::of(id) != Some(Kind::Database) || !server.contains(id) || own.contains(id));
+    estate.servers.retain(|id, known| known.kind != Some(Kind::Database) || !server.contains(id) || own.contains(id));
     for id in own {
         estate.servers.entry(id.clone()).or_insert_with(|| Known::new(ServerEvidence::unread(id)));
     }

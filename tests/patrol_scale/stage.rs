@@ -6,10 +6,11 @@ use std::path::Path;
 use jiff::SignedDuration;
 use keymend::clock::{Clock, add};
 use keymend::domain::policy::{Policy, Preset};
-use keymend::drill::cloud::{Cloud, TOKEN, World};
+use keymend::drill::cloud::{Actor, Break, Cloud, TOKEN, What, World};
 use keymend::drill::house;
 use keymend::ids::Ids;
 use keymend::patrol::PatrolSettings;
+use serde_json::Value;
 use tokio::net::TcpListener;
 
 /// So many vaults with so many servers each, watched for so many hours.
@@ -17,6 +18,9 @@ pub struct Estate {
     pub vaults: usize,
     pub servers: usize,
     pub hours: usize,
+    pub patrol: PatrolSettings,
+    /// Whether a vault loses its grants as the last hour begins. Every alert of it is lost.
+    pub loss: bool,
 }
 
 /// How things stand after an hour of the story. Requests are counted from its beginning.
@@ -32,6 +36,8 @@ pub struct Hour {
     pub most_reads_in_a_minute: usize,
     pub most_reads_in_ten_minutes: usize,
     pub longest_unread_minutes: i64,
+    /// Servers that cannot use their key, and databases out of service.
+    pub broken: usize,
 }
 
 impl Estate {
@@ -42,19 +48,25 @@ impl Estate {
         let mut held = clock.busy();
         let mut world = World::large_estate(self.vaults, self.servers);
         world.keep_reads = false;
+        world.alerts.webhooks = false;
         let mut policy = Policy { preset: Preset::Auto, ..Policy::default() };
         policy.scope.subscriptions = vec![world.subscription.clone()];
         let cloud = Cloud::new(world, clock.clone());
         let running = cloud.serve(TcpListener::bind("127.0.0.1:0").await.unwrap()).await.unwrap();
         let ids = Ids::seeded(1);
-        let house =
-            house::build_with(&policy, PatrolSettings::default(), &running.url(), TOKEN, folder.path(), &clock, ids)
-                .await
-                .unwrap();
+        let house = house::build_with(&policy, self.patrol.clone(), &running.url(), TOKEN, folder.path(), &clock, ids)
+            .await
+            .unwrap();
         let began = clock.now();
         let mut all = Vec::new();
         for hour in 1..=self.hours {
             let until = add(began, SignedDuration::from_hours(i64::try_from(hour).unwrap()));
+            if self.loss && hour == self.hours {
+                let what = What::SwitchPermissionModel { vault: Some("kv-03".to_owned()) };
+                let pipeline = Actor::application(PIPELINE.0, PIPELINE.1);
+                cloud.try_break(&Break::new(what).by(pipeline)).unwrap();
+                assert!(broken(&cloud) > 0, "it took access away");
+            }
             drop(held);
             held = clock.idle_until(until).await;
             let now = measure(hour, &cloud, folder.path());
@@ -65,6 +77,16 @@ impl Estate {
         running.stop().await;
         all
     }
+}
+
+/// A pipeline: its application, and that one's object id.
+const PIPELINE: (&str, &str) = ("5ba4de00-0000-4000-8000-000000000007", "5ba4de00-0000-4000-8000-000000000008");
+
+fn broken(cloud: &Cloud) -> usize {
+    let world = cloud.world();
+    let servers = world["servers"].as_array().unwrap();
+    let down = |server: &&Value| server["databases"].as_array().unwrap().iter().any(|one| one["status"] != "Online");
+    servers.iter().filter(|server| server["key_access"] != "ok" || down(server)).count()
 }
 
 fn measure(hour: usize, cloud: &Cloud, folder: &Path) -> Hour {
@@ -80,6 +102,7 @@ fn measure(hour: usize, cloud: &Cloud, folder: &Path) -> Hour {
         changes: count("changes"),
         most_reads_in_a_minute: count("most_reads_in_a_minute"),
         most_reads_in_ten_minutes: count("most_reads_in_ten_minutes"),
+        broken: broken(cloud),
         longest_unread_minutes: world["requests"]["longest_unread_minutes"].as_i64().unwrap(),
     }
 }

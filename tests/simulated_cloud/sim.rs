@@ -94,7 +94,7 @@ fn the_examples_of_its_page_are_understood() {
     let table = section.lines().filter(|line| line.starts_with("| `")).filter_map(|row| row.split('|').nth(1));
     let also = section.split("What mends by hand:").nth(1).unwrap().trim().trim_end_matches('.');
     for kind in table.chain([also]).flat_map(|kinds| kinds.split(',')).map(|kind| kind.trim().trim_matches('`')) {
-        let documented = json!({ "kind": kind, "name": "hold", "action": "x" });
+        let documented = json!({ "kind": kind, "name": "hold", "action": "x", "hours": 2.0 });
         assert!(serde_json::from_value::<Break>(documented).is_ok(), "{kind}");
     }
 }

@@ -100,7 +100,16 @@ impl Azure {
         &self,
         scope: &ResourceId,
     ) -> Vec<(Kind, Result<BTreeMap<ResourceId, Server>, AzureError>)> {
-        let lists = KINDS.into_iter().map(|kind| async move {
+        self.some_below(scope, |_| true).await
+    }
+
+    /// The same for the kinds that are wanted.
+    pub async fn some_below(
+        &self,
+        scope: &ResourceId,
+        wanted: impl Fn(Kind) -> bool,
+    ) -> Vec<(Kind, Result<BTreeMap<ResourceId, Server>, AzureError>)> {
+        let lists = KINDS.into_iter().filter(|kind| wanted(kind.kind())).map(|kind| async move {
             let listed = kind.below(self, scope).await;
             (kind.kind(), listed.map(|listed| listed.into_iter().collect()))
         });
