@@ -62,7 +62,7 @@ impl Kind {
 }
 
 /// The action that asks SQL to check a protector of this kind again, as roles hold it (reference: TDE domain, 5; the
-/// operation lists of Microsoft.Sql and Microsoft.Synapse).
+/// operation list of Microsoft.Sql; that of Synapse by the path of its operation: whether roles know it has not been seen).
 #[must_use]
 pub const fn revalidation(kind: Kind) -> &'static str {
     match kind {

@@ -137,7 +137,9 @@ fn passing(error: &AzureError) -> Option<(SignedDuration, &'static str)> {
 fn who_gives(action: &str) -> &'static str {
     let action = action.to_ascii_lowercase();
     let is = |known: &str| action == known;
-    if action.ends_with("/encryptionprotector/revalidate/action") {
+    if action.starts_with("microsoft.synapse/") && action.ends_with("/action") {
+        "The role Contributor on the workspace gives it; no role that Keymend comes with does"
+    } else if action.ends_with("/encryptionprotector/revalidate/action") {
         "The role in infra/roles/02-responder-revalidate.json gives it"
     } else if is("microsoft.sql/servers/databases/write")
         || is("microsoft.sql/servers/failovergroups/write")

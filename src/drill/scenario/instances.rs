@@ -18,6 +18,11 @@ pub(super) fn all() -> Vec<Scenario> {
             workspace,
         ),
         make(
+            "synapse-workspace-too-late",
+            "The same, told of after the window: granted again; re-validating needs a right that a person has",
+            workspace_too_late,
+        ),
+        make(
             "managed-instance-replication",
             "A database of an instance is down because replication failed: a person's work, not re-validated",
             replication,
@@ -36,10 +41,21 @@ fn too_late(preset: Preset) -> Setup {
 }
 
 fn workspace(preset: Preset) -> Setup {
-    let mut world = World::workspace().activity_log_minutes(3.0);
+    of_workspace(preset, 3.0, vec![(Remedy::AssignRole, 1)])
+}
+
+fn workspace_too_late(preset: Preset) -> Setup {
+    let mut setup = of_workspace(preset, 45.0, vec![(Remedy::AssignRole, 1)]);
+    setup.expect.end = End::WithPerson(NeedsPerson::MissingRight);
+    setup.expect.world = vec![then::granted()];
+    setup
+}
+
+fn of_workspace(preset: Preset, told_after: f64, writes: Vec<(Remedy, usize)>) -> Setup {
+    let mut world = World::workspace().activity_log_minutes(told_after);
     // What its pools tell when they lose the key has not been published: the change that took it away is told.
     world.alerts.cause_alerts = true;
-    let mut setup = story(preset, world, vec![(Remedy::AssignRole, 1)]);
+    let mut setup = story(preset, world, writes);
     for step in &mut setup.script {
         step.say = step.say.replace("contoso-mi", "contoso-syn");
     }
