@@ -2,14 +2,12 @@
 //! makes the database standalone", and it "can't be" brought back, since it has no full backups (Microsoft, overview of
 //! customer-managed TDE). It is told, never touched, and never taken for a sign that the key still cannot be used.
 
-use std::collections::BTreeMap;
-
 use crate::domain::diagnose::case::{Case, ServerCase, Standing};
 use crate::domain::diagnose::draft::Draft;
 use crate::domain::diagnose::identity::{finding, proof};
 use crate::domain::diagnose::{other_reason, partner};
 use crate::domain::diagnosis::Cause;
-use crate::domain::evidence::{Database, SECONDARY_TYPE};
+use crate::domain::evidence::{Database, is_geo_secondary};
 use crate::domain::incident::Incident;
 use crate::domain::resource_id::ResourceId;
 
@@ -18,11 +16,6 @@ use crate::domain::resource_id::ResourceId;
 pub(in crate::domain) fn is_dead_secondary(incident: &Incident, server: &ResourceId, database: &Database) -> bool {
     let before = incident.members.get(server.key()).and_then(|member| member.settings.get(&database.name));
     database.is_inaccessible() && !is_geo_secondary(&database.settings) && before.is_some_and(is_geo_secondary)
-}
-
-/// Named replicas share their primary's storage: they have nothing of their own to lose.
-pub(super) fn is_geo_secondary(settings: &BTreeMap<String, String>) -> bool {
-    settings.get(SECONDARY_TYPE).is_some_and(|kind| !kind.eq_ignore_ascii_case("Named"))
 }
 
 /// The names of a server's databases that are inaccessible because of their key and can come back, in order.

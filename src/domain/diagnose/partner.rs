@@ -6,11 +6,10 @@ use std::collections::BTreeSet;
 
 use crate::domain::diagnose::case::{Case, ServerCase, effective_identity};
 use crate::domain::diagnose::draft::Draft;
-use crate::domain::diagnose::geo::is_geo_secondary;
 use crate::domain::diagnose::identity::proof;
 use crate::domain::diagnose::permission::{RoleRights, add_policy, assign_role, policy_rights, role_rights};
 use crate::domain::diagnosis::{Cause, Finding, Link};
-use crate::domain::evidence::{Fact, ServerEvidence, Vault};
+use crate::domain::evidence::{Fact, ServerEvidence, Vault, is_geo_secondary};
 use crate::domain::incident::Incident;
 use crate::domain::key_uri::KeyUri;
 use crate::domain::remedy::Change;

@@ -2,7 +2,7 @@
 
 use super::{Fate, Item, Retention, Setting, ShortTerm, Snapshot, id_of, named};
 use crate::domain::database_ref::DatabaseRef;
-use crate::domain::evidence::{Database, SECONDARY_TYPE};
+use crate::domain::evidence::{Database, is_geo_secondary};
 use crate::domain::resource_id::ResourceId;
 
 /// What a setting that is not there is called.
@@ -12,7 +12,7 @@ const NONE: &str = "none";
 #[must_use]
 pub fn compare(server: &ResourceId, before: &Snapshot, now: &Database, retention: Option<&Retention>) -> Vec<Item> {
     let database = DatabaseRef { server: server.clone(), name: now.name.clone() };
-    let was_secondary = before.settings.get(SECONDARY_TYPE).is_some_and(|kind| !kind.eq_ignore_ascii_case("Named"));
+    let was_secondary = is_geo_secondary(&before.settings);
     let mut items = Vec::new();
     for (setting, was) in &before.settings {
         let is = now.settings.get(setting).map_or(NONE, String::as_str);
