@@ -79,7 +79,7 @@ async fn what_may_break_next_is_judged_once_a_day_as_the_audit_judges_it() {
     let judged = stage.house.store().facts(POSTURE).await.unwrap();
     let [(_, found, at)] = &judged[..] else { panic!("one vault, judged: {judged:#?}") };
     let estate = survey(&stage.azure(), roots(&stage.policy().scope), &|_| true, &|_| ()).await;
-    let audit = Report::of(&estate, stage.policy(), &[]);
+    let audit = Report::of(&estate, stage.policy(), Vec::new());
     for level in Level::ALL {
         assert_eq!(found["found"][level.word()], audit.count(level), "{}: {:#?}", level.word(), audit.findings);
     }

@@ -14,7 +14,7 @@ use crate::cli::diagnose::{progress, reach, wipe};
 use crate::cli::doctor::patient::simulated_principal;
 use crate::cli::environment;
 use crate::cli::output::{complain, fail, misused, plain, say};
-use crate::doctor::{Patient, look_ahead, report::Section};
+use crate::doctor::{Patient, findings, look_ahead, report::Section};
 use crate::domain::policy::Scope;
 use crate::domain::resource_id::ResourceId;
 use crate::posture::finding::Level;
@@ -81,7 +81,7 @@ pub async fn run(args: AuditArgs) -> ExitCode {
     // Whose rights and alert rules matter is what the settings say, whatever else is audited.
     let sections = if named.is_empty() { ourselves(&settings, azure).await } else { Vec::new() };
     wipe();
-    let report = Report::of(&estate, &settings.policy, &sections);
+    let report = Report::of(&estate, &settings.policy, findings::of(&sections));
     if let Err(why) = deliver(&report, &args) {
         return fail(&plain(&why));
     }

@@ -9,11 +9,13 @@
 //! | `rights/` | what our identity may do, held against what each remedy needs |
 //! | `vaults` | whether each vault answers and lets us in |
 //! | `alerts/` | whether anybody rings |
+//! | [`findings`] | rights and alerts, as the audit tells of them |
 
 mod alerts;
 mod channels;
 mod clock;
 pub mod estate;
+pub mod findings;
 mod identity;
 pub mod report;
 mod rights;

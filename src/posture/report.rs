@@ -6,13 +6,12 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::doctor::report::{Section, State};
 use crate::domain::evidence::{Evidence, Fact, KeyEvidence};
 use crate::domain::policy::Policy;
 use crate::domain::resource_id::ResourceId;
 use crate::posture::chain::{Verdict, chains};
 use crate::posture::checks;
-use crate::posture::finding::{ALERT_RULES, CHAIN_UNREAD, Finding, Level, OWN_RIGHTS, Rule};
+use crate::posture::finding::{CHAIN_UNREAD, Finding, Level};
 use crate::posture::survey::Estate;
 
 /// The document's name and version. Fields are added, never renamed.
@@ -122,10 +121,10 @@ pub struct Report {
 }
 
 impl Report {
-    /// Judges what was read. `sections` is what the doctor says of Keymend's own rights and of the alert rules.
+    /// Judges what was read. `besides` is what was found elsewhere: Keymend's own rights, the alert rules.
     #[must_use]
-    pub fn of(estate: &Estate, policy: &Policy, sections: &[Section]) -> Self {
-        let mut findings = Vec::new();
+    pub fn of(estate: &Estate, policy: &Policy, besides: Vec<Finding>) -> Self {
+        let mut findings = besides;
         let mut map = Vec::new();
         let mut chained = Vec::new();
         for evidence in &estate.vaults {
@@ -135,7 +134,6 @@ impl Report {
             findings.extend(found);
             chained.extend(chains);
         }
-        findings.extend(of_ourselves(sections));
         for why in &estate.unread {
             let subject = estate.roots.first().map(ToString::to_string).unwrap_or_default();
             findings.push(
@@ -199,36 +197,6 @@ impl Report {
 
 fn size(vault: &VaultNode) -> usize {
     vault.keys.iter().map(|key| key.servers.len()).sum()
-}
-
-/// What the doctor misses of our own rights and of the alert rules.
-fn of_ourselves(sections: &[Section]) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    for section in sections {
-        let rule: &Rule = match section.name {
-            "rights" => &OWN_RIGHTS,
-            "alert rules" => &ALERT_RULES,
-            _ => continue,
-        };
-        for check in &section.checks {
-            let level = match check.state {
-                State::Ok => continue,
-                State::Warning => Level::Low,
-                State::Unknown => Level::Medium,
-                State::Missing => Level::High,
-            };
-            let subject = check.lacking.as_ref().map_or(check.name.as_str(), |lacking| lacking.scope.as_str());
-            let finding = Finding::new(rule, level, subject, format!("{}: {}", check.name, check.said));
-            let finding = match &check.fix {
-                Some(fix) => {
-                    fix.run.iter().fold(finding.fix(fix.what.clone()), |finding, run| finding.run(run.clone()))
-                }
-                None => finding.fix("See what is missing").run("keymend doctor"),
-            };
-            findings.push(finding);
-        }
-    }
-    findings
 }
 
 fn node(evidence: &Evidence, chains: &[crate::posture::chain::Chain], findings: &[Finding]) -> VaultNode {
