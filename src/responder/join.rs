@@ -232,7 +232,7 @@ const fn words(kind: SignalKind) -> &'static str {
         SignalKind::KeyRotated => "a key has a new version",
         SignalKind::HealthChanged => "the health changed",
         SignalKind::DatabaseChanged => "the database was changed",
-        SignalKind::FoundBroken => "our patrol saw that the key cannot be used, or soon cannot",
+        SignalKind::FoundBroken => "our patrol saw that something is wrong with its key",
         SignalKind::FoundInaccessible => "our patrol saw that it is inaccessible",
     }
 }
