@@ -15,7 +15,6 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use keymend::drill::run::preset_name;
 use keymend::drill::story::statuses;
 use serde_json::{Value, json};
 
@@ -77,7 +76,7 @@ impl Two {
              [simulated]\nfollow_clock = true\n[patrol]\nenabled = false\n[server]\nlisten = \"127.0.0.1:0\"\n\
              [teams]\nurl = \"{cloud}/sink/teams\"\n[webhook]\nurl = \"{cloud}/sink/webhook\"\nallow_private = true\n",
             story.setup.world.subscription,
-            preset_name(story.preset),
+            story.preset.name(),
         );
         std::fs::write(folder.path().join("keymend.toml"), settings).unwrap();
         let mut command = memory.keymend(folder.path());

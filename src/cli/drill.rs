@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::cli::output::{complain, fail, misused, say};
 use crate::domain::policy::Preset;
 use crate::drill::early;
-use crate::drill::run::{Options, Played, View, play, preset_name};
+use crate::drill::run::{Options, Played, View, play};
 use crate::drill::scenario::{self, Scenario, TOUR};
 use crate::drill::side_by_side::{side_by_side, threads};
 use crate::drill::story::{Line, Who};
@@ -172,12 +172,11 @@ fn chosen(names: &[String]) -> Result<Vec<(Scenario, Preset)>, String> {
             return Err(format!("there is no scenario {name:?}; `keymend drill --list` names them"));
         }
         for one in found {
-            let presets =
-                one.presets.iter().filter(|preset| wanted.is_none_or(|wanted| wanted == preset_name(**preset)));
+            let presets = one.presets.iter().filter(|preset| wanted.is_none_or(|wanted| wanted == preset.name()));
             let before = stories.len();
             stories.extend(presets.map(|preset| (one, *preset)));
             if stories.len() == before && name != "all" {
-                let has: Vec<&str> = one.presets.iter().map(|preset| preset_name(*preset)).collect();
+                let has: Vec<&str> = one.presets.iter().map(|preset| preset.name()).collect();
                 return Err(format!("{name} is played under {}, not {}", has.join(", "), wanted.unwrap_or_default()));
             }
         }
@@ -191,7 +190,7 @@ fn list(as_json: bool) -> ExitCode {
         let rows: Vec<Value> = all
             .iter()
             .map(|one| {
-                let presets: Vec<&str> = one.presets.iter().map(|preset| preset_name(*preset)).collect();
+                let presets: Vec<&str> = one.presets.iter().map(|preset| preset.name()).collect();
                 json!({ "name": one.name, "title": one.title, "presets": presets })
             })
             .collect();
@@ -226,7 +225,7 @@ impl Teller {
             return;
         }
         say("");
-        let title = format!("{number}/{of}  {}  ·  preset {}", scenario.name, preset_name(preset));
+        let title = format!("{number}/{of}  {}  ·  preset {}", scenario.name, preset.name());
         say(&style(title).bold().reverse().to_string());
         say(&style(scenario.title).bold().to_string());
         say("");
@@ -266,11 +265,7 @@ impl Teller {
                 played.minutes, played.requests.arm, played.requests.key_vault, played.requests.changes, played.cards
             ));
         } else {
-            say(&format!(
-                "{mark}  {:32} {}",
-                format!("{}:{}", played.scenario, preset_name(played.preset)),
-                played.end
-            ));
+            say(&format!("{mark}  {:32} {}", format!("{}:{}", played.scenario, played.preset.name()), played.end));
         }
         for fault in &played.faults {
             complain(&format!("  - {fault}"));

@@ -34,6 +34,16 @@ pub enum Preset {
 }
 
 impl Preset {
+    /// As `keymend.toml` writes it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Observe => "observe",
+            Self::Guarded => "guarded",
+            Self::Auto => "auto",
+        }
+    }
+
     /// The preset's mode for a remedy.
     #[must_use]
     pub const fn mode(self, remedy: Remedy) -> Mode {

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use anyhow::Context;
 use tokio::task::JoinHandle;
 
-use super::run::folder_for;
 use crate::azure::{Azure, Credential, Endpoints, Secret};
 use crate::clock::Clock;
 use crate::domain::policy::{Policy, Preset};
@@ -139,7 +138,7 @@ impl Folder {
     /// If it cannot be made.
     pub fn new(base: Option<&Path>, scenario: &str, preset: Preset) -> anyhow::Result<Self> {
         let (path, temporary) = match base {
-            Some(base) => (folder_for(base, scenario, preset), false),
+            Some(base) => (base.join(format!("{scenario}-{}", preset.name())), false),
             None => (std::env::temp_dir().join(format!("keymend-drill-{}", Ids::random().uuid().simple())), true),
         };
         if !temporary && path.join("keymend.db").exists() {

@@ -1,6 +1,6 @@
 //! Plays a scenario: the simulated cloud and the real responder, in one process, over HTTP.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -116,11 +116,7 @@ pub async fn play(
     let house = house::build_with(&setup.policy, patrol, &url, TOKEN, temporary.path(), &clock, ids).await?;
     cloud.deliver_to(house.webhook());
     let mut director = Director::new(&clock, &cloud, house.store(), setup, scenario);
-    director.story.add(
-        clock.now(),
-        Who::Keymend,
-        format!("Keymend watches under the preset “{}”", preset_name(preset)),
-    );
+    director.story.add(clock.now(), Who::Keymend, format!("Keymend watches under the preset “{}”", preset.name()));
     drop(stage);
     let end = director.direct(watch).await?;
     let played = director.conclude(preset).await?;
@@ -139,16 +135,6 @@ pub struct View {
     pub restore_before: Option<Timestamp>,
     /// Access is back.
     pub whole: bool,
-}
-
-/// The preset's name in words.
-#[must_use]
-pub const fn preset_name(preset: Preset) -> &'static str {
-    match preset {
-        Preset::Observe => "observe",
-        Preset::Guarded => "guarded",
-        Preset::Auto => "auto",
-    }
 }
 
 /// Lets things happen when they are due, plays the people, and watches.
@@ -345,10 +331,4 @@ fn end_in_words(incident: &Incident) -> String {
         (None, Some((_, why))) => format!("With a person: {why}"),
         (None, None) => format!("Still {:?}", incident.phase),
     }
-}
-
-/// A folder for the store of one story.
-#[must_use]
-pub fn folder_for(base: &Path, scenario: &str, preset: Preset) -> PathBuf {
-    base.join(format!("{scenario}-{}", preset_name(preset)))
 }

@@ -7,7 +7,6 @@ use std::time::Instant;
 use futures::StreamExt;
 use jiff::SignedDuration;
 use keymend::domain::policy::Preset;
-use keymend::drill::run::preset_name;
 use keymend::drill::scenario::{self, Scenario};
 use tokio::sync::Semaphore;
 
@@ -72,7 +71,7 @@ async fn scenarios_end_under_the_host_as_they_declare() {
     let all = scenario::all().into_iter();
     let mut all: Vec<(usize, Scenario, Preset)> = all
         .flat_map(|scenario| scenario.presets.iter().map(move |preset| (scenario, *preset)))
-        .filter(|(scenario, preset)| is_wanted(&format!("{}:{}", scenario.name, preset_name(*preset))))
+        .filter(|(scenario, preset)| is_wanted(&format!("{}:{}", scenario.name, preset.name())))
         .filter(|(scenario, preset)| can_be_told(scenario, *preset))
         .enumerate()
         .map(|(at, (scenario, preset))| (at, scenario, preset))
@@ -117,7 +116,7 @@ fn wanted() -> String {
 /// Plays one; where it does not end as it should, once more at half the speed, and then alone at a quarter of it: a machine
 /// that is too slow for the story tells nothing, and a defect shows at any speed. `None`: Azurite is to be done without.
 async fn tell(scenario: Scenario, preset: Preset, by_payload: bool) -> Option<Vec<String>> {
-    let label = format!("{} ({}{})", scenario.name, preset_name(preset), if by_payload { ", by payload" } else { "" });
+    let label = format!("{} ({}{})", scenario.name, preset.name(), if by_payload { ", by payload" } else { "" });
     let mut faults = Vec::new();
     for (slower, share) in [(1.0, weight(&scenario)), (2.0, weight(&scenario)), (4.0, WHOLE_MACHINE)] {
         let _share = MACHINE.acquire_many(share).await.unwrap();

@@ -8,7 +8,6 @@ use keymend::domain::incident::Incident;
 use keymend::domain::policy::Policy;
 use keymend::drill::cloud::world::TOKEN;
 use keymend::drill::cloud::{Cloud, Running, World};
-use keymend::drill::run::preset_name;
 use keymend::drill::story::statuses;
 use keymend::ids::Ids;
 use keymend::store::azure::parse_connection_string;
@@ -200,7 +199,7 @@ url = "{cloud}/sink/webhook"
 allow_private = true
 "#,
         world.subscription,
-        preset_name(policy.preset),
+        policy.preset.name(),
         policy.window_minutes,
         policy.dry_run,
     )

@@ -218,7 +218,7 @@ fn free_port() -> u16 {
 }
 
 fn write_settings(folder: &Path, story: &Story, cloud: &str, port: u16) {
-    let (preset, window) = (keymend::drill::run::preset_name(story.preset), story.setup.policy.window_minutes);
+    let (preset, window) = (story.preset.name(), story.setup.policy.window_minutes);
     let subscription = &story.setup.world.subscription;
     let text = format!(
         r#"

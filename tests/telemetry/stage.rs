@@ -161,7 +161,7 @@ pub fn client() -> reqwest::Client {
 }
 
 fn write_settings(folder: &Path, story: &Story, cloud: &str) {
-    let (preset, window) = (keymend::drill::run::preset_name(story.preset), story.setup.policy.window_minutes);
+    let (preset, window) = (story.preset.name(), story.setup.policy.window_minutes);
     let subscription = &story.setup.world.subscription;
     let text = format!(
         r#"
