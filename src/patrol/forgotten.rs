@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::round::Beat;
+use super::beat::Beat;
 use crate::clock::add;
 use crate::domain::incident::{Incident, Phase};
 use crate::responder::schedule;

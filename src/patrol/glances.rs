@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use futures::StreamExt;
 
+use super::beat::Beat;
 use super::estate::Estate;
 use super::partners;
-use super::round::Beat;
 use super::told::{Seen, is_broken};
 use crate::azure::error::fact;
 use crate::domain::diagnose::diagnose;

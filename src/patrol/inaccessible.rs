@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use futures::StreamExt;
 use jiff::Timestamp;
 
+use super::beat::Beat;
 use super::estate::Estate;
-use super::round::Beat;
 use super::told::Seen;
 use crate::domain::database_ref::database_id;
 use crate::domain::evidence::Fact;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use super::beat::Beat;
 use super::estate::{Estate, Known};
-use super::round::Beat;
 use crate::domain::dependent::Kind;
 use crate::domain::evidence::{Fact, Server, ServerEvidence};
 use crate::domain::policy::Scope;

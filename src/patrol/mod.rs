@@ -9,6 +9,7 @@
 //! |---|---|
 //! | [`settings`] | how often, and at what cost |
 //! | `allowance` | how many requests a round may still make |
+//! | `beat` | what the parts of a round share |
 //! | `estate` | what is remembered of the servers |
 //! | `round` | one round, and the glances between two |
 //! | `list` | what there is |
@@ -21,6 +22,7 @@
 //! | `forgotten` | incidents that lost their next pass, questions that nobody answered |
 
 mod allowance;
+mod beat;
 mod estate;
 mod forgotten;
 mod glances;
@@ -43,8 +45,8 @@ use crate::clock::add;
 use crate::responder::Responder;
 use crate::store::StoreError;
 
+pub use beat::Round;
 use estate::Estate;
-pub use round::Round;
 pub use settings::PatrolSettings;
 
 /// The fact that remembers when the last round began, so that of several processes one makes it …

@@ -4,8 +4,8 @@
 use futures::StreamExt;
 use jiff::{SignedDuration, Timestamp};
 
+use super::beat::Beat;
 use super::estate::Estate;
-use super::round::Beat;
 use crate::azure::Azure;
 use crate::azure::error::fact;
 use crate::clock::add;

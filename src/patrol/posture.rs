@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
+use super::beat::Beat;
 use super::estate::{Estate, Known};
-use super::round::Beat;
 use crate::clock::add;
 use crate::domain::key_uri::VaultHost;
 use crate::domain::resource_id::ResourceId;

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use futures::StreamExt;
 use jiff::{SignedDuration, Timestamp};
 
+use super::beat::Beat;
 use super::estate::{Estate, Known, down, in_service};
 use super::inaccessible;
-use super::round::Beat;
 use crate::azure::error::fact;
 use crate::clock::add;
 use crate::domain::dependent::Kind;

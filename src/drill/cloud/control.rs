@@ -7,8 +7,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::breaks::Break;
-use super::exchange::{Incoming, body_or_null, header_texts};
 use super::faults::Fault;
+use super::incoming::{Incoming, body_or_null, header_texts};
 use super::state::State;
 use super::wire::{Answer, Request};
 use super::{Cloud, Inner, Posted, lock};

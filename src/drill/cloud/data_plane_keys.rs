@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::arm::vault_keys::attributes_json;
-use super::data_plane::{error, forbidden_unless};
+use super::data_plane_refusals::{error, forbidden_unless};
 use super::resources::{Key, KeyVersion, Vault};
 use super::state::{Event, State};
 use super::wire::{Answer, Request};

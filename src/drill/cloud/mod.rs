@@ -9,11 +9,11 @@
 //! | `state`, `resources`, `populate`, `snapshot` | what exists now |
 //! | `chain`, `time_line` | SQL's look at its key, and what follows by itself |
 //! | `rights`, `assignments`, `throttle` | who may do what, and how often |
-//! | `arm/`, `data_plane`, `data_plane_keys` | the two services that are called |
+//! | `arm/`, `data_plane`, `data_plane_keys`, `data_plane_refusals` | the two services that are called |
 //! | `actor`, `activity_log`, `log_filter`, `alert_body`, `action_group` | what is written down, and who is told |
 //! | `grid_watch`, `event_grid` | which events Event Grid has, and how it delivers them |
 //! | `breaks`, `break_it`, `break_access`, `break_vault` | what people and accidents do |
-//! | `server`, `line`, `exchange`, `wire`, `control`, `record`, `recording`, `faults` | the wire |
+//! | `server`, `line`, `incoming`, `exchange`, `wire`, `control`, `record`, `recording`, `faults` | the wire |
 
 mod action_group;
 mod activity_log;
@@ -30,11 +30,13 @@ mod chain;
 mod control;
 mod data_plane;
 mod data_plane_keys;
+mod data_plane_refusals;
 mod event_grid;
 mod exchange;
 mod faults;
 mod geo;
 mod grid_watch;
+mod incoming;
 mod line;
 mod log_filter;
 mod populate;

@@ -16,7 +16,8 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
-use super::exchange::{Incoming, exchange};
+use super::exchange::exchange;
+use super::incoming::Incoming;
 use super::line::{Doors, Peer};
 use super::wire::Answer;
 use super::{Inner, action_group, control, event_grid, lock};
