@@ -221,7 +221,7 @@ fn evidence(board: &Board<'_>, waves: u8) -> Evidence {
         vault,
         keys: keys::keys(board),
         servers: servers::servers(board),
-        partners: partners::partners(board),
+        partners: partners::partners(board, |principal| grants::unsure(board, principal)),
         locks: locks::locks(board),
         changes,
         changes_read,

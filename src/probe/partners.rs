@@ -8,7 +8,7 @@ use crate::domain::evidence::{Fact, ServerEvidence};
 use crate::domain::resource_id::ResourceId;
 use crate::probe::ask::Ask;
 use crate::probe::board::Board;
-use crate::probe::{grants, servers};
+use crate::probe::servers;
 
 /// Partners of one question that are looked at.
 pub const MOST_PARTNERS: usize = 8;
@@ -50,13 +50,13 @@ pub(super) fn principals(board: &Board<'_>) -> BTreeMap<ResourceId, String> {
     known.collect()
 }
 
-/// Each partner, with nothing but the server itself, and the databases of those that were named. Where its rights could not be told for certain, it says so instead: a
-/// grant that was not seen must not be taken for one that is missing.
-pub(super) fn partners(board: &Board<'_>) -> Vec<ServerEvidence> {
+/// Each partner, with nothing but the server itself, and the databases of those that were named. Where `unsure` says why the
+/// rights of its identity could not be told, it says so instead: a grant that was not seen is not missing.
+pub(super) fn partners(board: &Board<'_>, unsure: impl Fn(&str) -> Option<String>) -> Vec<ServerEvidence> {
     let looked_at = looked_at(board);
     let told = principals(board);
     let read = |id: ResourceId| {
-        let unsure = told.get(&id).and_then(|principal| grants::unsure(board, principal));
+        let unsure = told.get(&id).and_then(|principal| unsure(principal));
         let server = match unsure {
             _ if !looked_at.contains(&id) => Fact::Unknown(format!("more than {MOST_PARTNERS} partners")),
             Some(why) => Fact::Unknown(why),
