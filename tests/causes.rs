@@ -7,8 +7,8 @@
 mod stepped;
 
 use jiff::SignedDuration;
-use keymend::domain::incident::Phase;
-use keymend::domain::policy::Preset;
+use keymend::domain::incident::{Incident, Phase};
+use keymend::domain::policy::{Policy, Preset};
 use keymend::drill::cloud::{Actor, Break, Exchange, What, World};
 use keymend::patrol::PatrolSettings;
 use stepped::Stage;
@@ -61,6 +61,42 @@ async fn a_burst_of_changes_is_looked_at_together() {
     assert!(many <= 3 * one, "{many} requests for 20 changes, {one} for one");
     assert!(stage.incidents().await.is_empty(), "{:#?}", stage.incidents().await);
     stage.house.stop().await;
+}
+
+/// Under `auto`, with Bob as the only custodian. Answers the first write, and how the incident stands after two hours.
+async fn taken_away_by(who: Actor, patrol: PatrolSettings) -> (Option<jiff::Timestamp>, Incident) {
+    let mut policy = Policy { preset: Preset::Auto, ..Policy::default() };
+    policy.gates.custodians = vec!["bob@contoso.example".to_owned()];
+    let mut world = World::standard();
+    world.alerts.event_grid = !patrol.enabled;
+    let mut stage = Stage::open_under(world, policy, patrol).await;
+    stage.happen(&[], 5).await;
+    stage.happen(&[Break::new(What::RevokePermission { server: None }).by(who)], 120).await;
+    let mut incidents = stage.incidents().await;
+    assert_eq!(incidents.len(), 1, "{incidents:#?}");
+    let written = stage.first_write();
+    stage.house.stop().await;
+    (written, incidents.remove(0))
+}
+
+#[tokio::test]
+async fn what_a_custodian_takes_away_is_not_given_back_however_early_it_is_seen() {
+    for patrol in [PatrolSettings::off(), PatrolSettings::rounds_only()] {
+        let (written, incident) = taken_away_by(Actor::person("bob@contoso.example"), patrol).await;
+        assert_eq!(written, None, "a custodian's change was undone");
+        assert!(incident.ended_at.is_none());
+        let why = incident.needs_person.as_ref().map(|(_, why)| why.clone()).unwrap_or_default();
+        assert!(why.contains("bob@contoso.example"), "{why}");
+    }
+}
+
+#[tokio::test]
+async fn where_there_are_custodians_a_pipelines_change_is_mended_once_the_log_names_it() {
+    let pipeline = Actor::application("5ba4de00-0000-4000-8000-000000000007", "5ba4de00-0000-4000-8000-000000000008");
+    let (written, incident) = taken_away_by(pipeline, PatrolSettings::off()).await;
+    let late = written.expect("a repair").duration_since(incident.opened_at);
+    assert!(late > SignedDuration::from_mins(2) && late < SignedDuration::from_mins(22), "{late}");
+    assert_eq!(incident.phase, Phase::Healed, "{incident:#?}");
 }
 
 #[tokio::test]

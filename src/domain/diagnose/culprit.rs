@@ -87,6 +87,11 @@ pub(in crate::domain) fn can_lead_to(operation: &str, cause: Cause) -> bool {
     operations(cause).iter().any(|(known, _)| *known == operation)
 }
 
+/// Whether the Activity Log shows who led to `cause`, once it has it.
+pub(in crate::domain) const fn is_logged(cause: Cause) -> bool {
+    !operations(cause).is_empty() && !is_on_the_key(cause)
+}
+
 /// Whether the Activity Log never shows who led to `cause`, because it is an operation on the key itself.
 const fn is_on_the_key(cause: Cause) -> bool {
     matches!(

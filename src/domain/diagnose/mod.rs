@@ -35,7 +35,7 @@ use crate::domain::incident::Incident;
 use crate::domain::policy::Policy;
 
 pub(in crate::domain) use case::effective_identity;
-pub(in crate::domain) use culprit::can_lead_to;
+pub(in crate::domain) use culprit::{can_lead_to, is_logged};
 pub(in crate::domain) use draft::{Unread, sentence};
 pub(in crate::domain) use geo::is_dead_secondary;
 pub use partner::geo_partners;

@@ -1,6 +1,9 @@
 //! Gates of intent: who made the breaking change, and whether it looks deliberate.
 
-use crate::domain::diagnose::{can_lead_to, culprit_of};
+use jiff::SignedDuration;
+
+use crate::clock::add;
+use crate::domain::diagnose::{can_lead_to, culprit_of, is_logged};
 use crate::domain::diagnosis::Culprit;
 use crate::domain::evidence::CallerKind;
 use crate::domain::gates::{Situation, finding_of, hard, servers};
@@ -8,6 +11,9 @@ use crate::domain::incident::{Approval, AttemptOutcome};
 use crate::domain::plan::{Gate, GateHit, Plan};
 use crate::domain::policy::Preset;
 use crate::domain::words::deed;
+
+/// How late the Activity Log may be ("3 to 20 minutes": Microsoft, "Activity log").
+const LOG_LAGS: SignedDuration = SignedDuration::from_mins(20);
 
 pub(super) fn hits(plan: &Plan, situation: &Situation<'_>) -> Vec<GateHit> {
     let culprits = culprits(plan, situation);
@@ -28,7 +34,21 @@ pub(super) fn hits(plan: &Plan, situation: &Situation<'_>) -> Vec<GateHit> {
         hits.push(hard(Gate::DeliberateRevocation, why));
     }
     hits.extend(culprits.iter().find_map(|culprit| made_by_person(culprit, situation)));
+    hits.extend(unnamed(plan, &culprits, situation));
     hits
+}
+
+/// Found before the Activity Log can show who did it, and there are custodians, who may have: it waits until the log names
+/// somebody, or until the log would have.
+fn unnamed(plan: &Plan, culprits: &[Culprit], situation: &Situation<'_>) -> Option<GateHit> {
+    let lost = situation.incident.loss();
+    let named = culprits.iter().any(|culprit| culprit.at >= add(lost, -LOG_LAGS));
+    let too_early = situation.now < add(lost, LOG_LAGS);
+    let custodians = !situation.policy.gates.custodians.is_empty();
+    (custodians && too_early && !named && is_logged(plan.cause)).then(|| {
+        let why = "whether a custodian did it is not known yet: the Activity Log shows it 3 to 20 minutes later";
+        hard(Gate::CannotTell, why.to_owned())
+    })
 }
 
 /// Who broke what the plan mends: the diagnosis names the first finding's culprit; another finding has its own.

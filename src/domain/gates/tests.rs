@@ -346,6 +346,24 @@ fn a_person_is_asked_about_a_persons_change() {
 }
 
 #[test]
+fn where_there_are_custodians_it_is_known_who_did_it_before_it_is_undone() {
+    let mut world = roles_lost().preset(Preset::Auto);
+    (world.incident.told_at, world.incident.lost_at) = (None, None);
+    world.now = world.incident.opened_at + minutes(1);
+    assert!(gates(&world).is_empty(), "nobody's change stays broken");
+    world.policy.gates.custodians = vec!["eve".to_owned()];
+    assert_eq!(hard_gates(&world), [Gate::CannotTell]);
+    world.log_role_removal("mallory", PERSON, "2026-11-20T02:00:00Z");
+    assert_eq!(hard_gates(&world), [Gate::CannotTell], "an old change is not this one");
+    let at = world.incident.opened_at - minutes(1);
+    world.log_role_removal("mallory", PERSON, &at.to_string());
+    assert!(hard_gates(&world).is_empty(), "the log names somebody else: {:?}", world.hits());
+    world.evidence.changes.clear();
+    world.now = world.incident.opened_at + minutes(20);
+    assert!(hard_gates(&world).is_empty(), "the log would show it by now");
+}
+
+#[test]
 fn what_an_approved_recovery_lost_is_not_asked_about_again() {
     let mut world = world();
     world.delete_vault();
