@@ -7,6 +7,7 @@
 use serde_json::{Value, json};
 
 use crate::domain::notice::Notice;
+use crate::notify::TrialMessage;
 use crate::notify::links::Links;
 use crate::notify::texts::message::{Mark, Part, Section};
 use crate::notify::texts::phases::Tone;
@@ -35,11 +36,16 @@ struct Degree {
 }
 
 /// The body to be posted for a notice: never larger than [`LARGEST`].
+/// `remark` is said before all else.
 #[must_use]
-pub fn envelope(notice: &Notice, links: &Links) -> Value {
+pub fn envelope(notice: &Notice, remark: Option<&str>, links: &Links) -> Value {
     let message = texts::message(notice);
     let sized = |degree: &Degree| {
-        let body = wrap(card(&message, links, *degree));
+        let mut card = card(&message, links, *degree);
+        if let (Some(remark), Some(body)) = (remark, card["body"].as_array_mut()) {
+            body.insert(0, rich(&Line::default().quote(remark), *degree));
+        }
+        let body = wrap(card);
         (body.to_string().len(), body)
     };
     let mut smallest = Value::Null;
@@ -51,6 +57,29 @@ pub fn envelope(notice: &Notice, links: &Links) -> Value {
         smallest = body;
     }
     smallest
+}
+
+/// The body to be posted for a message that is about no incident.
+#[must_use]
+pub fn trial(trial: &TrialMessage) -> Value {
+    let banner = texts::trial::banner(trial.trial);
+    let footer = Line::default().name(texts::trial::footer(trial));
+    wrap(json!({
+        "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
+        "type": "AdaptiveCard",
+        "version": "1.5",
+        "fallbackText": format!("{banner}: {}", texts::trial::headline(trial)),
+        "msteams": {"width": "Full"},
+        "body": [
+            {"type": "Container", "style": "accent", "bleed": true, "items": [
+                {"type": "TextBlock", "text": banner, "weight": "Bolder", "style": "heading", "wrap": true},
+                {"type": "TextBlock", "text": texts::trial::headline(trial), "wrap": true},
+            ]},
+            {"type": "TextBlock", "text": texts::trial::why(trial.trial), "wrap": true},
+            self::footer(&footer),
+        ],
+        "actions": [],
+    }))
 }
 
 fn wrap(card: Value) -> Value {

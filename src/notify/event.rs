@@ -10,12 +10,12 @@ use crate::domain::notice::Notice;
 use crate::domain::plan::Plan;
 use crate::domain::remedy::Change;
 use crate::domain::restoration::{Fate, Item, Restoration};
-use crate::notify::texts;
 use crate::notify::texts::changes::before_after;
 use crate::notify::texts::person::missing_rights;
 use crate::notify::texts::restoring::by_hand;
 use crate::notify::texts::rights::role_for;
 use crate::notify::texts::words::clean;
+use crate::notify::{Trial, TrialMessage, texts};
 
 /// The largest event, in bytes: what every CloudEvents receiver must take ("CloudEvents", size limits).
 pub const LARGEST: usize = 65_536;
@@ -49,6 +49,25 @@ pub fn event(notice: &Notice, source: &str) -> String {
         }
     }
     body
+}
+
+/// A message about no incident, as a CloudEvent.
+#[must_use]
+pub fn trial(trial: &TrialMessage, source: &str) -> String {
+    let kind = match trial.trial {
+        Trial::Test => "io.keymend.channel.tested.v1",
+        Trial::Heartbeat => "io.keymend.channel.heartbeat.v1",
+    };
+    json!({
+        "specversion": "1.0",
+        "id": trial.id,
+        "source": source,
+        "type": kind,
+        "time": trial.at,
+        "datacontenttype": "application/json",
+        "data": {"schema": 1, "headline": texts::trial::headline(trial), "sender": clean(&trial.sender, LINE)},
+    })
+    .to_string()
 }
 
 /// What the event is about: the one database, else the vault, else the server.

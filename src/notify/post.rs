@@ -151,7 +151,8 @@ impl Poster {
         self.client.post(self.url.clone())
     }
 
-    /// Sends it once. `hint` says what a refusal with a status means for this kind of channel and what to do.
+    /// Sends it once and answers with the status. `hint` says what a refusal with a status means for this kind of channel and
+    /// what to do.
     ///
     /// # Errors
     /// [`ChannelError`]: whether trying again may help.
@@ -159,11 +160,11 @@ impl Poster {
         &self,
         request: RequestBuilder,
         hint: fn(StatusCode) -> &'static str,
-    ) -> Result<(), ChannelError> {
+    ) -> Result<u16, ChannelError> {
         let answer = request.send().await.map_err(|error| self.broken(&error))?;
         let status = answer.status();
         if status.is_success() {
-            return Ok(());
+            return Ok(status.as_u16());
         }
         let after = retry_after(answer.headers(), self.now());
         let code = self.error_code(answer).await;

@@ -13,13 +13,13 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use reqwest::StatusCode;
 use reqwest::header::CONTENT_TYPE;
+use serde_json::Value;
 
 use crate::clock::{Clock, add};
-use crate::domain::notice::Notice;
 use crate::notify::links::Links;
 use crate::notify::post::{InvalidChannel, Network, Poster, TIMEOUT};
 use crate::notify::secret::Secret;
-use crate::notify::{Channel, ChannelError, card};
+use crate::notify::{Channel, ChannelError, Parcel, TrialMessage, card};
 
 /// A flow bot may post so often within [`SPAN`] (Microsoft, "Microsoft Teams connector", throttling limits).
 const POSTS: usize = 25;
@@ -100,7 +100,22 @@ impl Channel for Teams {
         self.poster.name()
     }
 
-    async fn send(&self, notice: &Notice) -> Result<(), ChannelError> {
+    fn wants_heartbeat(&self) -> bool {
+        true
+    }
+
+    async fn send(&self, parcel: &Parcel<'_>) -> Result<Option<Value>, ChannelError> {
+        self.post(&card::envelope(parcel.notice, parcel.remark, &self.links)).await.map(|_| None)
+    }
+
+    async fn try_out(&self, trial: &TrialMessage) -> Result<String, ChannelError> {
+        let status = self.post(&card::trial(trial)).await?;
+        Ok(format!("{status}: the flow took it. Whether it is posted shows in the channel alone"))
+    }
+}
+
+impl Teams {
+    async fn post(&self, body: &Value) -> Result<u16, ChannelError> {
         if let Err(wait) = self.take_turn(self.poster.now()) {
             let why = format!(
                 "channel `{}` has posted {POSTS} messages within 5 minutes, the most that Teams takes",
@@ -108,8 +123,8 @@ impl Channel for Teams {
             );
             return Err(ChannelError::Retry { after: Some(wait), why });
         }
-        let body = card::envelope(notice, &self.links).to_string();
-        let request = self.poster.request().header(CONTENT_TYPE, "application/json; charset=utf-8").body(body);
+        let json = "application/json; charset=utf-8";
+        let request = self.poster.request().header(CONTENT_TYPE, json).body(body.to_string());
         self.poster.send(request, hint).await
     }
 }

@@ -3,10 +3,11 @@
 use std::fmt::Write as _;
 
 use async_trait::async_trait;
+use serde_json::Value;
 
 use crate::domain::notice::Notice;
 use crate::notify::texts::{self, causes, headline, phases};
-use crate::notify::{Channel, ChannelError};
+use crate::notify::{Channel, ChannelError, Parcel, TrialMessage};
 
 /// Writes each notice to the log. Cannot fail.
 #[derive(Debug, Clone, Default)]
@@ -26,7 +27,8 @@ impl Channel for Log {
         "log"
     }
 
-    async fn send(&self, notice: &Notice) -> Result<(), ChannelError> {
+    async fn send(&self, parcel: &Parcel<'_>) -> Result<Option<Value>, ChannelError> {
+        let notice = parcel.notice;
         tracing::info!(
             target: "keymend::notice",
             incident = %notice.incident,
@@ -40,7 +42,12 @@ impl Channel for Log {
             restore_before = %notice.restore_before,
             "{}", one_line(notice)
         );
-        Ok(())
+        Ok(None)
+    }
+
+    async fn try_out(&self, trial: &TrialMessage) -> Result<String, ChannelError> {
+        tracing::info!(target: "keymend::notice", id = trial.id, "{}", texts::trial::headline(trial));
+        Ok("written".to_owned())
     }
 }
 

@@ -9,14 +9,14 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, Mac};
 use reqwest::StatusCode;
 use reqwest::header::CONTENT_TYPE;
+use serde_json::Value;
 use sha2::Sha256;
 
 use crate::clock::Clock;
-use crate::domain::notice::Notice;
 use crate::notify::post::{InvalidChannel, Network, Poster, TIMEOUT};
 use crate::notify::reach::Reach;
 use crate::notify::secret::Secret;
-use crate::notify::{Channel, ChannelError, event};
+use crate::notify::{Channel, ChannelError, Parcel, TrialMessage, event};
 
 /// What may be set of a webhook.
 #[derive(Debug, Clone)]
@@ -103,16 +103,27 @@ impl Channel for Webhook {
         self.poster.name()
     }
 
-    async fn send(&self, notice: &Notice) -> Result<(), ChannelError> {
-        let body = event::event(notice, &self.source);
+    async fn send(&self, parcel: &Parcel<'_>) -> Result<Option<Value>, ChannelError> {
+        let notice = parcel.notice;
+        self.post(&notice.id, event::event(notice, &self.source)).await.map(|_| None)
+    }
+
+    async fn try_out(&self, trial: &TrialMessage) -> Result<String, ChannelError> {
+        let status = self.post(&trial.id, event::trial(trial, &self.source)).await?;
+        Ok(format!("{status}: the receiver took it"))
+    }
+}
+
+impl Webhook {
+    async fn post(&self, id: &str, body: String) -> Result<u16, ChannelError> {
         let timestamp = self.poster.now().as_second();
-        let signed = format!("{}.{timestamp}.{body}", notice.id);
+        let signed = format!("{id}.{timestamp}.{body}");
         let signatures: Vec<String> = self.keys.iter().filter_map(|key| key.sign(signed.as_bytes())).collect();
         let request = self
             .poster
             .request()
             .header(CONTENT_TYPE, "application/cloudevents+json; charset=utf-8")
-            .header("webhook-id", notice.id.as_str())
+            .header("webhook-id", id)
             .header("webhook-timestamp", timestamp)
             .header("webhook-signature", signatures.join(" "))
             .body(body);

@@ -16,7 +16,8 @@
 //! | [`expiry`] | warnings that a key expires soon |
 //! | [`snapshots`] | what databases are like while all is well |
 //! | [`restore`] | after the end: what Azure dropped is compared and put back |
-//! | [`tell`] | notices and their delivery |
+//! | [`tell`] | notices, composed and stored with the incident |
+//! | `deliver` | through each channel in order, once each |
 //! | `partners` | which servers are asked for their geo partners |
 //! | [`schedule`] | when to come back |
 //! | [`merge`] | what joined an incident while a pass was at work |
@@ -30,6 +31,7 @@ pub mod act;
 pub mod beat;
 pub mod databases;
 mod dates;
+mod deliver;
 pub mod ending;
 pub mod expiry;
 pub mod glance;

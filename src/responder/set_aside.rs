@@ -28,6 +28,12 @@ const TOLD_OF: &str = "told_of_set_aside";
 const GIVEN_UP: &str = "given_up_message";
 /// Facts: messages that nobody could read, by digest.
 const UNREADABLE: &str = "unreadable_message";
+/// Facts: messages set aside that were tried again, by key of their job.
+const REVIVED: &str = "revived_message";
+/// How often a message that was set aside is tried again …
+const REVIVE_EVERY: SignedDuration = SignedDuration::from_mins(10);
+/// … and for how long after it was written.
+const REVIVE_FOR: SignedDuration = SignedDuration::from_hours(24);
 /// The incident to which everything belongs that belongs to no other.
 const QUEUE: &str = "queue";
 /// How long a message that was given up once is remembered.
@@ -46,7 +52,12 @@ impl Responder {
         let aside = self.store.poison().await?;
         let known = self.store.facts(TOLD_OF).await?;
         for (key, told, _) in &known {
-            if !told.is_null() && !aside.iter().any(|(waiting, _)| waiting == key) {
+            let waits = aside.iter().any(|(waiting, _)| waiting == key);
+            if told.is_null() || waits {
+                continue;
+            }
+            // A message is tried again by itself: that it fails again is no news.
+            if !matches!(Job::of(key), Job::Tell { .. }) || !self.store.knows_job(key).await? {
                 self.forget_told(key, told).await?;
             }
         }
@@ -113,7 +124,7 @@ impl Responder {
              somebody else, or another version of it, writes to this queue. No work of Keymend's own is lost by it. The \
              message, cut: \u{201c}{cleaned}\u{201d}"
         );
-        let said = Said { words, retry: None };
+        let said = Said { words, retry: None, stops_work: true };
         let key = IncidentKey(QUEUE.to_owned());
         self.say(&name, || self.incident_of(&key, None), &said, None).await?;
         Ok(self.store.keep_fact(UNREADABLE, &digest, &json!({ "text": cleaned, "why": why }), now).await?)
@@ -130,7 +141,8 @@ impl Responder {
             Job::Other => "",
         };
         let words = format!("{} failed too often and was set aside. {means} The last error: {error}", job.words());
-        let said = Said { words: words.clone(), retry: Some(key.to_owned()) };
+        let stops_work = !matches!(job, Job::Tell { .. });
+        let said = Said { words: words.clone(), retry: Some(key.to_owned()), stops_work };
         let incident = match &job {
             Job::Pass(incident) => self.say(key, || self.known(incident), &said, None).await?,
             Job::Tell { incident, notice, channel } if self.calls_for_itself(notice).await? => {
@@ -143,7 +155,10 @@ impl Responder {
                 self.record(incident, |it| it.note(now, EntryKind::Told, words.clone())).await?;
                 Some(incident.clone())
             }
-            Job::Tell { incident, channel, .. } => self.say(key, || self.known(incident), &said, Some(channel)).await?,
+            Job::Tell { incident, notice, channel } => {
+                self.give_to_another(incident, notice, channel, &error).await?;
+                self.say(key, || self.known(incident), &said, Some(channel)).await?
+            }
             Job::Locate(target) => self.say(key, || self.incident_about(target), &said, None).await?,
             Job::Other => {
                 let of = IncidentKey(QUEUE.to_owned());
@@ -154,11 +169,51 @@ impl Responder {
         Ok(incident.is_some())
     }
 
-    /// Whether a notice says itself that work was set aside.
-    async fn calls_for_itself(&self, notice: &str) -> JobResult<bool> {
-        let kept = self.store.fact(NOTICE, notice).await?;
-        let notice = kept.and_then(|(kept, _)| serde_json::from_value::<Notice>(kept).ok());
-        Ok(notice.is_some_and(|notice| notice.needs_person == Some(NeedsPerson::SetAside)))
+    /// Tells once an incident that a channel refuses messages for good.
+    pub(super) async fn tell_of_refusal(&self, id: &IncidentId, channel: &str, why: &str) -> JobResult {
+        let words = format!("The channel {channel} refuses messages, and trying again does not help: {why}.");
+        let said = Said { words, retry: None, stops_work: false };
+        self.say(&format!("channel:{channel}"), || self.known(id), &said, Some(channel)).await.map(drop)
+    }
+
+    /// Whether the team was told that the job of that key was set aside.
+    pub(super) async fn was_set_aside(&self, key: &str) -> JobResult<bool> {
+        Ok(self.store.fact(TOLD_OF, key).await?.is_some_and(|(told, _)| !told.is_null()))
+    }
+
+    /// Messages that were set aside are tried again by themselves while they can still matter: a channel may be back.
+    pub(super) async fn revive_messages(&self) -> JobResult {
+        let now = self.clock.now();
+        for (key, _) in self.store.poison().await? {
+            let Job::Tell { notice, .. } = Job::of(&key) else { continue };
+            let Some(notice) = self.notice(&notice).await? else { continue };
+            let last = self.store.fact(REVIVED, &key).await?.map_or(notice.at, |(_, at)| at);
+            if now < add(last, REVIVE_EVERY) || now > add(notice.at, REVIVE_FOR) {
+                continue;
+            }
+            self.store.keep_fact(REVIVED, &key, &json!({}), now).await?;
+            if self.store.poison_retry(&key, now).await? {
+                self.wake.now(&self.clock);
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands a message that was set aside to a channel that has not got it.
+    async fn give_to_another(&self, id: &IncidentId, key: &str, channel: &str, why: &str) -> JobResult {
+        match self.notice(key).await? {
+            Some(notice) => self.hand_over(id, key, notice.situation, channel, why).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn notice(&self, key: &str) -> JobResult<Option<Notice>> {
+        let kept = self.store.fact(NOTICE, key).await?;
+        Ok(kept.and_then(|(kept, _)| serde_json::from_value(kept).ok()))
+    }
+
+    async fn calls_for_itself(&self, key: &str) -> JobResult<bool> {
+        Ok(self.notice(key).await?.is_some_and(|notice| is_about_that(&notice)))
     }
 
     /// Adds a notice to the incident that `find` answers, unless it says the same of `name` already,
@@ -189,7 +244,7 @@ impl Responder {
             let now = self.clock.now();
             let mut draft = Draft::new(incident, version);
             draft.incident.set_aside.insert(name.to_owned());
-            if draft.incident.ended_at.is_none() {
+            if draft.incident.ended_at.is_none() && said.stops_work {
                 draft.incident.phase = Phase::Escalated;
                 draft.incident.needs_person = Some((NeedsPerson::SetAside, said.words.clone()));
             }
@@ -267,4 +322,11 @@ impl Responder {
 struct Said {
     words: String,
     retry: Option<String>,
+    /// Whether the incident itself is with a person now, as opposed to a message of it.
+    stops_work: bool,
+}
+
+/// Whether a notice says itself that work was set aside.
+pub(super) fn is_about_that(notice: &Notice) -> bool {
+    notice.needs_person == Some(NeedsPerson::SetAside)
 }

@@ -1,24 +1,23 @@
-//! Notices: composed with the incident, stored with it, delivered by jobs of their own, so that a channel that fails
-//! never stops a repair.
+//! Notices: composed with the incident, stored with it, delivered by jobs of their own ([`super::deliver`]), so that a
+//! channel that fails never stops a repair.
+
+use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde_json::json;
 
 use super::pass::Draft;
-use super::{JobError, JobResult, Responder};
+use super::{JobResult, Responder};
 use crate::domain::diagnosis::Diagnosis;
 use crate::domain::incident::{EntryKind, Incident, IncidentId};
-use crate::domain::notice::{Notice, Situation, Told};
+use crate::domain::notice::{Situation, Told};
 use crate::domain::plan::{NeedsPerson, Plan};
-use crate::notify::{Channel, ChannelError, compose, texts};
+use crate::notify::{Channel, compose, texts};
 use crate::responder::{databases, schedule};
 use crate::store::{NewJob, StoreError, Work};
-use crate::telemetry::{count, milestones};
+use crate::telemetry::milestones;
 
 /// The kind of fact that a whole notice is kept as.
 pub(super) const NOTICE: &str = "notice";
-/// The kind of fact that remembers what was delivered.
-const TOLD: &str = "told";
 
 /// What a notice says beside the incident's own facts.
 #[derive(Debug, Clone, Default)]
@@ -74,7 +73,8 @@ impl Responder {
         }
         incident.note(now, EntryKind::Told, format!("Told the team: {}", texts::headline(&notice)));
         let told = Told::of(&notice);
-        for channel in self.channels.iter().filter(|channel| Some(channel.name()) != but) {
+        let told_of = |channel: &&Arc<dyn Channel>| Some(channel.name()) != but && channel.takes(situation);
+        for channel in self.channels.iter().filter(told_of) {
             let work = Work::Tell {
                 incident: incident.id.clone(),
                 notice: told.kept.clone(),
@@ -84,51 +84,6 @@ impl Responder {
         }
         incident.notices.push(told);
         draft.notices.push(notice);
-    }
-
-    /// Delivers one notice through one channel, once.
-    pub(super) async fn deliver(&self, id: &IncidentId, notice: &str, channel: &str) -> JobResult {
-        let key = format!("{notice}:{channel}");
-        if self.store.fact(TOLD, &key).await?.is_some() {
-            return Ok(());
-        }
-        let Some((kept, _)) = self.store.fact(NOTICE, notice).await? else {
-            tracing::error!(incident = %id, notice, "the notice is not in the store; it cannot be delivered");
-            return Ok(());
-        };
-        let notice: Notice = serde_json::from_value(kept)
-            .map_err(|error| StoreError::Unreadable { what: format!("notice {notice}"), why: error.to_string() })?;
-        let Some(to) = self.channels.iter().find(|known| known.name() == channel) else {
-            tracing::warn!(incident = %id, channel, "the channel is no longer configured; its notice is dropped");
-            count::notice("other", "dropped");
-            return Ok(());
-        };
-        self.send(id, &notice, &**to, &key).await
-    }
-
-    async fn send(&self, id: &IncidentId, notice: &Notice, to: &dyn Channel, key: &str) -> JobResult {
-        let now = self.clock.now();
-        match to.send(notice).await {
-            Ok(()) => {
-                count::notice(to.name(), "delivered");
-                self.store.keep_fact(TOLD, key, &json!({ "delivered": true }), now).await?;
-                if notice.sequence == 1 && notice.situation != Situation::KeyExpiresSoon {
-                    count::first_notice(to.name(), notice.lost_at, self.clock.now());
-                }
-                Ok(())
-            }
-            Err(ChannelError::Retry { after, why }) => {
-                count::notice(to.name(), "retry");
-                Err(JobError::Channel { after, why })
-            }
-            Err(ChannelError::Permanent { why }) => {
-                count::notice(to.name(), "permanent");
-                tracing::error!(incident = %id, channel = to.name(), why, "the notice could not be delivered");
-                self.store.keep_fact(TOLD, key, &json!({ "delivered": false, "why": why }), now).await?;
-                let line = format!("Channel {} did not take message {}: {why}", to.name(), notice.sequence);
-                self.record(id, |incident| incident.note(now, EntryKind::Told, line.clone())).await
-            }
-        }
     }
 
     /// Changes the stored incident, whatever others save meanwhile.

@@ -46,6 +46,9 @@ impl Responder {
             Ok(told) => round.told = told,
             Err(error) => round.failed("telling of jobs set aside", &error),
         }
+        if let Err(error) = self.revive_messages().await {
+            round.failed("trying messages again", &error);
+        }
         if let Err(error) = self.tidy().await {
             round.failed("removing what is too old", &error);
         }

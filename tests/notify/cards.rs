@@ -54,7 +54,7 @@ fn of_kind<'a>(card: &'a Value, kind: &str) -> Vec<&'a Value> {
 
 /// What must hold for every card, whatever it tells. Answers the card.
 fn obeys_the_rules(notice: &Notice) -> Value {
-    let body = envelope(notice, &links());
+    let body = envelope(notice, None, &links());
     let size = body.to_string().len();
     assert!(size <= LARGEST, "{size} bytes");
     assert_eq!(body["type"], "message");
@@ -131,7 +131,7 @@ fn poison(notice: &mut Notice, text: &str) {
 #[test]
 fn every_situation_as_a_card() {
     for (name, notice) in samples::all() {
-        assert_json_snapshot!(format!("card_{name}"), envelope(&notice, &links()));
+        assert_json_snapshot!(format!("card_{name}"), envelope(&notice, None, &links()));
     }
 }
 
@@ -233,7 +233,7 @@ fn cards_hold_against_the_published_schema() {
     schema["$ref"] = Value::from("#/definitions/AdaptiveCard");
     let validator = jsonschema::draft6::new(&schema).unwrap();
     for (name, notice) in samples::all() {
-        let mut card = envelope(&notice, &links())["attachments"][0]["content"].clone();
+        let mut card = envelope(&notice, None, &links())["attachments"][0]["content"].clone();
         card.as_object_mut().unwrap().remove("msteams");
         let faults: Vec<String> =
             validator.iter_errors(&card).map(|fault| format!("{}: {fault}", fault.instance_path)).collect();

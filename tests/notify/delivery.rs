@@ -20,7 +20,7 @@ use keymend::notify::secret::Secret;
 use keymend::notify::teams::{Teams, TeamsOptions};
 use keymend::notify::terminal::Log;
 use keymend::notify::webhook::{Webhook, WebhookOptions};
-use keymend::notify::{Channel, ChannelError};
+use keymend::notify::{Channel, ChannelError, Parcel};
 use serde_json::{Value, json};
 use sha2::Sha256;
 use tokio::io::AsyncReadExt;
@@ -61,7 +61,7 @@ fn teams(url: &str) -> Teams {
 /// What comes of sending to a receiver that answers like this.
 async fn outcome(answer: impl Fn() -> Response + Clone + Send + Sync + 'static) -> Result<(), ChannelError> {
     let (url, seen) = receiver(answer).await;
-    let outcome = teams(&url).send(&notice()).await;
+    let outcome = teams(&url).send(&Parcel::of(&notice())).await.map(drop);
     assert_eq!(seen.lock().unwrap().len(), 1, "one attempt, no more");
     if let Err(error) = &outcome {
         keeps_the_secret(&format!("{error} {error:?}"));
@@ -92,7 +92,7 @@ fn retry(outcome: Result<(), ChannelError>) -> (Option<SignedDuration>, String) 
 #[tokio::test]
 async fn a_card_arrives_and_202_is_sent() {
     let (url, seen) = receiver(|| StatusCode::ACCEPTED.into_response()).await;
-    assert_eq!(teams(&url).send(&notice()).await, Ok(()));
+    assert_eq!(teams(&url).send(&Parcel::of(&notice())).await.map(drop), Ok(()));
     let seen = seen.lock().unwrap();
     let (headers, body) = &seen[0];
     assert!(headers.get("authorization").is_none(), "a Workflow that is open to anyone refuses a token");
@@ -179,20 +179,20 @@ async fn silence_reset_and_nobody_there_are_tried_again() {
     .await;
     let options = TeamsOptions { timeout: Duration::from_millis(200), ..TeamsOptions::default() };
     let channel = Teams::new("teams-dba", Secret::new(silent), options, Clock::system()).unwrap();
-    let (_, why) = retry(channel.send(&notice()).await);
+    let (_, why) = retry(channel.send(&Parcel::of(&notice())).await.map(drop));
     assert!(why.contains("did not answer in time"), "{why}");
     keeps_the_secret(&why);
 
     // Closing with unread data resets the connection.
     let resetting = raw(|stream| async move { drop(stream) }).await;
-    let (_, why) = retry(teams(&resetting).send(&notice()).await);
+    let (_, why) = retry(teams(&resetting).send(&Parcel::of(&notice())).await.map(drop));
     assert!(why.contains("broke the connection off"), "{why}");
     keeps_the_secret(&why);
 
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let nobody = format!("http://{}/workflows/x?sig={SIG}", free.local_addr().unwrap());
     drop(free);
-    let (_, why) = retry(teams(&nobody).send(&notice()).await);
+    let (_, why) = retry(teams(&nobody).send(&Parcel::of(&notice())).await.map(drop));
     assert!(why.contains("cannot be connected to"), "{why}");
     keeps_the_secret(&why);
 }
@@ -204,13 +204,13 @@ async fn the_twenty_sixth_message_waits_without_being_sent() {
     let channel = Teams::new("teams-dba", Secret::new(url), TeamsOptions::default(), clock.clone()).unwrap();
     let _still = clock.busy();
     for _ in 0..25 {
-        assert_eq!(channel.send(&notice()).await, Ok(()));
+        assert_eq!(channel.send(&Parcel::of(&notice())).await.map(drop), Ok(()));
     }
-    let (after, _) = retry(channel.send(&notice()).await);
+    let (after, _) = retry(channel.send(&Parcel::of(&notice())).await.map(drop));
     assert_eq!(after, Some(SignedDuration::from_secs(300)));
     assert_eq!(seen.lock().unwrap().len(), 25);
     clock.pause(SignedDuration::from_secs(300)).await;
-    assert_eq!(channel.send(&notice()).await, Ok(()));
+    assert_eq!(channel.send(&Parcel::of(&notice())).await.map(drop), Ok(()));
 }
 
 #[test]
@@ -261,7 +261,7 @@ fn webhook(url: &str, keys: &[Secret]) -> Webhook {
 async fn an_event_is_signed_so_that_the_receiver_can_tell() {
     let (url, seen) = receiver(|| StatusCode::NO_CONTENT.into_response()).await;
     let notice = notice();
-    assert_eq!(webhook(&url, &[key(1), key(2)]).send(&notice).await, Ok(()));
+    assert_eq!(webhook(&url, &[key(1), key(2)]).send(&Parcel::of(&notice)).await.map(drop), Ok(()));
     let seen = seen.lock().unwrap();
     let (headers, body) = &seen[0];
     let header = |name: &str| headers[name].to_str().unwrap().to_owned();
@@ -293,10 +293,10 @@ async fn an_event_is_signed_so_that_the_receiver_can_tell() {
 #[tokio::test]
 async fn a_receiver_that_wants_no_more_is_told_apart_from_a_busy_one() {
     let (gone, _) = receiver(|| StatusCode::GONE.into_response()).await;
-    let why = permanent(webhook(&gone, &[key(1)]).send(&notice()).await);
+    let why = permanent(webhook(&gone, &[key(1)]).send(&Parcel::of(&notice())).await.map(drop));
     assert!(why.contains("wants no more"), "{why}");
     let (busy, _) = receiver(|| (StatusCode::TOO_MANY_REQUESTS, [("retry-after", "120")]).into_response()).await;
-    let (after, _) = retry(webhook(&busy, &[key(1)]).send(&notice()).await);
+    let (after, _) = retry(webhook(&busy, &[key(1)]).send(&Parcel::of(&notice())).await.map(drop));
     assert_eq!(after, Some(SignedDuration::from_secs(120)));
 }
 
@@ -311,7 +311,7 @@ async fn a_name_that_leads_inside_is_not_followed() {
     tokio::spawn(async move { axum::serve(listener, app).await });
     let url = Secret::new(format!("https://localhost:{port}/hook?sig={SIG}"));
     let hook = Webhook::new("hook", url, &[key(1)], WebhookOptions::default(), Clock::system()).unwrap();
-    let why = permanent(hook.send(&notice()).await);
+    let why = permanent(hook.send(&Parcel::of(&notice())).await.map(drop));
     assert!(why.contains("private, local or reserved"), "{why}");
     keeps_the_secret(&why);
     assert_eq!(*touched.lock().unwrap(), 0);
@@ -320,7 +320,7 @@ async fn a_name_that_leads_inside_is_not_followed() {
 #[tokio::test]
 async fn the_log_takes_everything() {
     for (_, notice) in samples::all() {
-        assert_eq!(Log::new().send(&notice).await, Ok(()));
+        assert_eq!(Log::new().send(&Parcel::of(&notice)).await.map(drop), Ok(()));
     }
 }
 

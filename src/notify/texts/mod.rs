@@ -22,6 +22,7 @@ pub mod phases;
 pub mod restoring;
 pub mod rights;
 mod set_aside;
+pub mod trial;
 pub mod who;
 pub mod words;
 
