@@ -4,10 +4,10 @@ use console::measure_text_width;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::answer::{code, phase_words};
 use crate::cli::output::plain;
 use crate::domain::incident::Incident;
 use crate::notify::texts::clocks::{date_and_clock, length};
+use crate::responder::answer::code;
 
 /// As a table.
 pub(super) fn table(incidents: &[Incident], now: Timestamp) -> String {
@@ -34,7 +34,7 @@ fn row(incident: &Incident, now: Timestamp) -> [String; 6] {
     let place = incident.vault.as_ref().map_or_else(|| incident.key.0.clone(), |vault| vault.vault_name().to_owned());
     [
         incident.id.to_string(),
-        phase_words(incident.phase).to_owned(),
+        incident.phase.words().to_owned(),
         date_and_clock(incident.opened_at),
         plain(&place),
         down(incident),

@@ -8,13 +8,13 @@ use console::Style;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::answer::{code, phase_words};
 use super::layout::Layout;
 use crate::domain::diagnosis::Diagnosis;
 use crate::domain::incident::{EntryKind, Incident, Member, Phase};
 use crate::notify::texts::causes::finding_sentence;
 use crate::notify::texts::clocks::{clock, date_and_clock, length};
 use crate::notify::texts::gates::gate_sentence;
+use crate::responder::answer::code;
 
 /// Databases of a server that are named before the rest is counted.
 const NAMED: usize = 12;
@@ -78,7 +78,7 @@ fn phase_style(phase: Phase) -> Style {
 }
 
 fn head(page: &mut Layout, incident: &Incident, now: Timestamp) {
-    page.title(&incident.id.0, &phase_words(incident.phase).to_uppercase(), phase_style(incident.phase));
+    page.title(&incident.id.0, &incident.phase.words().to_uppercase(), phase_style(incident.phase));
     let first = incident.diagnosis.as_ref().and_then(Diagnosis::first);
     match (&incident.end, first) {
         (Some(end), _) => page.text(end),

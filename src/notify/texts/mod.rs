@@ -57,8 +57,10 @@ pub fn message(notice: &Notice) -> Message {
     let (mut sections, next) = match notice.situation {
         Situation::FirstNotice => opening::first_notice(notice),
         Situation::Diagnosed => opening::diagnosed(notice),
-        Situation::ApprovalAsked if restoring::is_asked(notice) => restoring::asked(notice),
-        Situation::ApprovalAsked => asking::approval(notice),
+        Situation::ApprovalAsked | Situation::ApprovalReminder if restoring::is_asked(notice) => {
+            restoring::asked(notice)
+        }
+        Situation::ApprovalAsked | Situation::ApprovalReminder => asking::approval(notice),
         Situation::SettingsRestored => restoring::restored(notice),
         Situation::ChangeMade => mending::change_made(notice),
         Situation::DeadlineNear => asking::window_ends(notice),
