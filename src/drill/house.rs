@@ -18,6 +18,7 @@ use crate::notify::webhook::{Webhook, WebhookOptions};
 use crate::patrol::{Patrol, PatrolSettings};
 use crate::responder::{Responder, Wake};
 use crate::store::{SqliteStore, Store};
+use crate::web::pages::{Access, Site};
 use crate::web::{self, App, Callers, Doorway, Limits};
 
 /// A running responder.
@@ -90,6 +91,7 @@ pub async fn build_with(
     let secret = format!("{}{}", ids.uuid().simple(), ids.uuid().simple());
     let doorway = Doorway::open(([127, 0, 0, 1], 0).into()).await.context("cannot listen on 127.0.0.1")?;
     let webhook = format!("http://{}/api/alerts?code={secret}", doorway.address()?);
+    let channel_names = responder.channels.iter().map(|channel| channel.name().to_owned()).collect();
     let app = App {
         store: store.clone(),
         scope: Arc::new(policy.scope.clone()),
@@ -98,6 +100,7 @@ pub async fn build_with(
         wake,
         limits: Limits::default(),
         faults: Arc::new([]),
+        pages: Site::new(Access::Open { here_only: true }, Links::default(), None, channel_names),
     };
     let serving = tokio::spawn(async move {
         if let Err(error) = axum::serve(doorway, web::router(app)).await {

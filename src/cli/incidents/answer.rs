@@ -215,17 +215,5 @@ impl Said {
 
 /// A phase in words.
 pub(super) const fn phase_words(phase: Phase) -> &'static str {
-    match phase {
-        Phase::AtRisk => "at risk",
-        Phase::Opened => "opened",
-        Phase::Diagnosed => "diagnosed",
-        Phase::AwaitingApproval => "awaiting approval",
-        Phase::Mending => "mending",
-        Phase::Propagating => "propagating",
-        Phase::Revalidating => "revalidating",
-        Phase::Verifying => "verifying",
-        Phase::Escalated => "escalated",
-        Phase::Healed => "healed",
-        Phase::Closed => "closed",
-    }
+    phase.words()
 }

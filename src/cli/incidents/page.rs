@@ -6,9 +6,9 @@ mod settings;
 
 use console::Style;
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::answer::{code, phase_words};
+use super::answer::phase_words;
 use super::layout::Layout;
 use crate::domain::diagnosis::Diagnosis;
 use crate::domain::incident::{EntryKind, Incident, Member, Phase};
@@ -21,13 +21,7 @@ const NAMED: usize = 12;
 
 /// The incident as JSON: the stored document, and what follows from it and the time.
 pub(super) fn json(incident: &Incident, now: Timestamp) -> Value {
-    let mut document = serde_json::to_value(incident).unwrap_or_default();
-    document["now"] = json!(now);
-    document["loss"] = json!(incident.loss());
-    document["restore_before"] = json!(incident.restore_before());
-    document["window_over"] = json!(incident.window_is_over(now));
-    document["approval_code"] = json!(incident.approval.as_ref().map(code));
-    document
+    incident.document(now)
 }
 
 /// The page.

@@ -3,6 +3,7 @@
 
 mod approval;
 mod attempt;
+mod document;
 mod identity;
 mod member;
 mod phase;
