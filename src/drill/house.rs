@@ -26,6 +26,7 @@ use crate::web::{self, App, Callers, Doorway, Limits};
 pub struct House {
     store: Arc<dyn Store>,
     webhook: String,
+    address: String,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -40,6 +41,12 @@ impl House {
     #[must_use]
     pub fn webhook(&self) -> String {
         self.webhook.clone()
+    }
+
+    /// Where people see the incidents.
+    #[must_use]
+    pub fn pages(&self) -> String {
+        format!("{}/api/incidents", self.address)
     }
 
     /// Stops it.
@@ -90,7 +97,8 @@ pub async fn build_with(
     };
     let secret = format!("{}{}", ids.uuid().simple(), ids.uuid().simple());
     let doorway = Doorway::open(([127, 0, 0, 1], 0).into()).await.context("cannot listen on 127.0.0.1")?;
-    let webhook = format!("http://{}/api/alerts?code={secret}", doorway.address()?);
+    let address = format!("http://{}", doorway.address()?);
+    let webhook = format!("{address}/api/alerts?code={secret}");
     let channel_names = responder.channels.iter().map(|channel| channel.name().to_owned()).collect();
     let app = App {
         store: store.clone(),
@@ -110,7 +118,7 @@ pub async fn build_with(
     let patrol = Patrol::new(responder.clone(), patrol);
     let walking = tokio::spawn(async move { patrol.run().await });
     let working = tokio::spawn(async move { responder.run().await });
-    Ok(House { store, webhook, tasks: vec![serving, walking, working] })
+    Ok(House { store, webhook, address, tasks: vec![serving, walking, working] })
 }
 
 /// Both kinds of channel, to the simulated cloud's inbox.
