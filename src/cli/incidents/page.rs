@@ -6,7 +6,7 @@ mod settings;
 
 use console::Style;
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::layout::Layout;
 use crate::domain::diagnosis::Diagnosis;
@@ -14,20 +14,13 @@ use crate::domain::incident::{EntryKind, Incident, Member, Phase};
 use crate::notify::texts::causes::finding_sentence;
 use crate::notify::texts::clocks::{clock, date_and_clock, length};
 use crate::notify::texts::gates::gate_sentence;
-use crate::responder::answer::code;
 
 /// Databases of a server that are named before the rest is counted.
 const NAMED: usize = 12;
 
 /// The incident as JSON: the stored document, and what follows from it and the time.
 pub(super) fn json(incident: &Incident, now: Timestamp) -> Value {
-    let mut document = serde_json::to_value(incident).unwrap_or_default();
-    document["now"] = json!(now);
-    document["loss"] = json!(incident.loss());
-    document["restore_before"] = json!(incident.restore_before());
-    document["window_over"] = json!(incident.window_is_over(now));
-    document["approval_code"] = json!(incident.approval.as_ref().map(code));
-    document
+    incident.document(now)
 }
 
 /// The page.

@@ -3,6 +3,7 @@
 
 mod approval;
 mod attempt;
+mod document;
 mod hold;
 mod identity;
 mod member;

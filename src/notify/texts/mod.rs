@@ -29,7 +29,9 @@ pub mod words;
 pub use causes::{cause_name, cause_sentence};
 pub use changes::{change_sentence, done_sentence, plan_sentence};
 pub use gates::gate_name;
+pub use mending::attempt as attempt_parts;
 pub use message::Message;
+pub use opening::{cause as cause_parts, deadline, exactly};
 pub use phases::{headline, phase_words};
 
 use crate::domain::diagnosis;
