@@ -8,6 +8,7 @@ pub mod post;
 pub mod reach;
 pub mod route;
 pub mod secret;
+pub mod signed_link;
 pub mod teams;
 pub mod terminal;
 pub mod texts;
