@@ -49,7 +49,11 @@ fn a_scope_alone_is_enough_and_everything_else_has_a_careful_default() {
     assert_eq!(settings.azure.endpoints.cloud(), Cloud::Public);
     assert_eq!(settings.azure.credential, CredentialConfig::ManagedIdentity { client_id: None });
     assert!(settings.server.listen.ip().is_loopback());
-    assert!(settings.server.webhook_secrets.is_empty() && settings.teams.is_none() && settings.webhook.is_none());
+    assert!(
+        settings.server.webhook_secrets.is_empty()
+            && settings.channels.teams.is_none()
+            && settings.channels.webhook.is_none()
+    );
 }
 
 #[test]
@@ -67,7 +71,7 @@ fn the_example_can_be_used_as_it_is() {
     ];
     let settings = good(&all, &env);
     assert!(settings.faults.is_empty(), "{:?}", settings.faults);
-    assert!(settings.teams.is_some() && settings.webhook.is_some());
+    assert!(settings.channels.teams.is_some() && settings.channels.webhook.is_some());
     assert_eq!(
         settings.policy.gates,
         Gates {
@@ -320,7 +324,7 @@ fn a_secret_that_cannot_be_had_is_a_fault_of_the_channel_alone() {
         "{SCOPE}[teams]\nurl_env = \"TEAMS\"\n[webhook]\nurl = \"https://hooks.contoso.example/k\"\nsecret_file = \"none.txt\"\n"
     );
     let settings = good(&text, &[("TEAMS", reference), ("KEYMEND_WEBHOOK_SECRET", "good-secret")]);
-    assert!(settings.teams.is_none() && settings.webhook.is_none(), "both channels are off");
+    assert!(settings.channels.teams.is_none() && settings.channels.webhook.is_none(), "both channels are off");
     assert_eq!(settings.server.webhook_secrets.len(), 1, "alerts are taken all the same");
     let words: Vec<String> = settings.faults.iter().map(ToString::to_string).collect();
     says(
@@ -340,7 +344,7 @@ fn channels_need_https_and_a_signature() {
     let unsigned = wrong(&format!("{SCOPE}[webhook]\nurl = \"https://hooks.example/\"\n"), &[]);
     says(&unsigned, &["webhook.secret_env", "KEYMEND_EVENTS_SECRET", "openssl"]);
     let local = good(&format!("{SCOPE}[teams]\nurl = \"http://127.0.0.1:9/\"\n"), &[]);
-    assert!(local.teams.is_some());
+    assert!(local.channels.teams.is_some());
     let misspelled = wrong(&format!("{SCOPE}[teams]\nulr = \"https://flow.example/?sig=topsecret\"\n"), &[]);
     says(&misspelled, &["teams.ulr", "did you mean \"url\"?"]);
     assert!(!misspelled.contains("topsecret"), "a misspelled secret is still one: {misspelled}");

@@ -18,7 +18,7 @@ const TIMEOUT: Duration = Duration::from_secs(8);
 pub(super) async fn check(patient: &Patient<'_>) -> Section {
     let settings = patient.settings;
     let teams = async {
-        let teams = settings.teams.as_ref()?;
+        let teams = settings.channels.teams.as_ref()?;
         let reached = reach("teams", "teams.url", &teams.url, None).await;
         let made = Teams::new("teams", teams.url.clone(), TeamsOptions::default(), patient.azure.clock().clone());
         Some(match made.as_ref().map(Teams::warning) {
@@ -28,7 +28,7 @@ pub(super) async fn check(patient: &Patient<'_>) -> Section {
         })
     };
     let webhook = async {
-        let webhook = settings.webhook.as_ref()?;
+        let webhook = settings.channels.webhook.as_ref()?;
         let reach_of = Reach { private: webhook.allow_private, loopback: webhook.allow_private };
         Some(reach("webhook", "webhook.url", &webhook.url, Some(reach_of)).await)
     };

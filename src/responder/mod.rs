@@ -55,6 +55,7 @@ pub mod worker;
 
 use std::sync::Arc;
 
+use jiff::SignedDuration;
 pub use wake::Wake;
 
 use crate::azure::Azure;
@@ -81,6 +82,8 @@ pub struct Responder {
     pub ids: Ids,
     /// The bell.
     pub wake: Wake,
+    /// A channel through which nothing went for so long gets a heartbeat; `None`: never.
+    pub heartbeat: Option<SignedDuration>,
 }
 
 /// Why a job could not be done. It is tried again later.
@@ -99,7 +102,7 @@ pub enum JobError {
     #[error("{why}")]
     Channel {
         /// Seconds to wait, if the receiver said so.
-        after: Option<jiff::SignedDuration>,
+        after: Option<SignedDuration>,
         /// What happened.
         why: String,
     },
