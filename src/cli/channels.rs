@@ -25,6 +25,12 @@ use crate::settings::{
     TeamsSettings, WebhookSettings,
 };
 
+/// Which deployment this is, in a few words: the function app, else the machine.
+pub fn sender() -> String {
+    let of = |name: &str| crate::cli::environment(name).filter(|value| !value.trim().is_empty());
+    of("WEBSITE_SITE_NAME").or_else(|| of("HOSTNAME")).unwrap_or_else(|| "stand-alone".to_owned())
+}
+
 type Made = anyhow::Result<Arc<dyn Channel>>;
 
 /// The channels that can be used, and what is wrong with the others. A broken channel never keeps us from repairing.

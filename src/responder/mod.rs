@@ -13,6 +13,7 @@
 //! | [`act`] | carries out a decision: intent, change, outcome |
 //! | [`ending`] | when an incident is over, and what people are told then |
 //! | `dates` | coming back when a date of a key has come |
+//! | [`heartbeat`] | a sign of life through channels that were not used for long |
 //! | [`expiry`] | warnings that a key expires soon |
 //! | [`snapshots`] | what databases are like while all is well |
 //! | [`restore`] | after the end: what Azure dropped is compared and put back |
@@ -35,6 +36,7 @@ mod deliver;
 pub mod ending;
 pub mod expiry;
 pub mod glance;
+pub mod heartbeat;
 pub mod inventory;
 pub mod join;
 pub mod locate;
@@ -56,6 +58,7 @@ pub mod worker;
 use std::sync::Arc;
 
 use jiff::SignedDuration;
+
 pub use wake::Wake;
 
 use crate::azure::Azure;
@@ -82,8 +85,8 @@ pub struct Responder {
     pub ids: Ids,
     /// The bell.
     pub wake: Wake,
-    /// A channel through which nothing went for so long gets a heartbeat; `None`: never.
-    pub heartbeat: Option<SignedDuration>,
+    /// When channels that were silent get a sign of life; `None`: never.
+    pub heartbeat: Option<heartbeat::Heartbeat>,
 }
 
 /// Why a job could not be done. It is tried again later.

@@ -12,6 +12,7 @@ use crate::azure::{Azure, Cloud, Credential, Endpoints};
 use crate::cli::channels;
 use crate::clock::Clock;
 use crate::ids::Ids;
+use crate::responder::heartbeat::Heartbeat;
 use crate::responder::{Responder, Wake};
 use crate::settings::{Settings, StoreLocation};
 use crate::store::azure::{StorageAccess, StorageAccount};
@@ -48,7 +49,7 @@ pub async fn build(settings: &Settings, called: Called) -> anyhow::Result<House>
         clock,
         ids,
         wake,
-        heartbeat: settings.channels.notify.heartbeat,
+        heartbeat: settings.channels.notify.heartbeat.map(|every| Heartbeat { every, sender: channels::sender() }),
     };
     Ok(House { responder, faults })
 }

@@ -132,7 +132,7 @@ pub(super) fn finish(inner: &Inner, incoming: &Incoming, number: u64, answer: An
     if let Some(exchange) = record.get_mut(number) {
         exchange.answered_at = Some(inner.clock.now());
         exchange.status = answer.status;
-        let text = answer.text.as_ref().map(|(_, text)| Value::from(text.as_str()));
+        let text = answer.text.as_deref().map(|(_, text)| Value::from(text.as_str()));
         exchange.response_body = answer.body.clone().or(text);
         exchange.response_headers =
             answer.headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();

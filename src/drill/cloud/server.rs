@@ -148,7 +148,7 @@ async fn handle(
 
 fn render(answer: &Answer) -> Response<Body> {
     let json = || answer.body.as_ref().map(Value::to_string).unwrap_or_default();
-    let (kind, text) = match &answer.text {
+    let (kind, text) = match answer.text.as_deref() {
         Some((kind, text)) => (kind.as_str(), text.clone()),
         None => ("application/json; charset=utf-8", json()),
     };

@@ -51,7 +51,7 @@ pub(crate) struct Answer {
     pub(crate) headers: Vec<(&'static str, String)>,
     pub(crate) body: Option<Value>,
     /// A body that is no JSON, and its type.
-    pub(crate) text: Option<(String, String)>,
+    pub(crate) text: Option<Box<(String, String)>>,
     /// Only a part of the body is sent, then the connection breaks.
     pub(crate) cut_short: bool,
     /// The connection is dropped instead: nobody is there.
@@ -69,7 +69,7 @@ impl Answer {
 
     /// A body that is no JSON.
     pub(crate) fn text(status: u16, kind: &str, text: impl Into<String>) -> Self {
-        Self { text: Some((kind.to_owned(), text.into())), ..Self::empty(status) }
+        Self { text: Some(Box::new((kind.to_owned(), text.into()))), ..Self::empty(status) }
     }
 
     /// An error in the shape common to ARM and Key Vault.
