@@ -10,7 +10,7 @@
 //! | wire | [`azure`]: clouds, credentials, transport, typed calls; no other room builds an Azure URL |
 //! | mind | [`domain`]: words and decisions; pure |
 //!
-//! [`settings`] reads `keymend.toml`; [`clock`] is the only source of time, [`ids`] of ids; [`telemetry`] counts and traces
+//! [`settings`] reads `keymend.toml`; [`clock`] is the only source of time, [`ids`] of ids; [`markup`] escapes; [`telemetry`] counts and traces
 //! what any room tells it.
 
 pub mod azure;
@@ -21,6 +21,7 @@ pub mod domain;
 #[cfg(feature = "drill")]
 pub mod drill;
 pub mod ids;
+pub mod markup;
 pub mod notify;
 pub mod patrol;
 pub mod posture;

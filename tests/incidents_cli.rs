@@ -159,6 +159,7 @@ fn incident() -> Incident {
         why: "a person made the breaking change".to_owned(),
         asked_at: ago(5),
         answer_by: add(now(), SignedDuration::from_mins(10)),
+        reminders: 0,
         decision: None,
     });
     incident.note(ago(15), EntryKind::Noticed, "Azure says that orders has lost its key");

@@ -3,7 +3,6 @@
 mod html;
 mod junit;
 mod map;
-mod markup;
 mod sarif;
 mod table;
 

@@ -1,11 +1,11 @@
 //! `keymend incidents`: see incidents and answer what Keymend asks, on the store that `serve` uses, while it runs or not.
 
-mod answer;
 mod jobs;
 pub(in crate::cli) mod layout;
 mod list;
 mod page;
 mod remembered;
+mod said;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -15,8 +15,8 @@ use serde_json::{Value, json};
 
 use crate::cli::environment;
 use crate::cli::output::{complain, plain, say};
+use crate::responder::answer::{Answer, Said};
 use crate::settings::{Settings, StoreChoice, StoreLocation};
-use answer::Answer;
 use remembered::{Failure, Remembered};
 
 /// See incidents, and answer what Keymend asks
@@ -74,6 +74,31 @@ pub enum Command {
         /// The plan's code, as shown: refuses if another plan is waiting by now
         #[arg(long)]
         code: Option<String>,
+        /// Who decides [default: the user of this machine]
+        #[arg(long, value_name = "NAME")]
+        by: Option<String>,
+        /// Why, for the record
+        #[arg(long, value_name = "TEXT")]
+        why: Option<String>,
+    },
+    /// Have Keymend change nothing in an incident until it is released
+    Hold {
+        /// Which
+        id: String,
+        /// You mend it yourself
+        #[arg(long)]
+        take_over: bool,
+        /// Who decides [default: the user of this machine]
+        #[arg(long, value_name = "NAME")]
+        by: Option<String>,
+        /// Why, for the record
+        #[arg(long, value_name = "TEXT")]
+        why: Option<String>,
+    },
+    /// Let Keymend go on with an incident that is on hold
+    Release {
+        /// Which
+        id: String,
         /// Who decides [default: the user of this machine]
         #[arg(long, value_name = "NAME")]
         by: Option<String>,
@@ -149,6 +174,14 @@ async fn run_on(location: &StoreLocation, args: &IncidentsArgs) -> Result<String
             let answer = Answer::Reject { code: code.clone(), why: why.clone() };
             memory.answer(id, &answer, &who(by.as_deref())?).await.map(|said| words(&said, args.json))
         }
+        Command::Hold { id, take_over, by, why } => {
+            let answer = Answer::Hold { why: why.clone(), taken_over: *take_over };
+            memory.answer(id, &answer, &who(by.as_deref())?).await.map(|said| words(&said, args.json))
+        }
+        Command::Release { id, by, why } => {
+            let answer = Answer::Release { why: why.clone() };
+            memory.answer(id, &answer, &who(by.as_deref())?).await.map(|said| words(&said, args.json))
+        }
         Command::Jobs { retry: None } => {
             let aside = memory.store.poison().await?;
             Ok(if args.json { jobs::json(&aside).to_string() } else { jobs::table(&aside) })
@@ -166,8 +199,8 @@ async fn run_on(location: &StoreLocation, args: &IncidentsArgs) -> Result<String
     }
 }
 
-fn words(said: &answer::Said, as_json: bool) -> String {
-    if as_json { said.json().to_string() } else { said.words() }
+fn words(said: &Said, as_json: bool) -> String {
+    if as_json { said::json(said).to_string() } else { said::words(said) }
 }
 
 fn pretty(value: &Value) -> String {

@@ -17,6 +17,7 @@ use crate::patrol::Patrol;
 use crate::settings::{Settings, StoreChoice, listen_address};
 use crate::store::Store;
 use crate::telemetry::{self, Telemetry};
+use crate::web::pages::Site;
 use crate::web::{self, App, Callers, Doorway, Limits, Peer};
 pub(crate) use follow_clock::{clock as clock_of, remembered};
 use house::{Called, House};
@@ -136,7 +137,7 @@ async fn live(settings: &Settings, callers: Callers, house: House, doorway: Door
     let faults = settings_faults.chain(off).collect();
     let scope = settings.policy.scope.clone().into();
     let readings = telemetry.sends_metrics.then(|| tokio::spawn(read_store(store.clone(), clock.clone())));
-    let app = App { store, scope, callers, clock, wake, limits, faults };
+    let app = App { store, scope, callers, clock, wake, limits, faults, pages: Site::default() };
     let router = match telemetry.page() {
         Some(page) => web::router_with_metrics(app, page),
         None => web::router(app),

@@ -22,6 +22,8 @@ pub enum Situation {
     Diagnosed,
     /// A person must decide.
     ApprovalAsked,
+    /// Nobody has decided yet.
+    ApprovalReminder,
     /// A change was made; it is not over yet.
     ChangeMade,
     /// The window ends soon and nothing has worked yet.
@@ -117,7 +119,7 @@ pub struct Notice {
     pub retry: Option<String>,
     /// The gates that stand in the way.
     pub gates: Vec<GateHit>,
-    /// The question, for [`Situation::ApprovalAsked`] and [`Situation::DeadlineNear`].
+    /// The question, for [`Situation::ApprovalAsked`], [`Situation::ApprovalReminder`] and [`Situation::DeadlineNear`].
     pub approval: Option<Approval>,
     /// Changes begun so far.
     pub attempts: Vec<Attempt>,
@@ -191,6 +193,7 @@ impl Situation {
             Self::FirstNotice => "io.keymend.incident.opened.v1",
             Self::Diagnosed => "io.keymend.incident.diagnosed.v1",
             Self::ApprovalAsked => "io.keymend.approval.requested.v1",
+            Self::ApprovalReminder => "io.keymend.approval.reminded.v1",
             Self::ChangeMade => "io.keymend.incident.mitigated.v1",
             Self::DeadlineNear => "io.keymend.incident.deadline.v1",
             Self::WindowOver => "io.keymend.incident.revalidating.v1",

@@ -85,6 +85,8 @@ pub enum Gate {
     CircuitBreaker,
     /// Soft: a person (not a known pipeline) made the breaking change; asks first under `guarded`.
     MadeByPerson,
+    /// A person holds the incident, or has taken it over.
+    Held,
     /// Something that a hard gate looks at could not be read, so it cannot be ruled out (for instance locks, tags).
     CannotTell,
 }
@@ -122,6 +124,8 @@ pub enum NeedsPerson {
     NotVerified,
     /// Work on it failed too often and was set aside.
     SetAside,
+    /// A person holds it, or has taken it over.
+    Held,
 }
 
 /// What one pass decides.

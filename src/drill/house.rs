@@ -14,6 +14,7 @@ use crate::ids::Ids;
 use crate::patrol::{Patrol, PatrolSettings};
 use crate::responder::{Responder, Wake};
 use crate::store::{SqliteStore, Store};
+use crate::web::pages::{Access, Site};
 use crate::web::{self, App, Callers, Doorway, Limits};
 
 /// A running responder.
@@ -21,6 +22,7 @@ use crate::web::{self, App, Callers, Doorway, Limits};
 pub struct House {
     store: Arc<dyn Store>,
     webhook: String,
+    address: String,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -35,6 +37,12 @@ impl House {
     #[must_use]
     pub fn webhook(&self) -> String {
         self.webhook.clone()
+    }
+
+    /// Where people see the incidents.
+    #[must_use]
+    pub fn pages(&self) -> String {
+        format!("{}/api/incidents", self.address)
     }
 
     /// Stops it.
@@ -117,7 +125,9 @@ pub async fn build_at(site: Site<'_>) -> anyhow::Result<House> {
     };
     let secret = format!("{}{}", ids.uuid().simple(), ids.uuid().simple());
     let doorway = Doorway::open(([127, 0, 0, 1], 0).into()).await.context("cannot listen on 127.0.0.1")?;
-    let webhook = format!("http://{}/api/alerts?code={secret}", doorway.address()?);
+    let address = format!("http://{}", doorway.address()?);
+    let webhook = format!("{address}/api/alerts?code={secret}");
+    let channel_names = responder.channels.iter().map(|channel| channel.name().to_owned()).collect();
     let app = App {
         store: store.clone(),
         scope: Arc::new(policy.scope.clone()),
@@ -126,6 +136,7 @@ pub async fn build_at(site: Site<'_>) -> anyhow::Result<House> {
         wake,
         limits: Limits::default(),
         faults: Arc::new([]),
+        pages: Site::new(Access::Open { here_only: true }, Links::default(), None, channel_names),
     };
     let serving = tokio::spawn(async move {
         if let Err(error) = axum::serve(doorway, web::router(app)).await {
@@ -135,7 +146,7 @@ pub async fn build_at(site: Site<'_>) -> anyhow::Result<House> {
     let patrol = Patrol::new(responder.clone(), patrol);
     let walking = tokio::spawn(async move { patrol.run().await });
     let working = tokio::spawn(async move { responder.run().await });
-    Ok(House { store, webhook, tasks: vec![serving, walking, working] })
+    Ok(House { store, webhook, address, tasks: vec![serving, walking, working] })
 }
 
 /// The folder of one story's store; a temporary one goes away with this value.

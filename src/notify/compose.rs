@@ -29,10 +29,14 @@ pub fn compose(
 ) -> Notice {
     let sequence = u32::try_from(incident.notices.len()).unwrap_or(u32::MAX).saturating_add(1);
     let cause = cause(incident, situation);
-    let asks = matches!(situation, Situation::ApprovalAsked | Situation::DeadlineNear | Situation::Escalated);
+    let asks = matches!(
+        situation,
+        Situation::ApprovalAsked | Situation::ApprovalReminder | Situation::DeadlineNear | Situation::Escalated
+    );
     let approval = incident.approval.clone().filter(|_| asks);
     let ends = matches!(situation, Situation::Resolved | Situation::RecoveredWithoutUs | Situation::SettingsRestored);
-    let restores = incident.ended_at.is_some() && (ends || situation == Situation::ApprovalAsked);
+    let restores = incident.ended_at.is_some()
+        && (ends || matches!(situation, Situation::ApprovalAsked | Situation::ApprovalReminder));
     let asked_plan = approval.as_ref().map(|approval| approval.plan.clone());
     Notice {
         id: format!("{}.{sequence}", incident.id),
@@ -91,8 +95,13 @@ pub fn is_new(incident: &Incident, situation: Situation, cause: Option<Cause>) -
         }
         Situation::Escalated => {
             let reason = incident.needs_person.as_ref().map(|(reason, _)| *reason);
-            told(&|notice| notice.cause == cause && notice.needs_person == reason)
+            let since = incident.hold.as_ref().filter(|_| reason == Some(NeedsPerson::Held)).map(|hold| hold.at);
+            told(&|notice| {
+                notice.cause == cause && notice.needs_person == reason && since.is_none_or(|since| notice.at >= since)
+            })
         }
+        // Whoever reminds counts.
+        Situation::ApprovalReminder => false,
         Situation::ApprovalAsked => {
             let hash = incident.approval.as_ref().map(|approval| &approval.plan_hash);
             told(&|notice| notice.plan_hash.as_ref() == hash)
@@ -222,6 +231,7 @@ mod tests {
                 why: "policy".to_owned(),
                 asked_at: now(),
                 answer_by: now(),
+                reminders: 0,
                 decision: None,
             });
             tell(&mut incident, Situation::ApprovalAsked)

@@ -45,9 +45,11 @@ impl Urgency {
     #[must_use]
     pub const fn of(situation: Situation) -> Self {
         match situation {
-            Situation::ApprovalAsked | Situation::DeadlineNear | Situation::WindowOver | Situation::Escalated => {
-                Self::Critical
-            }
+            Situation::ApprovalAsked
+            | Situation::ApprovalReminder
+            | Situation::DeadlineNear
+            | Situation::WindowOver
+            | Situation::Escalated => Self::Critical,
             Situation::FirstNotice | Situation::Diagnosed | Situation::ObservedOnly | Situation::KeyExpiresSoon => {
                 Self::Warning
             }

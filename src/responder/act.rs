@@ -96,6 +96,7 @@ impl Responder {
                     why: why.clone(),
                     asked_at: now,
                     answer_by,
+                    reminders: 0,
                     decision: None,
                 };
                 incident.approval = Some(asked);
@@ -124,6 +125,17 @@ impl Responder {
             }
             Some(_) => {}
         }
+    }
+
+    /// Reminds people of a question that nobody has answered.
+    pub(super) fn remind(&self, draft: &mut Draft, now: Timestamp) {
+        let Some(asked) = &mut draft.incident.approval else { return };
+        if asked.remind_at().is_none_or(|at| now < at) {
+            return;
+        }
+        asked.reminders += 1;
+        let say = Say { reason: Some(asked.why.clone()), plan: Some(asked.plan.clone()), ..Say::default() };
+        self.tell_anew(draft, Situation::ApprovalReminder, say, None, now);
     }
 
     fn observe(&self, draft: &mut Draft, plan: Plan, why: &str, now: Timestamp) {

@@ -11,6 +11,7 @@
 //! | [`look`] | what a pass reads, and what that does to the incident |
 //! | [`databases`] | which databases are down, came back, lost settings |
 //! | [`act`] | carries out a decision: intent, change, outcome |
+//! | [`answer`] | what a person answers, when it counts, and that it counts once |
 //! | [`ending`] | when an incident is over, and what people are told then |
 //! | `dates` | coming back when a date of a key has come |
 //! | [`heartbeat`] | a sign of life through channels that were not used for long |
@@ -29,6 +30,7 @@
 //! | [`wake`] | how somebody who stored a job tells the worker |
 
 pub mod act;
+pub mod answer;
 pub mod beat;
 pub mod databases;
 mod dates;

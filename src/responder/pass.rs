@@ -256,6 +256,9 @@ impl Responder {
     pub(super) async fn come_back(&self, mut draft: Draft) -> JobResult {
         let now = self.clock.now();
         self.warn_of_deadline(&mut draft, now);
+        if draft.incident.phase == Phase::AwaitingApproval {
+            self.remind(&mut draft, now);
+        }
         let due = schedule::next_pass(&draft.incident, now);
         self.leave(draft, due).await
     }

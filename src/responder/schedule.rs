@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::clock::add;
-use crate::domain::incident::{Incident, Phase};
+use crate::domain::incident::{Approval, Incident, Phase};
 
 /// How long a new incident waits for the other alerts of the same loss before it is looked at. Alerts of one vault
 /// arrive in a burst; reading each server once instead of once per alert keeps us within Azure's request limits.
@@ -45,7 +45,9 @@ pub fn next_pass(incident: &Incident, now: Timestamp) -> Timestamp {
     // These moments must not be slept through: the warning before the window ends, its end, and what is waited for.
     let warning = add(incident.restore_before(), -DEADLINE_WARNING);
     let ahead = incident.lost_ahead(now).into_iter().flat_map(|at| [at, add(at, -EXPIRY_WARNING)]);
-    let moments = [warning, incident.restore_before()].into_iter().chain(incident.look_by).chain(ahead);
+    let reminder = incident.approval.as_ref().and_then(Approval::remind_at);
+    let reminder = reminder.filter(|_| incident.phase == Phase::AwaitingApproval);
+    let moments = [warning, incident.restore_before()].into_iter().chain(incident.look_by).chain(ahead).chain(reminder);
     moments.filter(|moment| *moment > now).fold(due, Timestamp::min)
 }
 

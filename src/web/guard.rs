@@ -11,7 +11,7 @@ use axum::response::Response;
 use tokio::sync::Semaphore;
 use tracing::{Instrument, Span, field};
 
-use super::{Limits, answer};
+use super::{Limits, answer, pages};
 use crate::ids::Ids;
 use crate::telemetry::{count, parent};
 
@@ -58,6 +58,7 @@ impl About {
             _ => "_OTHER",
         };
         let route = match request.uri().path() {
+            path if pages::is_page(path) => "/api/incidents",
             "/" => "/",
             "/api/alerts" => "/api/alerts",
             "/api/health" => "/api/health",

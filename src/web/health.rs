@@ -1,19 +1,24 @@
 //! Whether the house stands: for monitors, for the Functions host, and for people who look.
 
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use serde_json::json;
 
-use super::{App, answer};
+use super::{App, answer, pages};
 
-/// `GET /`: what this is. Asks nothing of anybody, so that it always answers at once.
-pub async fn front() -> Response {
+/// `GET /`: what this is; for a browser, the way to the incidents. Asks nothing of anybody, so that it always answers at once.
+pub async fn front(headers: HeaderMap) -> Response {
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    if pages::accepts(accept, "text/html") {
+        return pages::front();
+    }
     let body = json!({
         "service": "keymend",
         "version": env!("CARGO_PKG_VERSION"),
         "alerts": "POST /api/alerts",
         "health": "GET /api/health",
+        "incidents": "GET /api/incidents",
     });
     answer::json(StatusCode::OK, &body)
 }

@@ -4,20 +4,15 @@
 //! machine is answered without a secret, any other must know the webhook secret. A caller who comes through a proxy on
 //! this machine is not on this machine.
 
-use std::net::IpAddr;
-
 use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 
 use super::callers::Refusal;
-use super::{App, Peer, answer};
+use super::{App, Peer, answer, local};
 use crate::clock::Clock;
 use crate::store::{Store, take_reading};
 use crate::telemetry::{Page, page};
-
-/// What proxies say about the caller they speak for (RFC 7239, and what was used before it and besides).
-const PROXIED: [&str; 5] = ["forwarded", "x-forwarded-for", "x-real-ip", "x-forwarded-host", "via"];
 
 /// Answers with the metrics.
 pub(super) async fn metrics(
@@ -53,17 +48,7 @@ pub async fn read_store(store: &dyn Store, clock: &Clock) {
 /// On this machine, and for itself: it asks for this machine by name (a page in a browser here, led astray by a name that
 /// leads back to this machine, does not), and no proxy says that it speaks for another.
 fn is_local(Peer(from): Peer, headers: &HeaderMap) -> bool {
-    let named = headers.get(header::HOST).and_then(|host| host.to_str().ok()).is_some_and(is_this_machine);
-    from.ip().to_canonical().is_loopback() && named && !PROXIED.iter().any(|name| headers.contains_key(*name))
-}
-
-/// Whether a `Host` names this machine: `localhost`, `127.0.0.1` or `[::1]`, with or without a port.
-fn is_this_machine(host: &str) -> bool {
-    let name = match host.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or(rest),
-        None => host.split(':').next().unwrap_or(host),
-    };
-    name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    from.ip().to_canonical().is_loopback() && local::speaks_for_itself(headers)
 }
 
 /// As for alerts, and as Prometheus sends it (`authorization: credentials`).
@@ -95,6 +80,7 @@ fn refused(refusal: Refusal) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::web::local::PROXIED;
 
     fn local(from: &str, headers: &[(&'static str, &'static str)]) -> bool {
         let mut map = HeaderMap::new();

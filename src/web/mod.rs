@@ -8,6 +8,7 @@
 //! | [`functions`] | the same doors, and those of the other functions, under the Azure Functions host |
 //! | `guard` | every request: time limit, crowd limit, panics, headers, one log line |
 //! | [`health`] | `GET /` and `GET /api/health` |
+//! | [`pages`] | what people read: the list of incidents, and one incident |
 //! | [`metrics`] | `GET /metrics`, for `keymend serve` |
 //! | [`listener`] | connections: how many, and how long a silent one is kept |
 //!
@@ -22,7 +23,9 @@ pub mod functions;
 mod guard;
 pub mod health;
 pub mod listener;
+mod local;
 pub mod metrics;
+pub mod pages;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -85,6 +88,8 @@ pub struct App {
     pub limits: Limits,
     /// What is wrong with the settings though the house runs, for the health page. No secrets.
     pub faults: Arc<[String]>,
+    /// Who may see the pages, and what they know of the house.
+    pub pages: pages::Site,
 }
 
 /// All routes.
@@ -108,6 +113,7 @@ fn build(app: App, page: Option<Page>) -> Router {
         .route("/", get(health::front))
         .route("/api/health", get(health::health))
         .route("/api/alerts", post(alerts::receive).options(alerts::handshake))
+        .merge(pages::router())
         .fallback(nothing_here)
         .method_not_allowed_fallback(wrong_method)
         .with_state(app)

@@ -12,6 +12,7 @@ use keymend::domain::resource_id::ResourceId;
 use keymend::domain::signal::Signal;
 use keymend::responder::Wake;
 use keymend::store::{SqliteStore, Store};
+use keymend::web::pages::Site;
 use keymend::web::{App, Callers, Doorway, Limits, router};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -59,6 +60,7 @@ impl Doors {
             wake: wake.clone(),
             limits: wanted.limits,
             faults: Arc::new([]),
+            pages: Site::default(),
         };
         let doorway = Doorway::open(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap().closing_after(wanted.silence);
         let address = doorway.address().unwrap();

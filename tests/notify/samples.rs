@@ -353,6 +353,7 @@ pub fn asked(mut incident: Incident, why: &str) -> Incident {
         why: why.to_owned(),
         asked_at: at("02:09:10"),
         answer_by: at("02:23:00"),
+        reminders: 0,
         decision: None,
     });
     incident

@@ -2,8 +2,8 @@
 //! somebody else, so all text is escaped, and a policy forbids scripts and loads besides.
 
 use super::map;
-use super::markup::escaped;
 use crate::domain::words::utc;
+use crate::markup::escaped;
 use crate::posture::finding::{Finding, Level};
 use crate::posture::report::{Colour, Report};
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::markup::escaped;
+use crate::markup::escaped;
 use crate::posture::finding::{Finding, Level, RULES};
 use crate::posture::report::Report;
 

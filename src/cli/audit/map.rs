@@ -1,7 +1,7 @@
 //! The picture: vault, keys, servers, databases, from left to right, coloured by state and told by word and sign too. What
 //! is well is gathered into one box where there is much of it, so that it reads with three servers and with two hundred.
 
-use super::markup::{escaped, shortened};
+use crate::markup::{escaped, shortened};
 use crate::posture::report::{Colour, KeyNode, Report, ServerNode, VaultNode};
 
 /// The picture's width; its height follows.

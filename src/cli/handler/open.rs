@@ -9,6 +9,7 @@ use crate::cli::serve::house::{self, Called};
 use crate::patrol::Patrol;
 use crate::settings::{Settings, StoreLocation};
 use crate::web::functions::{Keeper, Rooms, Standing};
+use crate::web::pages::Site;
 use crate::web::{App, Callers, Limits};
 
 /// The variable by which the host tells the folder of the app.
@@ -84,6 +85,7 @@ async fn open(config: Option<&Path>) -> Result<(Rooms, bool), Shut> {
         wake: responder.wake.clone(),
         limits: Limits { max_body_bytes: settings.server.max_body_bytes, ..Limits::default() },
         faults: faults.chain(house.faults).collect(),
+        pages: Site::default(),
     };
     let works_alone = matches!(settings.store, StoreLocation::Sqlite(_));
     let patrol = Patrol::new(responder.clone(), settings.patrol.clone());

@@ -2,9 +2,8 @@
 
 use console::measure_text_width;
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::answer::{code, phase_words};
 use crate::cli::output::plain;
 use crate::domain::incident::Incident;
 use crate::notify::texts::clocks::{date_and_clock, length};
@@ -34,7 +33,7 @@ fn row(incident: &Incident, now: Timestamp) -> [String; 6] {
     let place = incident.vault.as_ref().map_or_else(|| incident.key.0.clone(), |vault| vault.vault_name().to_owned());
     [
         incident.id.to_string(),
-        phase_words(incident.phase).to_owned(),
+        incident.phase.words().to_owned(),
         date_and_clock(incident.opened_at),
         plain(&place),
         down(incident),
@@ -43,11 +42,7 @@ fn row(incident: &Incident, now: Timestamp) -> [String; 6] {
 }
 
 fn down(incident: &Incident) -> String {
-    let (down, all): (usize, usize) = incident
-        .members
-        .values()
-        .map(|member| (member.inaccessible.len(), member.databases.union(&member.inaccessible).count()))
-        .fold((0, 0), |(a, b), (c, d)| (a + c, b + d));
+    let (down, all) = incident.down_of_all();
     format!("{down} of {all}")
 }
 
@@ -72,30 +67,5 @@ fn next(incident: &Incident, now: Timestamp) -> String {
 
 /// As JSON: an array of the same facts.
 pub(super) fn json(incidents: &[Incident], now: Timestamp) -> Value {
-    incidents.iter().map(|incident| summary(incident, now)).collect()
-}
-
-fn summary(incident: &Incident, now: Timestamp) -> Value {
-    let databases =
-        |of: fn(&crate::domain::incident::Member) -> usize| -> usize { incident.members.values().map(of).sum() };
-    json!({
-        "id": incident.id,
-        "key": incident.key,
-        "phase": incident.phase,
-        "opened_at": incident.opened_at,
-        "ended_at": incident.ended_at,
-        "end": incident.end,
-        "vault": incident.vault,
-        "cause": incident.root_cause.or_else(|| incident.diagnosis.as_ref().map(crate::domain::diagnosis::Diagnosis::cause)),
-        "servers": incident.members.len(),
-        "databases": databases(|member| member.databases.union(&member.inaccessible).count()),
-        "inaccessible": databases(|member| member.inaccessible.len()),
-        "restore_before": incident.restore_before(),
-        "window_over": incident.window_is_over(now),
-        "approval": incident.approval.as_ref().map(|approval| json!({
-            "code": code(approval),
-            "answer_by": approval.answer_by,
-            "decision": approval.decision,
-        })),
-    })
+    incidents.iter().map(|incident| incident.summary(now)).collect()
 }

@@ -6,9 +6,8 @@ mod settings;
 
 use console::Style;
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::answer::{code, phase_words};
 use super::layout::Layout;
 use crate::domain::diagnosis::Diagnosis;
 use crate::domain::incident::{EntryKind, Incident, Member, Phase};
@@ -21,13 +20,7 @@ const NAMED: usize = 12;
 
 /// The incident as JSON: the stored document, and what follows from it and the time.
 pub(super) fn json(incident: &Incident, now: Timestamp) -> Value {
-    let mut document = serde_json::to_value(incident).unwrap_or_default();
-    document["now"] = json!(now);
-    document["loss"] = json!(incident.loss());
-    document["restore_before"] = json!(incident.restore_before());
-    document["window_over"] = json!(incident.window_is_over(now));
-    document["approval_code"] = json!(incident.approval.as_ref().map(code));
-    document
+    incident.document(now)
 }
 
 /// The page.
@@ -78,7 +71,7 @@ fn phase_style(phase: Phase) -> Style {
 }
 
 fn head(page: &mut Layout, incident: &Incident, now: Timestamp) {
-    page.title(&incident.id.0, &phase_words(incident.phase).to_uppercase(), phase_style(incident.phase));
+    page.title(&incident.id.0, &incident.phase.words().to_uppercase(), phase_style(incident.phase));
     let first = incident.diagnosis.as_ref().and_then(Diagnosis::first);
     match (&incident.end, first) {
         (Some(end), _) => page.text(end),

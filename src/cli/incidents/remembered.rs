@@ -2,17 +2,15 @@
 
 use std::sync::Arc;
 
-use super::answer::{Answer, Refusal, Said};
 use crate::cli::serve::house::storage_credential;
 use crate::cli::serve::remembered as remembered_clock;
 use crate::clock::Clock;
 use crate::domain::incident::{Incident, IncidentId};
 use crate::ids::Ids;
+use crate::responder::answer::{self, Answer, By, NotKept, Said};
 use crate::settings::StoreLocation;
-use crate::store::{AzureStore, NewJob, SqliteStore, Store, StoreError, Version, Work};
+use crate::store::{AzureStore, SqliteStore, Store, StoreError, Version};
 
-/// How often an answer is recorded anew when somebody else saved the incident in between.
-const TRIES: u32 = 20;
 /// The most incidents that are looked through for an abbreviated id.
 const MOST: usize = 10_000;
 
@@ -35,9 +33,7 @@ pub(super) enum Failure {
     #[error("{given} could be any of {}", .ids.join(", "))]
     Ambiguous { given: String, ids: Vec<String> },
     #[error(transparent)]
-    Refused(#[from] Refusal),
-    #[error("the incident is being saved too often by the responder; try again")]
-    Busy,
+    NotKept(#[from] NotKept),
     #[error("no job {0} was set aside. See those that were with: keymend incidents jobs")]
     NoJob(String),
     #[error("nobody knows who you are; say it with --by NAME")]
@@ -92,18 +88,7 @@ impl Remembered {
     pub async fn answer(&self, id: &str, answer: &Answer, by: &str) -> Result<Said, Failure> {
         let (first, _) = self.find(id).await?;
         let seen = first.approval.as_ref().map(|approval| approval.plan_hash.clone());
-        for _ in 0..TRIES {
-            let read = self.store.incident(&first.id).await?;
-            let (mut incident, version) = read.ok_or_else(|| Failure::NotFound(first.id.to_string()))?;
-            let now = self.clock.now();
-            let what = answer.record(&mut incident, by, seen.as_deref(), now)?;
-            let pass = NewJob { work: Work::Pass { incident: incident.id.clone() }, due: now };
-            match self.store.save(&incident, Some(version), &[pass], &[], now).await {
-                Ok(_) => return Ok(Said { incident, what, by: by.to_owned(), at: now }),
-                Err(StoreError::Conflict) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Err(Failure::Busy)
+        let by = By { name: by.to_owned(), way: "on the command line" };
+        Ok(answer::keep(&*self.store, &self.clock, &first.id, answer, &by, seen.as_deref(), None).await?)
     }
 }

@@ -217,6 +217,7 @@ const fn hint(gate: Gate) -> &'static str {
         Gate::ExtendedBefore => "Rotate the key: a new version needs no extension.",
         Gate::WriteBudget => "It goes on by itself when the hour is over.",
         Gate::KeyReplaced | Gate::CrossTenant | Gate::ManagedHsm | Gate::ExpiryLimit | Gate::CircuitBreaker => "",
+        Gate::Held => "Release the incident, and Keymend goes on.",
         Gate::MadeByPerson | Gate::CannotTell => "",
     }
 }

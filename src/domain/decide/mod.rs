@@ -27,6 +27,18 @@ use crate::domain::resource_id::ResourceId;
 /// What to do now, and the gates that were hit on the way.
 #[must_use]
 pub fn decide(situation: &Situation<'_>) -> (Decision, Vec<GateHit>) {
+    let (decision, hits) = by_findings(situation);
+    match (decision, &situation.incident.hold) {
+        // Whoever is called anyway hears first that somebody has it in hand.
+        (Decision::Escalate { reason, why, plan }, Some(hold)) if reason != NeedsPerson::Held => {
+            let why = format!("{}. {why}", permit::hold_in_words(hold));
+            (Decision::Escalate { reason: NeedsPerson::Held, why, plan }, hits)
+        }
+        (decision, _) => (decision, hits),
+    }
+}
+
+fn by_findings(situation: &Situation<'_>) -> (Decision, Vec<GateHit>) {
     let mut earlier = BTreeSet::new();
     let mut chosen: Option<(Decision, Vec<GateHit>)> = None;
     for finding in &situation.diagnosis.findings {

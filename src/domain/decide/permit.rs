@@ -4,17 +4,38 @@ use std::collections::BTreeSet;
 
 use crate::domain::decide::{advice, attempts, patience, split};
 use crate::domain::gates::{Situation, approved_plan_has_run, hits};
-use crate::domain::incident::Approval;
+use crate::domain::incident::{Approval, Hold};
 use crate::domain::plan::{Decision, Gate, GateHit, NeedsPerson, Plan};
 use crate::domain::policy::{Mode, Preset};
+use crate::domain::words::utc;
 
 /// What becomes of a plan now.
 pub(super) fn permit(plan: Plan, situation: &Situation<'_>) -> (Decision, Vec<GateHit>) {
+    if let Some(hold) = &situation.incident.hold {
+        return held(plan, hold);
+    }
     let Some(reason) = stopped(&plan, situation) else { return by_mode(plan, situation) };
     match free_part(&plan, situation) {
         Some(part) => by_mode(part, situation),
         None => reason,
     }
+}
+
+/// A person's word goes before everything, in every mode.
+fn held(plan: Plan, hold: &Hold) -> (Decision, Vec<GateHit>) {
+    let why = hold_in_words(hold);
+    let hit = GateHit { gate: Gate::Held, why: why.clone(), hard: true };
+    (Decision::Escalate { reason: NeedsPerson::Held, why, plan: Some(plan) }, vec![hit])
+}
+
+/// Who holds the incident, since when and why.
+pub(super) fn hold_in_words(hold: &Hold) -> String {
+    let what = if hold.taken_over { "has taken this incident over" } else { "holds this incident" };
+    let mut why = format!("{} {what} since {}", hold.by, utc(hold.at));
+    if let Some(said) = hold.why.as_ref().filter(|said| !said.is_empty()) {
+        why = format!("{why}: {said}");
+    }
+    why
 }
 
 /// What stops a plan in every mode: an earlier attempt, or a hard gate.

@@ -3,6 +3,8 @@
 
 mod approval;
 mod attempt;
+mod document;
+mod hold;
 mod identity;
 mod member;
 mod phase;
@@ -26,6 +28,7 @@ use crate::domain::signal::{Signal, SignalKind};
 
 pub use approval::{Approval, ApprovalDecision};
 pub use attempt::{Attempt, AttemptOutcome};
+pub use hold::Hold;
 pub use identity::{IncidentId, IncidentKey};
 pub use member::Member;
 pub use phase::Phase;
@@ -84,6 +87,12 @@ pub struct Incident {
     pub gates: Vec<GateHit>,
     /// The question put to people.
     pub approval: Option<Approval>,
+    /// A person wants nothing changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<Hold>,
+    /// The numbers of the forms by which people answered: each counts once.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub forms_used: BTreeSet<String>,
     /// Every change begun.
     pub attempts: Vec<Attempt>,
     /// Why a person is needed, if so.
@@ -138,6 +147,8 @@ impl Incident {
             root_cause: None,
             gates: Vec::new(),
             approval: None,
+            hold: None,
+            forms_used: BTreeSet::new(),
             attempts: Vec::new(),
             needs_person: None,
             set_aside: BTreeSet::new(),

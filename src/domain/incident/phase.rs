@@ -31,6 +31,24 @@ pub enum Phase {
 }
 
 impl Phase {
+    /// In a word or two, as lists show it.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::AtRisk => "at risk",
+            Self::Opened => "opened",
+            Self::Diagnosed => "diagnosed",
+            Self::AwaitingApproval => "awaiting approval",
+            Self::Mending => "mending",
+            Self::Propagating => "propagating",
+            Self::Revalidating => "revalidating",
+            Self::Verifying => "verifying",
+            Self::Escalated => "escalated",
+            Self::Healed => "healed",
+            Self::Closed => "closed",
+        }
+    }
+
     /// Whether nothing more will be done.
     #[must_use]
     pub const fn is_end(self) -> bool {

@@ -490,6 +490,7 @@ impl World {
             why: "policy asks".to_owned(),
             asked_at: self.ago(1),
             answer_by: crate::clock::add(self.now, minutes(10)),
+            reminders: 0,
             decision: Some(ApprovalDecision { approved, by: "dana@contoso.example".to_owned(), at: self.now }),
         });
     }

@@ -25,6 +25,7 @@ pub const fn gate_name(gate: Gate) -> &'static str {
         Gate::WriteBudget => "write budget of this hour is spent",
         Gate::CircuitBreaker => "too many changes failed",
         Gate::MadeByPerson => "a person made the breaking change",
+        Gate::Held => "a person holds it",
         Gate::CannotTell => "a safety check could not be made",
     }
 }
@@ -66,6 +67,7 @@ pub const fn gate_advice(gate: Gate) -> &'static str {
         Gate::ExtendedBefore => "Rotate the key: a new version needs no extension. Or extend it once more by hand:",
         Gate::WriteBudget => "Keymend goes on when the hour is over. If that is too late, repair it by hand:",
         Gate::CircuitBreaker => "See why changes fail before anything else is tried, then repair it by hand:",
+        Gate::Held => "Release it, and Keymend goes on. Or repair it by hand:",
         Gate::CannotTell => {
             "Look at what Keymend could not read (see above). If nothing speaks against it, repair it by hand:"
         }
@@ -85,6 +87,7 @@ pub const fn person_words(reason: NeedsPerson) -> &'static str {
         NeedsPerson::NotApproved => "the repair was not approved",
         NeedsPerson::NotVerified => "the key is in order and databases stay down",
         NeedsPerson::SetAside => "some of Keymend's work was set aside",
+        NeedsPerson::Held => "a person has it in hand, and Keymend changes nothing",
     }
 }
 
@@ -109,5 +112,6 @@ pub const fn person_advice(reason: NeedsPerson) -> &'static str {
              with Microsoft:"
         }
         NeedsPerson::SetAside => "Mend what made it fail, then let Keymend try again:",
+        NeedsPerson::Held => "Release it, and Keymend goes on. Or repair it by hand:",
     }
 }

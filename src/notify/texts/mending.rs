@@ -14,7 +14,8 @@ use crate::notify::texts::words::Line;
 const SHOWN: usize = 4;
 
 /// How one change went, and what became of what.
-fn attempt(attempt: &Attempt, notice: &Notice) -> Vec<Part> {
+#[must_use]
+pub fn attempt(attempt: &Attempt, notice: &Notice) -> Vec<Part> {
     let done = done_sentence(&attempt.change).capital();
     let wanted = change_sentence(&attempt.change);
     let (mark, line) = match &attempt.outcome {

@@ -29,7 +29,9 @@ pub mod words;
 pub use causes::{cause_name, cause_sentence};
 pub use changes::{change_sentence, done_sentence, plan_sentence};
 pub use gates::gate_name;
+pub use mending::attempt as attempt_parts;
 pub use message::Message;
+pub use opening::{cause as cause_parts, deadline, exactly};
 pub use phases::{headline, phase_words};
 
 use crate::domain::diagnosis;
@@ -57,8 +59,10 @@ pub fn message(notice: &Notice) -> Message {
     let (mut sections, next) = match notice.situation {
         Situation::FirstNotice => opening::first_notice(notice),
         Situation::Diagnosed => opening::diagnosed(notice),
-        Situation::ApprovalAsked if restoring::is_asked(notice) => restoring::asked(notice),
-        Situation::ApprovalAsked => asking::approval(notice),
+        Situation::ApprovalAsked | Situation::ApprovalReminder if restoring::is_asked(notice) => {
+            restoring::asked(notice)
+        }
+        Situation::ApprovalAsked | Situation::ApprovalReminder => asking::approval(notice),
         Situation::SettingsRestored => restoring::restored(notice),
         Situation::ChangeMade => mending::change_made(notice),
         Situation::DeadlineNear => asking::window_ends(notice),

@@ -26,7 +26,8 @@ pub(super) fn clocks(notice: &Notice) -> Vec<Part> {
 }
 
 /// Until when what has to happen; nothing once the key can be used again.
-pub(super) fn deadline(notice: &Notice) -> Option<Part> {
+#[must_use]
+pub fn deadline(notice: &Notice) -> Option<Part> {
     match notice.cause {
         Some(Cause::StillInaccessible | Cause::Healthy) => None,
         Some(Cause::VaultUnreachable) if notice.down.is_empty() => {
@@ -40,7 +41,8 @@ pub(super) fn deadline(notice: &Notice) -> Option<Part> {
 }
 
 /// The cause and who did it.
-pub(super) fn cause(notice: &Notice) -> Vec<Part> {
+#[must_use]
+pub fn cause(notice: &Notice) -> Vec<Part> {
     let wanted = notice.cause;
     let looks_back = matches!(
         notice.situation,
@@ -188,7 +190,8 @@ pub(super) fn observed(notice: &Notice) -> (Vec<Section>, Line) {
 }
 
 /// Every change with what becomes of what; of many changes the first ones.
-pub(super) fn exactly(plan: &Plan) -> Vec<Part> {
+#[must_use]
+pub fn exactly(plan: &Plan) -> Vec<Part> {
     const SHOWN: usize = 3;
     let mut parts = Vec::new();
     for change in plan.changes.iter().take(SHOWN) {

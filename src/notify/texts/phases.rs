@@ -33,7 +33,9 @@ pub const fn tone(notice: &Notice) -> Tone {
         Situation::FirstNotice | Situation::DeadlineNear | Situation::WindowOver | Situation::Escalated => {
             Tone::Attention
         }
-        Situation::Diagnosed | Situation::ApprovalAsked | Situation::KeyExpiresSoon => Tone::Warning,
+        Situation::Diagnosed | Situation::ApprovalAsked | Situation::ApprovalReminder | Situation::KeyExpiresSoon => {
+            Tone::Warning
+        }
         Situation::ChangeMade | Situation::ObservedOnly => Tone::Accent,
         Situation::Resolved | Situation::RecoveredWithoutUs | Situation::SettingsRestored => Tone::Good,
     }
@@ -46,6 +48,7 @@ pub const fn phase_words(situation: Situation) -> &'static str {
         Situation::FirstNotice => "KEY ACCESS LOST",
         Situation::Diagnosed => "CAUSE FOUND",
         Situation::ApprovalAsked => "APPROVAL NEEDED",
+        Situation::ApprovalReminder => "NOBODY HAS DECIDED YET",
         Situation::ChangeMade => "CHANGE MADE, NOT OVER YET",
         Situation::DeadlineNear => "SELF-HEAL WINDOW ENDS SOON",
         Situation::WindowOver => "SELF-HEAL WINDOW OVER",
@@ -75,12 +78,14 @@ pub fn banner(notice: &Notice) -> String {
         Situation::Diagnosed if notice.cause == Some(Cause::StillInaccessible) => {
             "KEY ACCESS IS BACK, DATABASES NOT YET".to_owned()
         }
-        Situation::ApprovalAsked => match &notice.approval {
+        Situation::ApprovalAsked | Situation::ApprovalReminder => match &notice.approval {
             Some(approval) if approval.answer_by > notice.at => {
-                format!("{words} by {}", clock(approval.answer_by, notice.at))
+                let by = if notice.situation == Situation::ApprovalAsked { " by" } else { "; answer by" };
+                format!("{words}{by} {}", clock(approval.answer_by, notice.at))
             }
             _ => words.to_owned(),
         },
+        Situation::Escalated if notice.needs_person == Some(NeedsPerson::Held) => "ON HOLD, BY A PERSON".to_owned(),
         Situation::DeadlineNear if is_ahead(notice) => {
             format!("KEY EXPIRES SOON: {}", clock(notice.lost_at, notice.at))
         }
@@ -148,8 +153,10 @@ pub fn headline(notice: &Notice) -> Line {
             it.line.clone().say(verb)
         }
         Situation::Diagnosed | Situation::ObservedOnly => about(cause_of(notice)),
-        Situation::ApprovalAsked if restoring::is_asked(notice) => restoring::question(notice),
-        Situation::ApprovalAsked => match &notice.plan {
+        Situation::ApprovalAsked | Situation::ApprovalReminder if restoring::is_asked(notice) => {
+            restoring::question(notice)
+        }
+        Situation::ApprovalAsked | Situation::ApprovalReminder => match &notice.plan {
             Some(plan) => plan_sentence(plan).say(" for ").join(it.line).say("?"),
             None => about(Line::of("a repair needs your approval")),
         },
@@ -212,9 +219,11 @@ pub fn meaning(notice: &Notice) -> Line {
     let window = window.map(|left| format!(" {} of the self-heal window are left.", length(left)));
     match notice.situation {
         Situation::FirstNotice | Situation::Diagnosed | Situation::ObservedOnly => impact(notice),
-        Situation::ApprovalAsked if restoring::is_asked(notice) => restoring::asked_meaning(),
+        Situation::ApprovalAsked | Situation::ApprovalReminder if restoring::is_asked(notice) => {
+            restoring::asked_meaning()
+        }
         Situation::SettingsRestored => restoring::meaning(notice),
-        Situation::ApprovalAsked => {
+        Situation::ApprovalAsked | Situation::ApprovalReminder => {
             impact(notice).say(" It stays like this until somebody decides.").say(window.unwrap_or_default())
         }
         Situation::ChangeMade if is_averted(notice) => {

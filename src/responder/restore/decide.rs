@@ -39,6 +39,10 @@ impl Responder {
         if let Some(why) = self.restoring_is_forbidden() {
             return self.give_up(draft, &why).await;
         }
+        if let Some(hold) = &draft.incident.hold {
+            let why = format!("{} holds the incident", hold.by);
+            return self.wait_for_settings(draft, &why).await;
+        }
         let (evidence, found) = self.look_again(&draft.incident, &plan).await;
         match found.cause() {
             _ if !found.inaccessible.is_empty() => {
@@ -86,7 +90,10 @@ impl Responder {
             Restoring::Go => self.make_some(draft, rest).await,
             Restoring::Ask { why } => self.ask_for_settings(draft, rest, why).await,
             Restoring::Leave { why } => self.give_up(draft, &why).await,
-            Restoring::Wait { .. } => self.leave(draft, add(now, ASKED)).await,
+            Restoring::Wait { .. } => {
+                self.remind(&mut draft, now);
+                self.leave(draft, add(now, ASKED)).await
+            }
         }
     }
 
@@ -151,6 +158,7 @@ impl Responder {
             why: why.clone(),
             asked_at: now,
             answer_by,
+            reminders: 0,
             decision: None,
         });
         let say = Say { reason: Some(why), plan: Some(plan), ..Say::default() };

@@ -16,7 +16,7 @@ use super::invocation::{Invoked, ThroughTheHost, refuse, unreadable};
 use super::marks::Stranger;
 use super::payload::{Payload, Unreadable};
 use super::{Hosted, PATIENCE};
-use crate::web::{alerts, answer, health};
+use crate::web::{alerts, answer, health, pages};
 
 /// Where alerts are taken.
 pub(super) const ALERTS: &str = "/api/alerts";
@@ -34,6 +34,10 @@ pub(super) async fn proxied(State(hosted): State<Hosted>, request: Request) -> R
         ALERTS if request.extensions().get::<ThroughTheHost>().is_none() => refuse("alerts", Stranger::NoInvocation),
         ALERTS if method == Method::POST || method == Method::OPTIONS => take_alert(&hosted, request).await,
         HEALTH if method == Method::GET || method == Method::HEAD => hosted_health(&hosted).await,
+        path if pages::is_page(path) && request.extensions().get::<ThroughTheHost>().is_none() => {
+            refuse("pages", Stranger::NoInvocation)
+        }
+        path if pages::is_page(path) => page(&hosted, request).await,
         ALERTS | HEALTH => answer::refuse(
             StatusCode::METHOD_NOT_ALLOWED,
             "this path does not take this method; alerts are taken by POST",
@@ -61,6 +65,13 @@ async fn take_alert(hosted: &Hosted, request: Request) -> Response {
     match alerts::Alert::from_request(request, &app).await {
         Ok(alert) => alerts::receive(State(app), alert).await,
         Err(refusal) => refusal,
+    }
+}
+
+async fn page(hosted: &Hosted, request: Request) -> Response {
+    match hosted.house.rooms(PATIENCE).await {
+        Ok(rooms) => pages::answer(State(rooms.app.clone()), request).await,
+        Err(answer) => *answer,
     }
 }
 
@@ -116,7 +127,14 @@ fn carried(payload: &Payload) -> Result<Request, Unreadable> {
 async fn wrapped(response: Response) -> Response {
     let (head, body) = response.into_parts();
     let body = axum::body::to_bytes(body, LONGEST_ANSWER).await.unwrap_or_default();
-    let body: Value = serde_json::from_slice(&body).unwrap_or_else(|_| json!({}));
+    let is_json =
+        head.headers.get(header::CONTENT_TYPE).is_some_and(|it| it.as_bytes().starts_with(b"application/json"));
+    let body: Value = match (is_json, std::str::from_utf8(&body)) {
+        (true, Ok(text)) => serde_json::from_str(text).unwrap_or_else(|_| json!({})),
+        // A page: the host sends a text as it is.
+        (false, Ok(text)) if !text.is_empty() => json!(text),
+        _ => json!({}),
+    };
     let headers = head.headers.iter().filter_map(|(name, value)| Some((name.to_string(), json!(value.to_str().ok()?))));
     let headers: serde_json::Map<String, Value> =
         headers.filter(|(name, _)| name != header::CONTENT_LENGTH.as_str()).collect();

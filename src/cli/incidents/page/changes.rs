@@ -4,12 +4,12 @@ use console::Style;
 use jiff::Timestamp;
 
 use super::{bad, good, since};
-use crate::cli::incidents::answer::code;
 use crate::cli::incidents::layout::Layout;
 use crate::domain::incident::{Approval, Attempt, AttemptOutcome, Incident};
 use crate::domain::plan::Plan;
 use crate::notify::texts::changes::{before_after, change_sentence, done_sentence, plan_sentence, untouched};
 use crate::notify::texts::clocks::{clock, date_and_clock, length};
+use crate::responder::answer::code;
 
 /// The plan in question: the one that waits, else the one that the last cause calls for.
 pub(super) fn plan(page: &mut Layout, incident: &Incident) {

@@ -1,7 +1,8 @@
 //! Text that is safe in HTML and XML, and short enough for a picture.
 
 /// Text for HTML and XML: harmless wherever it stands, attributes included. What XML 1.0 forbids becomes a mark.
-pub(super) fn escaped(text: &str) -> String {
+#[must_use]
+pub fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -24,7 +25,8 @@ pub(super) fn escaped(text: &str) -> String {
 }
 
 /// At most `most` characters, the middle left out: names differ at both ends.
-pub(super) fn shortened(text: &str, most: usize) -> String {
+#[must_use]
+pub fn shortened(text: &str, most: usize) -> String {
     let count = text.chars().count();
     if count <= most || most < 5 {
         return text.to_owned();

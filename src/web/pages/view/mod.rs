@@ -1,0 +1,134 @@
+//! One incident: the most urgent first, so that the top of a phone's screen is enough.
+//!
+//! | file | card |
+//! |---|---|
+//! | [`face`] | the phase, the headline, what it means |
+//! | [`clock`] | what is left, and since when |
+//! | [`decision`] | the question that waits for a person |
+//! | `cause` | what is wrong, who did it, how we know; `picture`: the chain drawn |
+//! | `changes` | what was changed from what to what |
+//! | `by_hand` | what to do without Keymend |
+//! | `databases` | which are down |
+//! | `story` | the timeline, and the messages that were sent |
+//! | `evidence` | ids and everything that was read |
+//! | [`parts`] | sections of a message as HTML |
+
+mod by_hand;
+mod cause;
+mod changes;
+pub mod clock;
+mod databases;
+pub mod decision;
+mod evidence;
+pub mod face;
+pub mod parts;
+mod picture;
+mod story;
+
+use jiff::Timestamp;
+
+use super::access::{How, Reader};
+use super::html::{Html, line, text};
+use super::shell::{Pace, Page};
+use super::site::Deliveries;
+use super::standing::standing;
+use crate::domain::incident::Incident;
+use crate::domain::notice::Notice;
+use crate::notify::links::Links;
+use crate::notify::texts::message::Link;
+use crate::web::App;
+use face::{Face, own_sections};
+
+/// The page of one incident.
+pub(super) fn page(
+    incident: &Incident,
+    told: &Deliveries,
+    app: &App,
+    reader: &Reader,
+    json: &str,
+    now: Timestamp,
+) -> Page {
+    let notice = standing(incident, now);
+    let face = Face::of(incident, &notice);
+    let links = &app.pages.links;
+    let decision = decision::card(incident, &notice, &face, reader, app, now);
+    let main = banner(incident, &notice, &face, now)
+        .html(decision.unwrap_or_else(|| now_card(&notice, &face)))
+        .html(shortcuts(&notice, links))
+        .maybe(cause::card(incident, &notice))
+        .maybe(changes::card(incident, &notice))
+        .maybe(by_hand::card(incident, &notice))
+        .maybe(databases::card(incident, links))
+        .html(story::timeline(incident))
+        .maybe(story::told(incident, told, now))
+        .html(evidence::card(incident, &notice, json));
+    Page {
+        title: format!("{}: {} · Keymend", face.banner, face.headline),
+        status: format!("{}. {}", face.banner, face.headline),
+        pace: pace(incident),
+        to_list: reader.how != How::Link,
+        reader: reader.name.clone(),
+        main,
+    }
+}
+
+fn pace(incident: &Incident) -> Pace {
+    match incident.ended_at {
+        None => Pace::Live,
+        Some(_) if incident.is_restoring() => Pace::Live,
+        Some(_) => Pace::Slow,
+    }
+}
+
+fn banner(incident: &Incident, notice: &Notice, face: &Face, now: Timestamp) -> Html {
+    let inside = Html::default()
+        .element("p class=\"phase\"", text(&face.banner))
+        .element("h1", line(&face.headline))
+        .element("p class=\"meaning\"", line(&face.meaning));
+    Html::default()
+        .raw("<section")
+        .attribute("class", format!("banner {}", face.tone))
+        .raw(">")
+        .html(inside)
+        .html(clock::card(incident, notice, now))
+        .raw("</section>")
+}
+
+/// What happens now, or what is wanted of whoever reads it.
+fn now_card(notice: &Notice, face: &Face) -> Html {
+    let own = own_sections(face, notice.situation);
+    let next = (!face.next.is_empty()).then(|| {
+        Html::default().element("h2", text("What happens next")).element("p class=\"next\"", line(&face.next))
+    });
+    if own.is_empty() && next.is_none() {
+        return Html::default();
+    }
+    let inside = Html::default().maybe(next).html(parts::sections(&own));
+    Html::default().element("section class=\"card now\" aria-label=\"Now\"", inside)
+}
+
+/// Into the portal, and to the team's own instructions.
+fn shortcuts(notice: &Notice, links: &Links) -> Html {
+    let all = crate::notify::texts::message(notice).links;
+    let known = all.iter().filter_map(|link| Some((link.title(), name(link), links.url(link)?)));
+    let items = Html::default().each(known, |(title, name, url)| {
+        Html::default()
+            .raw("<a rel=\"noreferrer\"")
+            .attribute("href", url)
+            .raw(">")
+            .text(title)
+            .maybe(name.map(|name| Html::default().raw(" <span>").text(name).raw("</span>")))
+            .raw("</a>")
+    });
+    if items.is_empty() {
+        return items;
+    }
+    Html::default().element("nav class=\"shortcuts\" aria-label=\"Elsewhere\"", items)
+}
+
+fn name(link: &Link) -> Option<&str> {
+    match link {
+        Link::Database(id) | Link::Server(id) | Link::Vault(id) => Some(id.name()),
+        Link::Runbook => None,
+    }
+}

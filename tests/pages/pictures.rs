@@ -1,0 +1,72 @@
+//! Pictures of the pages, made by `scripts/screenshots`: `KEYMEND_PICTURES` names the folder.
+
+use std::path::PathBuf;
+
+use keymend::domain::incident::Phase;
+use keymend::domain::policy::Preset;
+
+use crate::browser::Browser;
+use crate::stage::{approve, story, until};
+
+/// Those that are shown in the documents; the others are for whoever works on the look.
+fn wanted(name: &str) -> bool {
+    let few = [
+        "incident-asks-phone",
+        "incident-asks-desk",
+        "incident-asks-phone-dark",
+        "incident-healed-phone",
+        "incidents-desk",
+    ];
+    few.contains(&name) || std::env::var_os("KEYMEND_ALL_PICTURES").is_some()
+}
+
+async fn pictures(browser: &Browser, folder: &PathBuf, name: &str, address: &str) {
+    for (place, width, most) in [("phone", 400, 2400), ("desk", 1280, 1800), ("small", 320, 6000)] {
+        for (suffix, scheme) in [("", "light"), ("-dark", "dark")] {
+            let name = format!("{name}-{place}{suffix}");
+            if wanted(&name) {
+                browser.resize(width, 800).await;
+                browser.prefer(scheme).await;
+                browser.go(address).await;
+                browser.picture(&folder.join(format!("{name}.png")), width, most).await;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn pictures_of_every_page() {
+    let Some(folder) = std::env::var_os("KEYMEND_PICTURES").map(PathBuf::from) else { return };
+    std::fs::create_dir_all(&folder).unwrap();
+    let browser = Browser::start().await.expect("a browser");
+
+    let mut asks = story("vault-deleted", Preset::Guarded).await;
+    let incident = until(&mut asks, |it| it.phase == Phase::AwaitingApproval).await;
+    asks.happen(&[], 5).await;
+    let list = asks.house.pages();
+    let page = format!("{list}/{}", incident.id);
+    pictures(&browser, &folder, "incident-asks", &page).await;
+    pictures(&browser, &folder, "incidents", &list).await;
+    approve(&asks, &incident).await;
+    if wanted("incident-made-phone") {
+        until(&mut asks, |it| it.phase == Phase::Propagating || it.phase == Phase::Verifying).await;
+        pictures(&browser, &folder, "incident-made", &page).await;
+    }
+    until(&mut asks, |it| it.ended_at.is_some()).await;
+    pictures(&browser, &folder, "incident-healed", &page).await;
+
+    if wanted("incident-escalated-phone") {
+        for (name, scenario, preset) in [
+            ("escalated", "deliberate-revocation", Preset::Auto),
+            ("observed", "permission-revoked-rbac", Preset::Observe),
+            ("storm", "shared-vault", Preset::Guarded),
+        ] {
+            let mut stage = story(scenario, preset).await;
+            let incident = until(&mut stage, |it| it.phase == Phase::Escalated || it.notices.len() > 1).await;
+            let page = format!("{}/{}", stage.house.pages(), incident.id);
+            pictures(&browser, &folder, &format!("incident-{name}"), &page).await;
+        }
+        pictures(&browser, &folder, "refused", &format!("{list}/km-nothing")).await;
+    }
+    browser.quit().await;
+}
