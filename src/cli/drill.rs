@@ -14,6 +14,7 @@ use crate::drill::run::{Options, Played, View, play};
 use crate::drill::scenario::{self, Scenario, TOUR};
 use crate::drill::side_by_side::{side_by_side, threads};
 use crate::drill::story::{Line, Who};
+use crate::drill::voices::Voices;
 
 /// Watch Keymend repair a simulated cloud
 #[derive(Debug, clap::Args)]
@@ -41,8 +42,12 @@ pub struct DrillArgs {
     /// late end do not end as declared
     #[arg(long)]
     pub alerts_lost: bool,
+    /// Tell every kind of channel, each by a stand-in: Slack, ServiceNow, PagerDuty, Jira Service Management and Jira beside
+    /// Teams and a webhook. With --json, what they hold in the end is in `sinks`
+    #[arg(long)]
+    pub all_channels: bool,
     /// Measure instead: how soon N random losses of each kind are repaired, by what tells Keymend of them; a table
-    #[arg(long, value_name = "N", conflicts_with_all = ["scenarios", "list", "speed", "har", "keep", "alerts_lost"])]
+    #[arg(long, value_name = "N", conflicts_with_all = ["scenarios", "list", "speed", "har", "keep", "alerts_lost", "all_channels"])]
     pub early: Option<u64>,
     /// Keep the stores in this folder, to look at with `keymend incidents --store …`
     #[arg(long, value_name = "DIR")]
@@ -79,7 +84,8 @@ pub async fn run(args: DrillArgs) -> ExitCode {
 /// Few are watched one by one as they happen. Many are played beside each other, the largest first, and each is told when it
 /// is done.
 fn play_all(stories: &[(Scenario, Preset)], args: &DrillArgs) -> Result<Vec<Played>, String> {
-    let options = Options { pace: args.speed, folder: args.keep.clone(), alerts_lost: args.alerts_lost };
+    let voices = if args.all_channels { Voices::All } else { Voices::Two };
+    let options = Options { pace: args.speed, folder: args.keep.clone(), alerts_lost: args.alerts_lost, voices };
     let teller = Teller { quiet: args.json, detail: stories.len() <= TOUR.len() };
     let mut numbered: Vec<_> = stories.iter().copied().enumerate().collect();
     let threads = if teller.detail { 1 } else { threads() };

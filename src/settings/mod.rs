@@ -5,7 +5,8 @@
 //! | `problem` | what is wrong, and what to write instead |
 //! | `section` | one table: its values, the environment's, and unknown keys |
 //! | `secrets` | where secrets are found |
-//! | `policy`, `azure`, `server`, `store`, `channels` | the sections |
+//! | `policy`, `azure`, `server`, `store` | the sections |
+//! | `channels/` | who is told, one file a channel |
 //! | `storage` | the storage account, as the Functions host knows it |
 
 mod azure;
@@ -24,7 +25,10 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 pub use azure::AzureSettings;
-pub use channels::{TeamsSettings, WebhookSettings};
+pub use channels::{
+    ChannelSettings, JiraSettings, JsmSettings, NotifySettings, PagerDutySettings, ServiceNowSettings, SlackSettings,
+    TeamsAuth, TeamsMode, TeamsSettings, WebhookSettings,
+};
 pub use problem::{Problem, Problems};
 pub use server::{ServerSettings, listen_address};
 pub use store::{StoreChoice, StoreLocation};
@@ -37,8 +41,7 @@ use section::Sources;
 /// The file that is read when none is named.
 const USUAL_FILE: &str = "keymend.toml";
 
-const SECTIONS: [&str; 10] =
-    ["scope", "policy", "remedies", "gates", "patrol", "azure", "simulated", "server", "store", "teams"];
+const SECTIONS: [&str; 9] = ["scope", "policy", "remedies", "gates", "patrol", "azure", "simulated", "server", "store"];
 
 /// Everything that can be set, checked.
 #[derive(Debug, Clone)]
@@ -53,10 +56,8 @@ pub struct Settings {
     pub server: ServerSettings,
     /// Where we remember.
     pub store: StoreLocation,
-    /// The Teams channel.
-    pub teams: Option<TeamsSettings>,
-    /// The receiver of CloudEvents.
-    pub webhook: Option<WebhookSettings>,
+    /// Who is told.
+    pub channels: ChannelSettings,
     /// Secrets that are set up and cannot be had. What needs them is off; the rest works.
     pub faults: Vec<Problem>,
 }
@@ -126,12 +127,12 @@ impl File {
         let azure = azure::azure(&mut file, sources, &mut problems);
         let server = server::server(&mut file, sources, &mut problems, &mut faults);
         let store = store::store(&mut file, sources, &mut problems);
-        let teams = channels::teams(&mut file, sources, &mut problems, &mut faults);
-        let webhook = channels::webhook(&mut file, sources, &mut problems, &mut faults);
+        let mut wrong = channels::Wrong { problems: &mut problems, faults: &mut faults };
+        let channels = channels::channels(&mut file, sources, &mut wrong);
         problems.extend(file.iter().map(|(key, value)| unknown(key, value)));
         match azure {
             Some(azure) if problems.is_empty() => {
-                Ok(Settings { policy, patrol, azure, server, store, teams, webhook, faults })
+                Ok(Settings { policy, patrol, azure, server, store, channels, faults })
             }
             _ => Err(Problems { source_name: name, list: problems }),
         }
@@ -139,7 +140,7 @@ impl File {
 }
 
 fn unknown(key: &str, value: &Value) -> Problem {
-    let sections = SECTIONS.iter().copied().chain(["webhook"]);
+    let sections = SECTIONS.iter().copied().chain(channels::SECTIONS);
     if value.is_table() {
         let instead = format!("Remove it{}", did_you_mean(key, sections));
         return Problem::new(format!("[{key}]"), "there is no such section", instead);
