@@ -5,11 +5,12 @@
 //! | `problem` | what is wrong, and what to write instead |
 //! | `section` | one table: its values, the environment's, and unknown keys |
 //! | `secrets` | where secrets are found |
-//! | `policy`, `azure`, `server`, `store`, `channels` | the sections |
+//! | `policy`, `azure`, `server`, `store`, `channels`, `pages` | the sections |
 //! | `storage` | the storage account, as the Functions host knows it |
 
 mod azure;
 mod channels;
+mod pages;
 mod patrol;
 mod policy;
 mod problem;
@@ -25,6 +26,7 @@ use toml::{Table, Value};
 
 pub use azure::AzureSettings;
 pub use channels::{TeamsSettings, WebhookSettings};
+pub use pages::{PageAccess, PagesSettings};
 pub use problem::{Problem, Problems};
 pub use server::{ServerSettings, listen_address};
 pub use store::{StoreChoice, StoreLocation};
@@ -37,8 +39,8 @@ use section::Sources;
 /// The file that is read when none is named.
 const USUAL_FILE: &str = "keymend.toml";
 
-const SECTIONS: [&str; 10] =
-    ["scope", "policy", "remedies", "gates", "patrol", "azure", "simulated", "server", "store", "teams"];
+const SECTIONS: [&str; 11] =
+    ["scope", "policy", "remedies", "gates", "patrol", "azure", "simulated", "server", "store", "teams", "pages"];
 
 /// Everything that can be set, checked.
 #[derive(Debug, Clone)]
@@ -55,6 +57,8 @@ pub struct Settings {
     pub store: StoreLocation,
     /// The Teams channel.
     pub teams: Option<TeamsSettings>,
+    /// Who may see the pages.
+    pub pages: PagesSettings,
     /// The receiver of CloudEvents.
     pub webhook: Option<WebhookSettings>,
     /// Secrets that are set up and cannot be had. What needs them is off; the rest works.
@@ -128,10 +132,11 @@ impl File {
         let store = store::store(&mut file, sources, &mut problems);
         let teams = channels::teams(&mut file, sources, &mut problems, &mut faults);
         let webhook = channels::webhook(&mut file, sources, &mut problems, &mut faults);
+        let pages = pages::pages(&mut file, sources, &mut problems, &mut faults);
         problems.extend(file.iter().map(|(key, value)| unknown(key, value)));
         match azure {
             Some(azure) if problems.is_empty() => {
-                Ok(Settings { policy, patrol, azure, server, store, teams, webhook, faults })
+                Ok(Settings { policy, patrol, azure, server, store, teams, webhook, pages, faults })
             }
             _ => Err(Problems { source_name: name, list: problems }),
         }
