@@ -68,7 +68,10 @@ fn made(settings: &Settings, clock: &Clock) -> Vec<Made> {
 }
 
 /// Links as the settings want them.
-fn links(settings: &Settings, runbook: Option<&str>) -> anyhow::Result<Links> {
+///
+/// # Errors
+/// If the runbook is no address.
+pub fn links(settings: &Settings, runbook: Option<&str>) -> anyhow::Result<Links> {
     let portal = match settings.azure.endpoints.cloud() {
         Cloud::Public => "portal.azure.com",
         Cloud::UsGovernment => "portal.azure.us",

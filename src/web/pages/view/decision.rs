@@ -49,13 +49,14 @@ pub fn card(
 ) -> Option<Html> {
     let approval = open_question(incident)?;
     let (how, rest): (Vec<Section>, Vec<Section>) =
-        own_sections(face, notice.situation).into_iter().partition(|section| section.title == Some(HOW));
+        own_sections(face, notice).into_iter().partition(|section| section.title == Some(HOW));
     let asked = Asked { incident, approval, reader, app, now, by_command: how.into_iter().next() };
     let inside = Html::default()
         .element("h2", text("Decision needed"))
         .element("p class=\"question\"", line(&plan_sentence(&approval.plan).say("?")))
         .html(until(approval, now))
         .html(sections(&rest))
+        .element("p class=\"unanswered\"", line(&face.next))
         .raw("<div id=\"answer\" class=\"answer\">")
         .html(slot(&asked))
         .raw("</div>");

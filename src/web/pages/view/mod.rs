@@ -35,7 +35,7 @@ use super::standing::standing;
 use crate::domain::incident::Incident;
 use crate::domain::notice::Notice;
 use crate::notify::links::Links;
-use crate::notify::texts::message::Link;
+use crate::notify::texts::message::{Link, Section};
 use crate::web::App;
 use face::{Face, own_sections};
 
@@ -94,16 +94,28 @@ fn banner(incident: &Incident, notice: &Notice, face: &Face, now: Timestamp) -> 
         .raw("</section>")
 }
 
-/// What happens now, or what is wanted of whoever reads it.
+/// What is to be done, for those who are called.
+const TO_DO: &str = "Do this";
+
+/// What is wanted of whoever reads it, and what happens now.
 fn now_card(notice: &Notice, face: &Face) -> Html {
-    let own = own_sections(face, notice.situation);
+    let (todo, rest): (Vec<Section>, Vec<Section>) =
+        own_sections(face, notice).into_iter().partition(|section| section.title == Some(TO_DO));
     let next = (!face.next.is_empty()).then(|| {
-        Html::default().element("h2", text("What happens next")).element("p class=\"next\"", line(&face.next))
+        let heading = if todo.is_empty() { "h2" } else { "h3" };
+        Html::default().element(heading, text("What happens next")).element("p class=\"next\"", line(&face.next))
     });
-    if own.is_empty() && next.is_none() {
+    if todo.is_empty() && rest.is_empty() && next.is_none() {
         return Html::default();
     }
-    let inside = Html::default().maybe(next).html(parts::sections(&own));
+    let inside = match todo.first() {
+        Some(todo) => Html::default()
+            .element("h2", text(TO_DO))
+            .html(parts::parts(&todo.parts))
+            .html(parts::sections(&rest))
+            .maybe(next),
+        None => Html::default().maybe(next).html(parts::sections(&rest)),
+    };
     Html::default().element("section class=\"card now\" aria-label=\"Now\"", inside)
 }
 

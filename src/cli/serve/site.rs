@@ -1,0 +1,36 @@
+//! What the pages are given: who may see them, and where their links lead.
+
+use std::net::SocketAddr;
+
+use crate::cli::channels;
+use crate::responder::Responder;
+use crate::settings::{PageAccess, PagesSettings, Settings};
+use crate::web::pages::{Access, Readers, SignIn, Signed, Site};
+
+/// The site that the settings ask for, listening at `listen`; `None` behind the Functions host.
+#[must_use]
+pub fn site(settings: &Settings, listen: Option<SocketAddr>, responder: &Responder) -> Site {
+    let channels = responder.channels.iter().map(|channel| channel.name().to_owned()).collect();
+    let access = access(&settings.pages, listen);
+    if matches!(access, Access::Open { here_only: false }) {
+        tracing::warn!("the pages are open: whoever can reach this address may read every incident");
+    }
+    // A runbook that is no address is reported with its channel.
+    let runbook = settings.channels.notify.runbook.as_deref();
+    let links = channels::links(settings, runbook).or_else(|_| channels::links(settings, None));
+    Site::new(access, links.unwrap_or_default(), settings.pages.url.clone(), channels)
+}
+
+fn access(pages: &PagesSettings, listen: Option<SocketAddr>) -> Access {
+    match pages.access_at(listen) {
+        None => Access::Off,
+        // What is open because nothing was written is open on this machine alone.
+        Some(PageAccess::Open) => Access::Open { here_only: pages.access.is_none() },
+        Some(PageAccess::Link) => Access::Link(Signed::default()),
+        Some(PageAccess::SignIn) => {
+            let readers =
+                if pages.anyone_signed_in { Readers::AnyoneSignedIn } else { Readers::Of(pages.readers.clone()) };
+            Access::SignIn(SignIn { trusted: pages.sign_in_is_checked, readers, approvers: pages.approvers.clone() })
+        }
+    }
+}
