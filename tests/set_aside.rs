@@ -87,6 +87,7 @@ fn responder(store: Arc<dyn Store>, team: SocketAddr, channels: &[&str]) -> Resp
         clock,
         ids,
         wake: Wake::default(),
+        heartbeat: None,
     }
 }
 

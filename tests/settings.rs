@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use keymend::azure::{Cloud, CredentialConfig};
+use keymend::domain::notice::Situation;
 use keymend::domain::policy::{Gates, Mode, Policy, Preset};
 use keymend::domain::remedy::Remedy;
 use keymend::settings::{Problems, Settings, StoreChoice, StoreLocation};
@@ -49,7 +50,11 @@ fn a_scope_alone_is_enough_and_everything_else_has_a_careful_default() {
     assert_eq!(settings.azure.endpoints.cloud(), Cloud::Public);
     assert_eq!(settings.azure.credential, CredentialConfig::ManagedIdentity { client_id: None });
     assert!(settings.server.listen.ip().is_loopback());
-    assert!(settings.server.webhook_secrets.is_empty() && settings.teams.is_none() && settings.webhook.is_none());
+    assert!(
+        settings.server.webhook_secrets.is_empty()
+            && settings.channels.teams.is_none()
+            && settings.channels.webhook.is_none()
+    );
 }
 
 #[test]
@@ -64,10 +69,19 @@ fn the_example_can_be_used_as_it_is() {
         ("KEYMEND_WEBHOOK_SECRET", "s"),
         ("KEYMEND_TEAMS_URL", "https://flow.example/x"),
         ("KEYMEND_EVENTS_SECRET", "k"),
+        ("KEYMEND_SLACK_URL", "https://hooks.example/services/x"),
+        ("KEYMEND_SERVICENOW_SECRET", "k"),
+        ("KEYMEND_PAGERDUTY_KEY", "0123456789abcdef0123456789abcdef"),
+        ("KEYMEND_JSM_KEY", "k"),
+        ("KEYMEND_JIRA_TOKEN", "k"),
     ];
     let settings = good(&all, &env);
     assert!(settings.faults.is_empty(), "{:?}", settings.faults);
-    assert!(settings.teams.is_some() && settings.webhook.is_some());
+    let channels = &settings.channels;
+    assert!(channels.teams.is_some() && channels.slack.is_some() && channels.webhook.is_some());
+    assert!(channels.servicenow.is_some() && channels.pagerduty.is_some() && channels.jsm.is_some());
+    assert!(channels.jira.is_some());
+    assert_eq!(channels.notify.heartbeat, Some(jiff::SignedDuration::from_hours(30 * 24)));
     assert_eq!(
         settings.policy.gates,
         Gates {
@@ -320,7 +334,7 @@ fn a_secret_that_cannot_be_had_is_a_fault_of_the_channel_alone() {
         "{SCOPE}[teams]\nurl_env = \"TEAMS\"\n[webhook]\nurl = \"https://hooks.contoso.example/k\"\nsecret_file = \"none.txt\"\n"
     );
     let settings = good(&text, &[("TEAMS", reference), ("KEYMEND_WEBHOOK_SECRET", "good-secret")]);
-    assert!(settings.teams.is_none() && settings.webhook.is_none(), "both channels are off");
+    assert!(settings.channels.teams.is_none() && settings.channels.webhook.is_none(), "both channels are off");
     assert_eq!(settings.server.webhook_secrets.len(), 1, "alerts are taken all the same");
     let words: Vec<String> = settings.faults.iter().map(ToString::to_string).collect();
     says(
@@ -340,7 +354,7 @@ fn channels_need_https_and_a_signature() {
     let unsigned = wrong(&format!("{SCOPE}[webhook]\nurl = \"https://hooks.example/\"\n"), &[]);
     says(&unsigned, &["webhook.secret_env", "KEYMEND_EVENTS_SECRET", "openssl"]);
     let local = good(&format!("{SCOPE}[teams]\nurl = \"http://127.0.0.1:9/\"\n"), &[]);
-    assert!(local.teams.is_some());
+    assert!(local.channels.teams.is_some());
     let misspelled = wrong(&format!("{SCOPE}[teams]\nulr = \"https://flow.example/?sig=topsecret\"\n"), &[]);
     says(&misspelled, &["teams.ulr", "did you mean \"url\"?"]);
     assert!(!misspelled.contains("topsecret"), "a misspelled secret is still one: {misspelled}");
@@ -450,4 +464,57 @@ proptest! {
             prop_assert!(problems.list.iter().all(|problem| !problem.instead.is_empty()), "{}", words);
         }
     }
+}
+
+/// All channels by variables alone, as in a Functions app.
+const TOLD: [(&str, &str); 12] = [
+    ("KEYMEND_SLACK_URL", "https://hooks.slack.com/services/T/B/topsecret"),
+    ("KEYMEND_SERVICENOW_URL", "https://contoso.service-now.com"),
+    ("KEYMEND_SERVICENOW_AUTH", "basic"),
+    ("KEYMEND_SERVICENOW_USER", "keymend"),
+    ("KEYMEND_SERVICENOW_SECRET", "topsecret"),
+    ("KEYMEND_PAGERDUTY_KEY", "topsecrettopsecrettopsecrettopse"),
+    ("KEYMEND_JSM_KEY", "topsecret"),
+    ("KEYMEND_JIRA_URL", "https://contoso.atlassian.net"),
+    ("KEYMEND_JIRA_USER", "keymend@contoso.example"),
+    ("KEYMEND_JIRA_PROJECT", "OPS"),
+    ("KEYMEND_JIRA_TOKEN", "topsecret"),
+    ("KEYMEND_HEARTBEAT_DAYS", "0"),
+];
+
+#[test]
+fn channels_can_be_set_up_by_variables_alone_and_their_secrets_are_not_shown() {
+    let settings = good(SCOPE, &TOLD);
+    let all = &settings.channels;
+    assert!(all.slack.is_some() && all.servicenow.is_some() && all.pagerduty.is_some());
+    assert!(all.jsm.is_some() && all.jira.is_some() && !all.is_empty());
+    assert_eq!(all.notify.heartbeat, None);
+    let shown = format!("{settings:?}");
+    assert!(!shown.contains("topsecret"), "{shown}");
+}
+
+#[test]
+fn a_channel_that_is_half_set_up_says_what_it_needs() {
+    for missing in ["KEYMEND_SERVICENOW_SECRET", "KEYMEND_SERVICENOW_USER", "KEYMEND_JIRA_TOKEN", "KEYMEND_JIRA_USER"] {
+        let env: Vec<_> = TOLD.iter().copied().filter(|(name, _)| *name != missing).collect();
+        let words = wrong(SCOPE, &env);
+        let section = if missing.contains("JIRA") { "jira." } else { "servicenow." };
+        says(&words, &[section, "cannot be used without it"]);
+        assert!(!words.contains("topsecret"), "{words}");
+    }
+    let both = format!("{SCOPE}[slack]\nurl = \"https://hooks.slack.com/services/a\"\n");
+    says(&wrong(&both, &TOLD), &["slack.url", "more than once"]);
+}
+
+#[test]
+fn who_is_told_of_nothing_is_an_error_and_slips_are_recognised() {
+    let with = |text: &str| format!("{SCOPE}[slack]\nurl = \"https://hooks.slack.com/services/a\"\n{text}\n");
+    says(&wrong(&with("tell = []"), &[]), &["slack.tell", "told of nothing"]);
+    says(&wrong(&with("tell = [\"resolvd\"]"), &[]), &["slack.tell", "did you mean \"resolved\"?"]);
+    says(&wrong(&with("tell = [\"resolved\"]\nat_least = \"critical\""), &[]), &["slack.at_least", "no situation"]);
+    let settings = good(&with("tell = [\"needs_person\", \"first_notice\"]\nat_least = \"critical\""), &[]);
+    let told = settings.channels.slack.unwrap().tell;
+    assert!(told.contains(&Situation::Escalated) && !told.contains(&Situation::FirstNotice), "{told:?}");
+    let words = wrong(&format!("{SCOPE}[pagerduty]\npage_on = []\n"), &TOLD);
+    says(&words, &["pagerduty.page_on", "told of nothing"]);
 }

@@ -3,6 +3,7 @@
 //! Exit codes: 0 it was done; 1 it was refused, not found or failed; 2 it was not understood (the command line or the settings).
 
 pub mod audit;
+mod channels;
 pub mod diagnose;
 pub mod doctor;
 #[cfg(feature = "drill")]

@@ -12,13 +12,15 @@ use super::report::{Check, Fix, Section};
 use crate::notify::reach::{GuardedResolver, Reach, is_loopback};
 use crate::notify::secret::Secret;
 use crate::notify::teams::{Teams, TeamsOptions};
+use crate::notify::{jsm, pagerduty};
+use crate::settings::ChannelSettings;
 
 const TIMEOUT: Duration = Duration::from_secs(8);
 
 pub(super) async fn check(patient: &Patient<'_>) -> Section {
     let settings = patient.settings;
     let teams = async {
-        let teams = settings.teams.as_ref()?;
+        let teams = settings.channels.teams.as_ref()?;
         let reached = reach("teams", "teams.url", &teams.url, None).await;
         let made = Teams::new("teams", teams.url.clone(), TeamsOptions::default(), patient.azure.clock().clone());
         Some(match made.as_ref().map(Teams::warning) {
@@ -28,17 +30,39 @@ pub(super) async fn check(patient: &Patient<'_>) -> Section {
         })
     };
     let webhook = async {
-        let webhook = settings.webhook.as_ref()?;
+        let webhook = settings.channels.webhook.as_ref()?;
         let reach_of = Reach { private: webhook.allow_private, loopback: webhook.allow_private };
         Some(reach("webhook", "webhook.url", &webhook.url, Some(reach_of)).await)
     };
-    let (teams, webhook) = futures::join!(teams, webhook);
-    let mut checks: Vec<Check> = [teams, webhook].into_iter().flatten().collect();
+    let others = futures::future::join_all(
+        others(&settings.channels)
+            .into_iter()
+            .map(|(name, setting, address)| async move { reach(name, setting, &Secret::new(address), None).await }),
+    );
+    let (teams, webhook, others) = futures::join!(teams, webhook, others);
+    let mut checks: Vec<Check> = [teams, webhook].into_iter().flatten().chain(others).collect();
+    if let [only] = checks.as_slice() {
+        let fix = Fix::words("Set up a second channel: docs/notifications.md tells how");
+        let said = format!("{} is the only one; where it fails, nobody is told but the log", only.name);
+        checks.push(Check::warning("second channel", said).fix(fix));
+    }
     if checks.is_empty() {
-        let fix = Fix::words("Set up [teams] or [webhook]: docs/notifications.md tells how");
+        let fix = Fix::words("Set up a channel, such as [teams] or [slack]: docs/notifications.md tells how");
         checks.push(Check::warning("channels", "none is set up, so nobody is told but the log").fix(fix));
     }
     Section { name: "channels", checks }
+}
+
+/// Where the channels are whose addresses are known to the settings: name, setting, address.
+fn others(all: &ChannelSettings) -> Vec<(&'static str, &'static str, String)> {
+    let usual = |base: &Option<String>, usual: &str| base.clone().unwrap_or_else(|| usual.to_owned());
+    let slack = all.slack.as_ref().map(|it| ("slack", "slack.url", it.url.expose().to_owned()));
+    let servicenow = all.servicenow.as_ref().map(|it| ("servicenow", "servicenow.instance_url", it.base.clone()));
+    let pagerduty =
+        all.pagerduty.as_ref().map(|it| ("pagerduty", "pagerduty.base_url", usual(&it.base, pagerduty::BASE)));
+    let jsm = all.jsm.as_ref().map(|it| ("jsm", "jsm.base_url", usual(&it.base, jsm::BASE)));
+    let jira = all.jira.as_ref().map(|it| ("jira", "jira.base_url", it.base.clone()));
+    [slack, servicenow, pagerduty, jsm, jira].into_iter().flatten().collect()
 }
 
 async fn reach(name: &str, setting: &str, address: &Secret, guard: Option<Reach>) -> Check {

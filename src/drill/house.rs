@@ -6,15 +6,12 @@ use std::sync::Arc;
 use anyhow::Context;
 use tokio::task::JoinHandle;
 
+use super::voices::{self, Voices};
 use crate::azure::{Azure, Credential, Endpoints, Secret};
 use crate::clock::Clock;
 use crate::domain::policy::{Policy, Preset};
 use crate::ids::Ids;
-use crate::notify::Channel;
 use crate::notify::links::Links;
-use crate::notify::reach::Reach;
-use crate::notify::teams::{Teams, TeamsOptions};
-use crate::notify::webhook::{Webhook, WebhookOptions};
 use crate::patrol::{Patrol, PatrolSettings};
 use crate::responder::{Responder, Wake};
 use crate::store::{SqliteStore, Store};
@@ -80,6 +77,37 @@ pub async fn build_with(
     clock: &Clock,
     ids: Ids,
 ) -> anyhow::Result<House> {
+    let site = Ground { policy, patrol, cloud, token, folder, clock, ids, voices: Voices::default() };
+    build_at(site).await
+}
+
+/// What a responder is built from.
+#[derive(Debug)]
+pub struct Ground<'a> {
+    /// What is allowed.
+    pub policy: &'a Policy,
+    /// How often it looks by itself.
+    pub patrol: PatrolSettings,
+    /// The address of the simulated cloud.
+    pub cloud: &'a str,
+    /// Its token there.
+    pub token: &'a str,
+    /// Where its store is.
+    pub folder: &'a Path,
+    /// Its clock.
+    pub clock: &'a Clock,
+    /// Its ids.
+    pub ids: Ids,
+    /// Who is told.
+    pub voices: Voices,
+}
+
+/// Builds and starts one.
+///
+/// # Errors
+/// If the store cannot be made or loopback not listened on.
+pub async fn build_at(site: Ground<'_>) -> anyhow::Result<House> {
+    let Ground { policy, patrol, cloud, token, folder, clock, ids, voices } = site;
     let store: Arc<dyn Store> =
         Arc::new(SqliteStore::open(&folder.join("keymend.db")).context("cannot make the store")?);
     let endpoints = Endpoints::simulated(cloud)?;
@@ -89,11 +117,12 @@ pub async fn build_with(
     let responder = Responder {
         store: store.clone(),
         azure,
-        channels: channels(cloud, clock)?.into(),
+        channels: voices::channels(voices, cloud, clock)?.into(),
         policy: Arc::new(policy.clone()),
         clock: clock.clone(),
         ids: ids.clone(),
         wake: wake.clone(),
+        heartbeat: None,
     };
     let secret = format!("{}{}", ids.uuid().simple(), ids.uuid().simple());
     let doorway = Doorway::open(([127, 0, 0, 1], 0).into()).await.context("cannot listen on 127.0.0.1")?;
@@ -119,20 +148,6 @@ pub async fn build_with(
     let walking = tokio::spawn(async move { patrol.run().await });
     let working = tokio::spawn(async move { responder.run().await });
     Ok(House { store, webhook, address, tasks: vec![serving, walking, working] })
-}
-
-/// Both kinds of channel, to the simulated cloud's inbox.
-fn channels(cloud: &str, clock: &Clock) -> anyhow::Result<Vec<Arc<dyn Channel>>> {
-    let links = Links::new("portal.azure.com", None, None)?;
-    let options = TeamsOptions { links, ..TeamsOptions::default() };
-    let url = crate::notify::secret::Secret::new(format!("{}/sink/teams", cloud.trim_end_matches('/')));
-    let teams = Teams::new("teams", url, options, clock.clone())?;
-    let reach = Reach { private: true, loopback: true };
-    let options = WebhookOptions { reach, ..WebhookOptions::default() };
-    let url = crate::notify::secret::Secret::new(format!("{}/sink/webhook", cloud.trim_end_matches('/')));
-    let secrets = [crate::notify::secret::Secret::new("whsec_ZHJpbGwtZHJpbGwtZHJpbGwtZHJpbGwtZHJpbGw=".to_owned())];
-    let webhook = Webhook::new("webhook", url, &secrets, options, clock.clone())?;
-    Ok(vec![Arc::new(teams), Arc::new(webhook)])
 }
 
 /// The folder of one story's store; a temporary one goes away with this value.

@@ -8,6 +8,7 @@
 //! | [`side_by_side`] | several stories at a time |
 //! | [`early`] | how soon random losses are repaired, by what tells of them |
 //! | [`house`] | the responder's side of a drill |
+//! | [`voices`] | who is told in a drill |
 //! | [`story`] | what happened, line by line |
 //! | [`judge`] | whether it ended as declared |
 
@@ -19,3 +20,4 @@ pub mod run;
 pub mod scenario;
 pub mod side_by_side;
 pub mod story;
+pub mod voices;

@@ -12,8 +12,10 @@ use tokio::net::TcpListener;
 
 use super::cloud::Cloud;
 use super::cloud::world::TOKEN;
+use super::house::Ground;
 use super::scenario::{Act, People, Scenario, Setup, Step};
 use super::story::{Line, Story, Who};
+use super::voices::Voices;
 use super::{house, judge};
 use crate::clock::{Busy, Clock, add};
 use crate::domain::incident::{ApprovalDecision, Incident, Phase};
@@ -33,6 +35,9 @@ const CROWD_TICK: SignedDuration = SignedDuration::from_mins(4);
 /// How long a story goes on after it seems to have ended, to see that it stays so.
 const AFTERMATH: SignedDuration = SignedDuration::from_mins(25);
 
+/// The stand-ins whose end is shown.
+const SINKS: [&str; 5] = ["servicenow", "pagerduty", "jsm", "jira", "slack"];
+
 /// How to play.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
@@ -42,6 +47,19 @@ pub struct Options {
     pub folder: Option<PathBuf>,
     /// Every alert and event is lost: the patrol finds what it finds.
     pub alerts_lost: bool,
+    /// Who is told.
+    pub voices: Voices,
+    /// Who is shown the incidents' pages.
+    pub visit: Option<Visit>,
+}
+
+/// A visit of the incidents' pages. They are served until the process is interrupted (Ctrl-C), also after the story's end.
+#[derive(Debug, Clone, Copy)]
+pub struct Visit {
+    /// Is told the address when the story begins.
+    pub begins: fn(&str),
+    /// The same when it is over.
+    pub ends: fn(&str),
 }
 
 /// What came of it.
@@ -67,6 +85,9 @@ pub struct Played {
     pub cards: usize,
     /// The story.
     pub story: Vec<Line>,
+    /// What the stand-ins for tickets, pagers and chats hold in the end, where they were told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sinks: Option<Value>,
     /// Everything sent and answered, as HAR 1.2.
     #[serde(skip)]
     pub har: Value,
@@ -113,13 +134,26 @@ pub async fn play(
         // Once a minute, as under the shipped timer of Azure Functions: the latest that it finds anything.
         (true, true) => PatrolSettings::rounds_only(),
     };
-    let house = house::build_with(&setup.policy, patrol, &url, TOKEN, temporary.path(), &clock, ids).await?;
+    let (policy, folder) = (&setup.policy, temporary.path());
+    let site = Ground { policy, patrol, cloud: &url, token: TOKEN, folder, clock: &clock, ids, voices: options.voices };
+    let house = house::build_at(site).await?;
     cloud.deliver_to(house.webhook());
     let mut director = Director::new(&clock, &cloud, house.store(), setup, scenario);
     director.story.add(clock.now(), Who::Keymend, format!("Keymend watches under the preset “{}”", preset.name()));
+    if let Some(visit) = options.visit {
+        (visit.begins)(&house.pages());
+    }
     drop(stage);
     let end = director.direct(watch).await?;
-    let played = director.conclude(preset).await?;
+    let mut played = director.conclude(preset).await?;
+    if options.voices == Voices::All {
+        let held = SINKS.iter().map(|&sink| (sink.to_owned(), cloud.sink(sink)));
+        played.sinks = Some(Value::Object(held.collect()));
+    }
+    if let Some(visit) = options.visit {
+        (visit.ends)(&house.pages());
+        let _ = tokio::signal::ctrl_c().await;
+    }
     house.stop().await;
     drop(end);
     running.stop().await;
@@ -320,6 +354,7 @@ impl<'a> Director<'a> {
             requests,
             cards,
             story,
+            sinks: None,
             har: self.cloud.har(),
         })
     }

@@ -59,6 +59,24 @@ pub fn envelope(notice: &Notice, remark: Option<&str>, links: &Links) -> Value {
     smallest
 }
 
+/// A notice in two lines, as an answer to the card that holds the whole of it.
+#[must_use]
+pub fn short(notice: &Notice) -> Value {
+    let message = texts::message(notice);
+    json!({
+        "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
+        "type": "AdaptiveCard",
+        "version": "1.5",
+        "fallbackText": fallback(&message),
+        "body": [
+            {"type": "TextBlock", "text": message.banner, "weight": "Bolder", "wrap": true},
+            rich(&message.headline, DEGREES[0]),
+            footer(&message.footer),
+        ],
+        "actions": [],
+    })
+}
+
 /// The body to be posted for a message that is about no incident.
 #[must_use]
 pub fn trial(trial: &TrialMessage) -> Value {

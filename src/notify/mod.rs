@@ -1,13 +1,24 @@
 //! Notices to channels; one file a channel; all texts people read in one place.
 
+pub mod api;
 pub mod card;
 pub mod compose;
+mod doubts;
 pub mod event;
+pub mod http;
+pub mod jira;
+pub mod jsm;
 pub mod links;
+pub mod pace;
+pub mod pagerduty;
+pub mod plain;
 pub mod post;
 pub mod reach;
 pub mod route;
 pub mod secret;
+pub mod servicenow;
+pub mod signed_link;
+pub mod slack;
 pub mod teams;
 pub mod terminal;
 pub mod texts;
@@ -77,6 +88,16 @@ pub struct TrialMessage {
     pub at: Timestamp,
     /// Which deployment sends it, in a few words.
     pub sender: String,
+}
+
+/// Keymend's own identity, to a service that asks who we are.
+#[async_trait]
+pub trait Bearer: Send + Sync + std::fmt::Debug {
+    /// A token, good for a while yet; why there is none, in words.
+    async fn token(&self) -> Result<secret::Secret, String>;
+
+    /// The service did not accept the last one: it is not to be given again.
+    fn refused(&self);
 }
 
 /// A way to reach people.

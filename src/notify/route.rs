@@ -8,6 +8,33 @@ use serde_json::Value;
 use crate::domain::notice::Situation;
 use crate::notify::{Channel, ChannelError, Parcel, TrialMessage};
 
+/// Situations in which a person must act, or databases are about to lose something.
+pub const NEEDS_PERSON: [Situation; 5] = [
+    Situation::ApprovalAsked,
+    Situation::ApprovalReminder,
+    Situation::DeadlineNear,
+    Situation::WindowOver,
+    Situation::Escalated,
+];
+/// Situations in which it is over.
+pub const ENDINGS: [Situation; 3] = [Situation::Resolved, Situation::RecoveredWithoutUs, Situation::SettingsRestored];
+/// All of them, in the order in which they come.
+pub const ALL: [Situation; 13] = [
+    Situation::FirstNotice,
+    Situation::Diagnosed,
+    Situation::ApprovalAsked,
+    Situation::ApprovalReminder,
+    Situation::ChangeMade,
+    Situation::DeadlineNear,
+    Situation::WindowOver,
+    Situation::Resolved,
+    Situation::Escalated,
+    Situation::ObservedOnly,
+    Situation::RecoveredWithoutUs,
+    Situation::SettingsRestored,
+    Situation::KeyExpiresSoon,
+];
+
 /// How much a situation matters to whoever is on call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Urgency {
@@ -53,7 +80,7 @@ impl<C: Channel> Routed<C> {
     #[must_use]
     pub fn new(channel: C, mut situations: BTreeSet<Situation>) -> Self {
         if !situations.is_empty() {
-            situations.extend([Situation::Resolved, Situation::RecoveredWithoutUs]);
+            situations.extend(ENDINGS);
         }
         Self { channel, situations }
     }

@@ -104,7 +104,7 @@ impl Responder {
                 if notice.sequence == 1 && notice.situation != Situation::KeyExpiresSoon {
                     count::first_notice(to.name(), notice.lost_at, now);
                 }
-                Ok(())
+                self.heard_through(to).await
             }
             Err(ChannelError::Retry { after, why }) => {
                 count::notice(to.name(), "retry");

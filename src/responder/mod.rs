@@ -14,6 +14,7 @@
 //! | [`answer`] | what a person answers, when it counts, and that it counts once |
 //! | [`ending`] | when an incident is over, and what people are told then |
 //! | `dates` | coming back when a date of a key has come |
+//! | [`heartbeat`] | a sign of life through channels that were not used for long |
 //! | [`expiry`] | warnings that a key expires soon |
 //! | [`snapshots`] | what databases are like while all is well |
 //! | [`restore`] | after the end: what Azure dropped is compared and put back |
@@ -37,6 +38,7 @@ mod deliver;
 pub mod ending;
 pub mod expiry;
 pub mod glance;
+pub mod heartbeat;
 pub mod inventory;
 pub mod join;
 pub mod locate;
@@ -56,6 +58,8 @@ pub mod wake;
 pub mod worker;
 
 use std::sync::Arc;
+
+use jiff::SignedDuration;
 
 pub use wake::Wake;
 
@@ -83,6 +87,8 @@ pub struct Responder {
     pub ids: Ids,
     /// The bell.
     pub wake: Wake,
+    /// When channels that were silent get a sign of life; `None`: never.
+    pub heartbeat: Option<heartbeat::Heartbeat>,
 }
 
 /// Why a job could not be done. It is tried again later.
@@ -101,7 +107,7 @@ pub enum JobError {
     #[error("{why}")]
     Channel {
         /// Seconds to wait, if the receiver said so.
-        after: Option<jiff::SignedDuration>,
+        after: Option<SignedDuration>,
         /// What happened.
         why: String,
     },

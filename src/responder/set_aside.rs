@@ -137,11 +137,12 @@ impl Responder {
         let means = match &job {
             Job::Pass(_) => "The incident is not looked at any more, and nothing of it is repaired.",
             Job::Tell { .. } => "Whoever reads that channel was not told.",
+            Job::Heartbeat { .. } => "Messages of an incident may not get through this channel either.",
             Job::Locate(_) => "What Azure reported about this resource was not looked into.",
             Job::Other => "",
         };
         let words = format!("{} failed too often and was set aside. {means} The last error: {error}", job.words());
-        let stops_work = !matches!(job, Job::Tell { .. });
+        let stops_work = !matches!(job, Job::Tell { .. } | Job::Heartbeat { .. });
         let said = Said { words: words.clone(), retry: Some(key.to_owned()), stops_work };
         let incident = match &job {
             Job::Pass(incident) => self.say(key, || self.known(incident), &said, None).await?,
@@ -160,9 +161,10 @@ impl Responder {
                 self.say(key, || self.known(incident), &said, Some(channel)).await?
             }
             Job::Locate(target) => self.say(key, || self.incident_about(target), &said, None).await?,
-            Job::Other => {
+            Job::Heartbeat { .. } | Job::Other => {
                 let of = IncidentKey(QUEUE.to_owned());
-                self.say(key, || self.incident_of(&of, None), &said, None).await?
+                let without = if let Job::Heartbeat { channel } = &job { Some(channel.as_str()) } else { None };
+                self.say(key, || self.incident_of(&of, None), &said, without).await?
             }
         };
         self.store.keep_fact(TOLD_OF, key, &json!({ "incident": incident }), now).await?;

@@ -74,6 +74,9 @@ impl Responder {
         }
         // Said first, so that of several processes one does it.
         self.store.keep_fact(TIDIED.0, TIDIED.1, &json!({}), now).await?;
+        if let Err(error) = self.ask_for_heartbeats().await {
+            tracing::error!(%error, "signs of life could not be asked for; they are tomorrow");
+        }
         let pruned = self.store.prune(now).await?;
         tracing::debug!(signals = pruned.signals, facts = pruned.facts, "the store was tidied");
         Ok(())

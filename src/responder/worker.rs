@@ -190,6 +190,7 @@ impl Responder {
             Work::Locate { target } => Box::pin(self.locate(target, opening)),
             Work::Pass { incident } => Box::pin(self.pass(incident)),
             Work::Tell { incident, notice, channel } => Box::pin(self.deliver(incident, notice, channel)),
+            Work::Heartbeat { channel } => Box::pin(self.send_heartbeat(channel)),
         }
     }
 
@@ -252,6 +253,9 @@ fn span(job: &LeasedJob) -> Span {
             vault = field::Empty,
             otel.status_code = field::Empty
         ),
+        Work::Heartbeat { channel } => {
+            tracing::info_span!("heartbeat", channel, key, attempts, otel.status_code = field::Empty)
+        }
         Work::Tell { incident, channel, .. } => {
             tracing::info_span!("tell", %incident, channel, key, attempts, otel.status_code = field::Empty)
         }

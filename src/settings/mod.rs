@@ -5,7 +5,8 @@
 //! | `problem` | what is wrong, and what to write instead |
 //! | `section` | one table: its values, the environment's, and unknown keys |
 //! | `secrets` | where secrets are found |
-//! | `policy`, `azure`, `server`, `store`, `channels`, `pages` | the sections |
+//! | `policy`, `azure`, `server`, `store`, `pages` | the sections |
+//! | `channels/` | who is told, one file a channel |
 //! | `storage` | the storage account, as the Functions host knows it |
 
 mod azure;
@@ -25,7 +26,10 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 pub use azure::AzureSettings;
-pub use channels::{TeamsSettings, WebhookSettings};
+pub use channels::{
+    ChannelSettings, JiraSettings, JsmSettings, NotifySettings, PagerDutySettings, ServiceNowSettings, SlackSettings,
+    TeamsAuth, TeamsMode, TeamsSettings, WebhookSettings,
+};
 pub use pages::{PageAccess, PagesSettings};
 pub use problem::{Problem, Problems};
 pub use server::{ServerSettings, listen_address};
@@ -39,8 +43,8 @@ use section::Sources;
 /// The file that is read when none is named.
 const USUAL_FILE: &str = "keymend.toml";
 
-const SECTIONS: [&str; 11] =
-    ["scope", "policy", "remedies", "gates", "patrol", "azure", "simulated", "server", "store", "teams", "pages"];
+const SECTIONS: [&str; 10] =
+    ["scope", "policy", "remedies", "gates", "patrol", "azure", "simulated", "server", "store", "pages"];
 
 /// Everything that can be set, checked.
 #[derive(Debug, Clone)]
@@ -55,12 +59,10 @@ pub struct Settings {
     pub server: ServerSettings,
     /// Where we remember.
     pub store: StoreLocation,
-    /// The Teams channel.
-    pub teams: Option<TeamsSettings>,
+    /// Who is told.
+    pub channels: ChannelSettings,
     /// Who may see the pages.
     pub pages: PagesSettings,
-    /// The receiver of CloudEvents.
-    pub webhook: Option<WebhookSettings>,
     /// Secrets that are set up and cannot be had. What needs them is off; the rest works.
     pub faults: Vec<Problem>,
 }
@@ -130,13 +132,13 @@ impl File {
         let azure = azure::azure(&mut file, sources, &mut problems);
         let server = server::server(&mut file, sources, &mut problems, &mut faults);
         let store = store::store(&mut file, sources, &mut problems);
-        let teams = channels::teams(&mut file, sources, &mut problems, &mut faults);
-        let webhook = channels::webhook(&mut file, sources, &mut problems, &mut faults);
+        let mut wrong = channels::Wrong { problems: &mut problems, faults: &mut faults };
+        let channels = channels::channels(&mut file, sources, &mut wrong);
         let pages = pages::pages(&mut file, sources, &mut problems, &mut faults);
         problems.extend(file.iter().map(|(key, value)| unknown(key, value)));
         match azure {
             Some(azure) if problems.is_empty() => {
-                Ok(Settings { policy, patrol, azure, server, store, teams, webhook, pages, faults })
+                Ok(Settings { policy, patrol, azure, server, store, channels, pages, faults })
             }
             _ => Err(Problems { source_name: name, list: problems }),
         }
@@ -144,7 +146,7 @@ impl File {
 }
 
 fn unknown(key: &str, value: &Value) -> Problem {
-    let sections = SECTIONS.iter().copied().chain(["webhook"]);
+    let sections = SECTIONS.iter().copied().chain(channels::SECTIONS);
     if value.is_table() {
         let instead = format!("Remove it{}", did_you_mean(key, sections));
         return Problem::new(format!("[{key}]"), "there is no such section", instead);

@@ -9,7 +9,8 @@ use super::problem::{Problem, did_you_mean, one_of};
 use crate::notify::secret::{InvalidSecret, Secret};
 
 /// Sections in which a text may be a secret.
-const HOLD_SECRETS: [&str; 4] = ["azure", "server", "teams", "webhook"];
+const HOLD_SECRETS: [&str; 9] =
+    ["azure", "server", "teams", "webhook", "slack", "servicenow", "pagerduty", "jsm", "jira"];
 
 /// Where values come from: the environment wins over the file.
 #[derive(Clone, Copy)]
@@ -61,6 +62,11 @@ impl<'a> Section<'a> {
 
     pub fn report(&mut self, problem: Problem) {
         self.problems.push(problem);
+    }
+
+    /// Whether the file sets it.
+    pub fn has(&self, key: &str) -> bool {
+        self.table.contains_key(key)
     }
 
     /// A value of the file as it is.

@@ -81,16 +81,22 @@ pub enum Work {
         /// The channel's name.
         channel: String,
     },
+    /// Send a sign of life through one channel.
+    Heartbeat {
+        /// The channel's name.
+        channel: String,
+    },
 }
 
 impl Work {
-    /// Its kind in a word: `locate`, `pass` or `tell`.
+    /// Its kind in a word: `locate`, `pass`, `tell` or `heartbeat`.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Locate { .. } => "locate",
             Self::Pass { .. } => "pass",
             Self::Tell { .. } => "tell",
+            Self::Heartbeat { .. } => "heartbeat",
         }
     }
 
@@ -101,6 +107,7 @@ impl Work {
             Self::Locate { target } => format!("locate:{}", target.key()),
             Self::Pass { incident } => format!("pass:{incident}"),
             Self::Tell { incident, notice, channel } => format!("tell:{incident}:{notice}:{channel}"),
+            Self::Heartbeat { channel } => format!("heartbeat:{channel}"),
         }
     }
 }

@@ -199,7 +199,7 @@ pub(super) fn begin_at_nought(to: &Instruments) {
             to.writes.add(0, &[label("remedy", remedy.name()), label("outcome", outcome)]);
         }
     }
-    for kind in ["locate", "pass", "tell"] {
+    for kind in ["locate", "pass", "tell", "heartbeat"] {
         for result in ["done", "failed", "set_aside"] {
             to.jobs.add(0, &[label("kind", kind), label("result", result)]);
         }

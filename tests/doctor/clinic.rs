@@ -72,6 +72,7 @@ impl Clinic {
         // A channel that answers, so that all can be well.
         if !variables.iter().any(|(name, _)| name == "KEYMEND_TEAMS_URL") {
             variables.push(("KEYMEND_TEAMS_URL".to_owned(), answering().await));
+            variables.push(("KEYMEND_SLACK_URL".to_owned(), answering().await));
         }
         run(self.folder.path(), arguments, &variables).await
     }

@@ -79,6 +79,7 @@ async fn sky() -> Sky {
         clock: clock.clone(),
         ids,
         wake: Wake::default(),
+        heartbeat: None,
     };
     Sky { origin, cloud, _running: running, responder, told, servers, _folder: folder }
 }

@@ -109,7 +109,7 @@ fn silent(collector: &Collector, log: &str) {
     }
     let spans = collector.spans();
     assert!(spans.iter().all(|span| span.events.is_empty()), "log lines stay in the log");
-    let ours = ["locate", "pass", "tell", "observe", "repair"];
+    let ours = ["locate", "pass", "tell", "heartbeat", "observe", "repair"];
     let known = |name: &str| {
         ours.contains(&name) || name.starts_with("GET ") || name.starts_with("POST ") || name.contains(' ')
     };

@@ -9,16 +9,12 @@ use azure_core::credentials::TokenCredential;
 
 use super::follow_clock;
 use crate::azure::{Azure, Cloud, Credential, Endpoints};
+use crate::cli::channels;
 use crate::clock::Clock;
 use crate::ids::Ids;
-use crate::notify::links::Links;
-use crate::notify::reach::Reach;
-use crate::notify::teams::{Teams, TeamsOptions};
-use crate::notify::terminal::Log;
-use crate::notify::webhook::{Webhook, WebhookOptions};
-use crate::notify::{Channel, post::InvalidChannel};
+use crate::responder::heartbeat::Heartbeat;
 use crate::responder::{Responder, Wake};
-use crate::settings::{Settings, StoreLocation, TeamsSettings, WebhookSettings};
+use crate::settings::{Settings, StoreLocation};
 use crate::store::azure::{StorageAccess, StorageAccount};
 use crate::store::{AzureStore, Measured, SqliteStore, Store};
 
@@ -44,7 +40,7 @@ pub async fn build(settings: &Settings, called: Called) -> anyhow::Result<House>
         .await
         .context("the store cannot be written")?;
     let (ids, wake) = (Ids::random(), Wake::default());
-    let (channels, faults) = channels(settings, &clock);
+    let (channels, faults) = channels::build(settings, &clock);
     let responder = Responder {
         store,
         azure: azure(settings, clock.clone(), ids.clone())?,
@@ -53,6 +49,7 @@ pub async fn build(settings: &Settings, called: Called) -> anyhow::Result<House>
         clock,
         ids,
         wake,
+        heartbeat: settings.channels.notify.heartbeat.map(|every| Heartbeat { every, sender: channels::sender() }),
     };
     Ok(House { responder, faults })
 }
@@ -117,48 +114,4 @@ fn azure(settings: &Settings, clock: Clock, ids: Ids) -> anyhow::Result<Azure> {
     let endpoints = settings.azure.endpoints.clone();
     let credential = Credential::new(&settings.azure.credential, &endpoints)?;
     Ok(Azure::new(endpoints, credential, clock, ids)?)
-}
-
-/// The channels that can be used, and what is wrong with the others. A broken channel never keeps us from repairing.
-fn channels(settings: &Settings, clock: &Clock) -> (Vec<Arc<dyn Channel>>, Vec<String>) {
-    let mut channels: Vec<Arc<dyn Channel>> = vec![Arc::new(Log::new())];
-    let mut faults = Vec::new();
-    let made = [
-        settings.teams.as_ref().map(|teams| self::teams(settings, teams, clock)),
-        settings.webhook.as_ref().map(|webhook| self::webhook(webhook, clock)),
-    ];
-    for channel in made.into_iter().flatten() {
-        match channel {
-            Ok(channel) => channels.push(channel),
-            Err(error) => {
-                tracing::error!(%error, "a channel cannot be used and is off");
-                faults.push(error.to_string());
-            }
-        }
-    }
-    if channels.len() == 1 {
-        tracing::warn!("no channel is set up, so the log alone is told; see [teams] and [webhook]");
-    }
-    (channels, faults)
-}
-
-fn teams(settings: &Settings, teams: &TeamsSettings, clock: &Clock) -> anyhow::Result<Arc<dyn Channel>> {
-    let portal = match settings.azure.endpoints.cloud() {
-        Cloud::Public => "portal.azure.com",
-        Cloud::UsGovernment => "portal.azure.us",
-        Cloud::China => "portal.azure.cn",
-    };
-    let links = Links::new(portal, settings.azure.tenant_id.as_deref(), teams.runbook.as_deref())?;
-    let options = TeamsOptions { links, ..TeamsOptions::default() };
-    Ok(Arc::new(Teams::new("teams", teams.url.clone(), options, clock.clone())?))
-}
-
-fn webhook(webhook: &WebhookSettings, clock: &Clock) -> anyhow::Result<Arc<dyn Channel>> {
-    let usual = WebhookOptions::default();
-    let reach = Reach { private: webhook.allow_private, loopback: webhook.allow_private };
-    let source = webhook.source.clone().unwrap_or_else(|| usual.source.clone());
-    let options = WebhookOptions { reach, source, ..usual };
-    let made: Result<Webhook, InvalidChannel> =
-        Webhook::new("webhook", webhook.url.clone(), &webhook.secrets, options, clock.clone());
-    Ok(Arc::new(made?))
 }

@@ -39,7 +39,9 @@ fn links(settings: &Settings) -> Links {
         Cloud::UsGovernment => "portal.azure.us",
         Cloud::China => "portal.azure.cn",
     };
-    let runbook = settings.teams.as_ref().and_then(|teams| teams.runbook.as_deref());
+    let channels = &settings.channels;
+    let of_teams = channels.teams.as_ref().and_then(|teams| teams.runbook.as_deref());
+    let runbook = channels.notify.runbook.as_deref().or(of_teams);
     // A runbook that is no address is reported with its channel.
     let tenant = settings.azure.tenant_id.as_deref();
     Links::new(portal, tenant, runbook).or_else(|_| Links::new(portal, tenant, None)).unwrap_or_default()

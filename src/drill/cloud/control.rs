@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::breaks::Break;
 use super::faults::Fault;
 use super::incoming::{Incoming, body_or_null, header_texts};
+use super::sinks;
 use super::state::State;
 use super::wire::{Answer, Request};
 use super::{Cloud, Inner, Posted, lock};
@@ -63,6 +64,9 @@ pub(super) fn answer(inner: &Arc<Inner>, incoming: &Incoming) -> Answer {
         }
         ("GET", "/sim/deliveries") => Answer::json(200, json!(cloud.deliveries())),
         ("GET", "/sim/inbox") => Answer::json(200, json!(cloud.inbox())),
+        ("GET", path) if !cloud.sink(path.trim_start_matches("/sim/")).is_null() => {
+            Answer::json(200, cloud.sink(path.trim_start_matches("/sim/")))
+        }
         _ => Answer::error(404, "NoSuchRoute", "There is no such control route; docs/simulated-cloud.md lists them."),
     }
 }
@@ -89,24 +93,16 @@ pub(super) fn token(state: &State, request: &Request) -> Answer {
     Answer::json(200, json!({ "token_type": "Bearer", "expires_in": 3599, "access_token": token }))
 }
 
-/// What a sink answers: Teams workflows say 202 and nothing more.
-pub(super) fn sink(_: &Inner, incoming: &Incoming, _: Timestamp) -> Answer {
-    match (incoming.request.method.as_str(), sink_name(incoming)) {
-        ("POST", "teams") => Answer::empty(202),
-        ("POST", "webhook") => Answer::json(200, json!({})),
-        _ => Answer::error(404, "NoSuchSink", "The sinks are POST /sink/teams and POST /sink/webhook."),
-    }
-}
-
-fn sink_name(incoming: &Incoming) -> &str {
-    incoming.request.path.strip_prefix("/sink/").and_then(|rest| rest.split('/').next()).unwrap_or_default()
+/// What a sink answers.
+pub(super) fn sink(inner: &Inner, incoming: &Incoming, now: Timestamp) -> Answer {
+    lock(&inner.sinks).answer(incoming, now)
 }
 
 /// Keeps what was posted, and how that was answered.
 pub(super) fn keep_posted(inner: &Inner, incoming: &Incoming, status: u16) {
     lock(&inner.inbox).push(Posted {
         at: inner.clock.now(),
-        sink: sink_name(incoming).to_owned(),
+        sink: sinks::place(&incoming.request.path).0.to_owned(),
         headers: header_texts(&incoming.headers),
         body: body_or_null(incoming),
         status,

@@ -6,9 +6,10 @@ use super::faults::{Fault, FaultKind};
 use super::incoming::Incoming;
 use super::recording::{Exchange, Plane};
 use super::wire::{Answer, Request};
-use super::{Inner, Moment, Verdict, arm, control, data_plane, lock};
+use super::{Inner, Moment, Verdict, arm, control, data_plane, lock, sinks};
 use crate::clock::Busy;
 use jiff::SignedDuration;
+use serde_json::Value;
 
 /// One recorded request: hooks, faults, the service, the answer.
 pub(super) async fn exchange(inner: &Arc<Inner>, incoming: &Incoming, busy: Busy) -> Answer {
@@ -20,7 +21,7 @@ pub(super) async fn exchange(inner: &Arc<Inner>, incoming: &Incoming, busy: Busy
     let fault = lock(&inner.faults).hit(&incoming.request.method, &incoming.place, inner.clock.now());
     let mut answer = None;
     if let Some(fault) = fault.as_ref().filter(|fault| !fault.after_effect) {
-        answer = suffer(inner, fault).await;
+        answer = suffer(inner, incoming, fault).await;
         if answer.is_none() && matches!(fault.kind, FaultKind::Timeout) {
             drop(busy);
             return std::future::pending().await;
@@ -36,8 +37,9 @@ pub(super) async fn exchange(inner: &Arc<Inner>, incoming: &Incoming, busy: Busy
             drop(busy);
             return std::future::pending().await;
         }
-        answer = suffer(inner, fault).await.unwrap_or(answer);
+        answer = suffer(inner, incoming, fault).await.unwrap_or(answer);
     }
+    answer.cut_short = fault.is_some_and(|fault| matches!(fault.kind, FaultKind::Truncated));
     finish(inner, incoming, number, answer)
 }
 
@@ -65,7 +67,10 @@ pub(super) fn stalls(inner: &Inner, number: u64, moment: Moment) -> bool {
 }
 
 /// What a fault answers; nothing for one that only delays or never answers.
-pub(super) async fn suffer(inner: &Inner, fault: &Fault) -> Option<Answer> {
+pub(super) async fn suffer(inner: &Inner, incoming: &Incoming, fault: &Fault) -> Option<Answer> {
+    if let Some(answer) = sinks::suffer(&incoming.request.path, &fault.kind) {
+        return Some(answer);
+    }
     match &fault.kind {
         FaultKind::Throttle { retry_after } => Some(
             Answer::error(429, "TooManyRequests", "Too many requests have been sent.")
@@ -73,7 +78,14 @@ pub(super) async fn suffer(inner: &Inner, fault: &Fault) -> Option<Answer> {
         ),
         FaultKind::Status { status, code } => Some(Answer::error(*status, code, "The request could not be processed.")),
         FaultKind::Reset => Some(Answer::nobody_there()),
-        FaultKind::Timeout => None,
+        FaultKind::Say { status, content_type, text, location } => {
+            let said = Answer::text(*status, content_type, text);
+            Some(match location {
+                Some(location) => said.with_header("location", location),
+                None => said,
+            })
+        }
+        FaultKind::Timeout | FaultKind::Truncated => None,
         FaultKind::Slow { milliseconds } => {
             inner.clock.pause(SignedDuration::from_millis(i64::from(*milliseconds))).await;
             None
@@ -120,7 +132,8 @@ pub(super) fn finish(inner: &Inner, incoming: &Incoming, number: u64, answer: An
     if let Some(exchange) = record.get_mut(number) {
         exchange.answered_at = Some(inner.clock.now());
         exchange.status = answer.status;
-        exchange.response_body.clone_from(&answer.body);
+        let text = answer.text.as_deref().map(|(_, text)| Value::from(text.as_str()));
+        exchange.response_body = answer.body.clone().or(text);
         exchange.response_headers =
             answer.headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
     }

@@ -45,6 +45,21 @@ pub enum FaultKind {
         #[serde(default = "server_error")]
         code: String,
     },
+    /// This is answered, whatever was asked: a page of a proxy, a redirect, another shape.
+    Say {
+        /// Such as 200.
+        status: u16,
+        /// The content type.
+        #[serde(default = "html")]
+        content_type: String,
+        /// The body.
+        text: String,
+        /// The `Location` header.
+        #[serde(default)]
+        location: Option<String>,
+    },
+    /// The answer's body is cut short, and the connection breaks.
+    Truncated,
     /// It is taken and never answered.
     Timeout,
     /// The connection is dropped.
@@ -58,6 +73,10 @@ pub enum FaultKind {
 
 const fn five() -> u32 {
     5
+}
+
+fn html() -> String {
+    "text/html".to_owned()
 }
 
 fn server_error() -> String {

@@ -4,6 +4,7 @@ use axum::http::{HeaderMap, HeaderValue};
 use serde_json::{Value, json};
 
 use super::recording::Plane;
+use super::sinks;
 use super::wire::Request;
 use crate::domain::key_uri::VaultHost;
 
@@ -25,7 +26,7 @@ impl Incoming {
         let vault = VaultHost::parse(&host);
         let plane = if vault.is_some() {
             Plane::KeyVault
-        } else if path.starts_with("/sink/") {
+        } else if sinks::is_sink(&path) {
             Plane::Other
         } else if path.ends_with("/oauth2/v2.0/token") || path == "/metadata/identity/oauth2/token" {
             Plane::Token

@@ -13,6 +13,7 @@
 //! | `actor`, `activity_log`, `log_filter`, `alert_body`, `action_group` | what is written down, and who is told |
 //! | `grid_watch`, `event_grid` | which events Event Grid has, and how it delivers them |
 //! | `breaks`, `break_it`, `break_access`, `break_vault` | what people and accidents do |
+//! | `sinks/` | stand-ins for the services that tell people |
 //! | `server`, `line`, `incoming`, `exchange`, `wire`, `control`, `record`, `recording`, `faults` | the wire |
 
 mod action_group;
@@ -47,6 +48,7 @@ mod rights;
 mod roles;
 pub(crate) mod rotation;
 mod server;
+mod sinks;
 mod snapshot;
 mod state;
 mod throttle;
@@ -102,7 +104,7 @@ pub enum Verdict {
 pub struct Posted {
     /// When.
     pub at: Timestamp,
-    /// Which sink: `teams` or `webhook`.
+    /// Which sink: `teams`, `webhook`, or one of the stand-ins.
     pub sink: String,
     /// The request's headers, names in lower case.
     pub headers: BTreeMap<String, String>,
@@ -125,6 +127,7 @@ struct Inner {
     events: Mutex<event_grid::Subscription>,
     deliveries: Mutex<Vec<Delivery>>,
     inbox: Mutex<Vec<Posted>>,
+    sinks: Mutex<sinks::Sinks>,
     quiet_until: Mutex<Timestamp>,
     client: Option<reqwest::Client>,
     wake: UnboundedSender<Busy>,
@@ -180,6 +183,7 @@ impl Cloud {
             events: Mutex::default(),
             deliveries: Mutex::default(),
             inbox: Mutex::default(),
+            sinks: Mutex::default(),
             quiet_until: Mutex::new(Timestamp::MIN),
             client: reqwest::Client::builder().no_proxy().build().ok(),
             wake,
@@ -304,7 +308,13 @@ impl Cloud {
         lock(&self.0.deliveries).clone()
     }
 
-    /// What the sinks `POST /sink/teams` and `POST /sink/webhook` received.
+    /// What the stand-in for a service holds: `servicenow`, `pagerduty`, `slack`, `jsm`, `jira` or `flow`; null for others.
+    #[must_use]
+    pub fn sink(&self, name: &str) -> Value {
+        lock(&self.0.sinks).holds(name).unwrap_or_default()
+    }
+
+    /// What the sinks received: every request to one, in the order in which they came.
     #[must_use]
     pub fn inbox(&self) -> Vec<Posted> {
         lock(&self.0.inbox).clone()

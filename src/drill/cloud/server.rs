@@ -147,13 +147,21 @@ async fn handle(
 }
 
 fn render(answer: &Answer) -> Response<Body> {
-    let text = answer.body.as_ref().map(Value::to_string).unwrap_or_default();
+    let json = || answer.body.as_ref().map(Value::to_string).unwrap_or_default();
+    let (kind, text) = match answer.text.as_deref() {
+        Some((kind, text)) => (kind.as_str(), text.clone()),
+        None => ("application/json; charset=utf-8", json()),
+    };
     let empty = text.is_empty();
-    let mut response = Response::new(Body::from(text));
+    let length = text.len();
+    let body = if answer.cut_short { cut_short(text) } else { Body::from(text) };
+    let mut response = Response::new(body);
     *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::BAD_GATEWAY);
-    if !empty {
-        let json = HeaderValue::from_static("application/json; charset=utf-8");
-        response.headers_mut().insert("content-type", json);
+    if !empty && let Ok(kind) = HeaderValue::from_str(kind) {
+        response.headers_mut().insert("content-type", kind);
+    }
+    if answer.cut_short {
+        response.headers_mut().insert("content-length", HeaderValue::from(length));
     }
     for (name, value) in &answer.headers {
         if let Ok(value) = HeaderValue::from_str(value) {
@@ -161,4 +169,12 @@ fn render(answer: &Answer) -> Response<Body> {
         }
     }
     response
+}
+
+/// Half of a body, then a broken connection.
+fn cut_short(text: String) -> Body {
+    let mut half = text.into_bytes();
+    half.truncate(half.len() / 2);
+    let broken = std::io::Error::new(std::io::ErrorKind::ConnectionReset, "cut short");
+    Body::from_stream(futures::stream::iter([Ok(half), Err(broken)]))
 }

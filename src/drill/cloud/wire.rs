@@ -50,17 +50,26 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(&'static str, String)>,
     pub(crate) body: Option<Value>,
+    /// A body that is no JSON, and its type.
+    pub(crate) text: Option<Box<(String, String)>>,
+    /// Only a part of the body is sent, then the connection breaks.
+    pub(crate) cut_short: bool,
     /// The connection is dropped instead: nobody is there.
     pub(crate) nobody_there: bool,
 }
 
 impl Answer {
     pub(crate) fn json(status: u16, body: Value) -> Self {
-        Self { status, headers: Vec::new(), body: Some(body), nobody_there: false }
+        Self { body: Some(body), ..Self::empty(status) }
     }
 
     pub(crate) fn empty(status: u16) -> Self {
-        Self { status, headers: Vec::new(), body: None, nobody_there: false }
+        Self { status, headers: Vec::new(), body: None, text: None, cut_short: false, nobody_there: false }
+    }
+
+    /// A body that is no JSON.
+    pub(crate) fn text(status: u16, kind: &str, text: impl Into<String>) -> Self {
+        Self { text: Some(Box::new((kind.to_owned(), text.into()))), ..Self::empty(status) }
     }
 
     /// An error in the shape common to ARM and Key Vault.

@@ -9,6 +9,7 @@ pub(super) enum Job {
     Locate(ResourceId),
     Pass(IncidentId),
     Tell { incident: IncidentId, notice: String, channel: String },
+    Heartbeat { channel: String },
     Other,
 }
 
@@ -17,6 +18,7 @@ impl Job {
         match key.split_once(':') {
             Some(("locate", target)) => ResourceId::parse(target).map_or(Self::Other, Self::Locate),
             Some(("pass", incident)) => Self::Pass(IncidentId(incident.to_owned())),
+            Some(("heartbeat", channel)) => Self::Heartbeat { channel: channel.to_owned() },
             Some(("tell", rest)) => match (rest.split_once(':'), rest.rsplit_once(':')) {
                 (Some((incident, _)), Some((before, channel))) if before.len() > incident.len() => Self::Tell {
                     incident: IncidentId(incident.to_owned()),
@@ -34,6 +36,7 @@ impl Job {
             Self::Locate(target) => format!("Looking into what was reported about {}", shown(target.name())),
             Self::Pass(incident) => format!("Keymend's work on incident {}", shown(&incident.0)),
             Self::Tell { channel, .. } => format!("Sending a message through the channel {}", shown(channel)),
+            Self::Heartbeat { channel } => format!("Sending a sign of life through the channel {}", shown(channel)),
             Self::Other => "A job that this version of Keymend does not know".to_owned(),
         }
     }

@@ -122,7 +122,9 @@ fn now_card(notice: &Notice, face: &Face) -> Html {
 /// Into the portal, and to the team's own instructions.
 fn shortcuts(notice: &Notice, links: &Links) -> Html {
     let all = crate::notify::texts::message(notice).links;
-    let known = all.iter().filter_map(|link| Some((link.title(), name(link), links.url(link)?)));
+    // This very page is no way elsewhere.
+    let elsewhere = all.iter().filter(|link| !matches!(link, Link::Incident { .. } | Link::Decide { .. }));
+    let known = elsewhere.filter_map(|link| Some((link.title(), name(link), links.url(link)?)));
     let items = Html::default().each(known, |(title, name, url)| {
         Html::default()
             .raw("<a rel=\"noreferrer\"")
@@ -141,6 +143,6 @@ fn shortcuts(notice: &Notice, links: &Links) -> Html {
 fn name(link: &Link) -> Option<&str> {
     match link {
         Link::Database(id) | Link::Server(id) | Link::Vault(id) => Some(id.name()),
-        Link::Runbook => None,
+        Link::Runbook | Link::Incident { .. } | Link::Decide { .. } => None,
     }
 }
