@@ -2,6 +2,7 @@
 
 mod follow_clock;
 pub(crate) mod house;
+mod link_keys;
 pub(crate) mod logs;
 pub(crate) mod site;
 
@@ -131,8 +132,8 @@ fn callers(args: &ServeArgs, settings: &Settings) -> Result<Callers, String> {
 
 async fn live(settings: &Settings, callers: Callers, house: House, doorway: Doorway, telemetry: Telemetry) -> ExitCode {
     let limits = Limits { max_body_bytes: settings.server.max_body_bytes, ..Limits::default() };
-    let House { responder, faults: off } = house;
-    let pages = site::site(settings, Some(settings.server.listen), &responder);
+    let House { responder, link_keys, faults: off } = house;
+    let pages = site::site(settings, Some(settings.server.listen), &responder, link_keys.as_ref());
     let (store, clock, wake) = (responder.store.clone(), responder.clock.clone(), responder.wake.clone());
     let settings_faults = settings.faults.iter().map(|fault| format!("{}: {}", fault.setting, fault.why));
     let faults = settings_faults.chain(off).collect();

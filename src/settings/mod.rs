@@ -59,10 +59,10 @@ pub struct Settings {
     pub server: ServerSettings,
     /// Where we remember.
     pub store: StoreLocation,
-    /// Who is told.
-    pub channels: ChannelSettings,
     /// Who may see the pages.
     pub pages: PagesSettings,
+    /// Who is told.
+    pub channels: ChannelSettings,
     /// Secrets that are set up and cannot be had. What needs them is off; the rest works.
     pub faults: Vec<Problem>,
 }
@@ -132,13 +132,13 @@ impl File {
         let azure = azure::azure(&mut file, sources, &mut problems);
         let server = server::server(&mut file, sources, &mut problems, &mut faults);
         let store = store::store(&mut file, sources, &mut problems);
+        let pages = pages::pages(&mut file, sources, &mut problems, &mut faults);
         let mut wrong = channels::Wrong { problems: &mut problems, faults: &mut faults };
         let channels = channels::channels(&mut file, sources, &mut wrong);
-        let pages = pages::pages(&mut file, sources, &mut problems, &mut faults);
         problems.extend(file.iter().map(|(key, value)| unknown(key, value)));
         match azure {
             Some(azure) if problems.is_empty() => {
-                Ok(Settings { policy, patrol, azure, server, store, channels, pages, faults })
+                Ok(Settings { policy, patrol, azure, server, store, pages, channels, faults })
             }
             _ => Err(Problems { source_name: name, list: problems }),
         }

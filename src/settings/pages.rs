@@ -6,7 +6,10 @@ use toml::Table;
 use url::{Host, Url};
 
 use super::problem::Problem;
+use super::secrets::{Places, secrets};
 use super::section::{Named, Section, Sources};
+use crate::notify::secret::Secret;
+use crate::notify::signed_link::SHORTEST_SECRET;
 
 /// The entry of `readers` by which everybody who can sign in may read.
 const ANYONE: &str = "anyone-signed-in";
@@ -28,7 +31,7 @@ pub enum PageAccess {
 }
 
 /// Who may see the pages, and where they are.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct PagesSettings {
     /// How readers are known; `None` where nothing is written: then whoever is on this machine may read if we listen on
     /// this machine alone, and nobody otherwise.
@@ -43,6 +46,10 @@ pub struct PagesSettings {
     pub approvers: Vec<String>,
     /// The platform is known to check sign-ins.
     pub sign_in_is_checked: bool,
+    /// People who did not sign in may answer, by the link of a message or on this machine, and type the server's name.
+    pub weak_approval: bool,
+    /// What links are signed with: the first signs, each is accepted. None: Keymend makes one and keeps it in its store.
+    pub link_secrets: Vec<Secret>,
 }
 
 impl PagesSettings {
@@ -75,7 +82,15 @@ pub(super) fn pages(
     let anyone_signed_in = readers.iter().any(|one| one.eq_ignore_ascii_case(ANYONE));
     readers.retain(|one| !one.eq_ignore_ascii_case(ANYONE));
     let easy_auth = section.choice("easy_auth", Some("KEYMEND_PAGES_EASY_AUTH"), &[("detect", false), ("on", true)]);
+    let weak_approval = section.flag("weak_approval", Some("KEYMEND_PAGES_WEAK_APPROVAL")).unwrap_or(false);
+    let places = Places { literal: None, name: "link_secret", variable: Some("KEYMEND_LINK_SECRET") };
+    let found = secrets(&mut section, places);
+    if let Some(short) = found.secrets.iter().find(|secret| secret.expose().len() < SHORTEST_SECRET) {
+        let why = format!("a secret that links are signed with is shorter than {SHORTEST_SECRET} characters");
+        section.report(Problem::new("pages.link_secret", why, "Make one with: openssl rand -hex 32").with(short));
+    }
     section.close();
+    faults.extend(found.faults);
     let platform = (sources.env)(PLATFORM).is_some_and(|value| value.trim().eq_ignore_ascii_case("true"));
     let settings = PagesSettings {
         access,
@@ -84,6 +99,8 @@ pub(super) fn pages(
         anyone_signed_in,
         approvers,
         sign_in_is_checked: easy_auth.unwrap_or(false) || platform,
+        weak_approval,
+        link_secrets: found.secrets,
     };
     faults.extend(shut(&settings));
     settings

@@ -76,7 +76,7 @@ async fn open(config: Option<&Path>) -> Result<(Rooms, bool), Shut> {
     })?;
     let faults = settings.faults.iter().map(|fault| format!("{}: {}", fault.setting, fault.why));
     let responder = house.responder;
-    let pages = site(&settings, None, &responder);
+    let pages = site(&settings, None, &responder, house.link_keys.as_ref());
     let app = App {
         store: responder.store.clone(),
         scope: settings.policy.scope.clone().into(),

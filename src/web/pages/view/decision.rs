@@ -14,6 +14,7 @@ use crate::notify::texts::message::Section;
 use crate::notify::texts::plan_sentence;
 use crate::web::App;
 use crate::web::pages::access::Reader;
+use crate::web::pages::answers::form;
 use crate::web::pages::html::{Html, line, text};
 use crate::web::pages::standing::open_question;
 
@@ -88,6 +89,10 @@ fn until(approval: &Approval, now: Timestamp) -> Html {
 /// Where the question is answered. A form that is put here carries `data-keep` with the plan's hash: what somebody typed
 /// into it then outlives the page's renewal as long as the question is the same.
 fn slot(asked: &Asked<'_>) -> Html {
-    let Some(section) = &asked.by_command else { return Html::default() };
-    Html::default().element("h3", text(HOW)).html(parts(&section.parts))
+    let form = form::question(asked.incident, asked.approval, asked.reader, asked.app, asked.now);
+    let by_command = asked.by_command.as_ref().map(|section| {
+        let inside = Html::default().raw("<summary>Answer without this page</summary>").html(parts(&section.parts));
+        Html::default().element("details class=\"inner\" data-fold=\"answer-by-command\"", inside)
+    });
+    Html::default().element("h3", text(HOW)).html(form).maybe(by_command)
 }

@@ -28,6 +28,7 @@ mod story;
 use jiff::Timestamp;
 
 use super::access::{How, Reader};
+use super::answers::form;
 use super::html::{Html, line, text};
 use super::shell::{Pace, Page};
 use super::site::Deliveries;
@@ -52,12 +53,18 @@ pub(super) fn page(
     let face = Face::of(incident, &notice);
     let links = &app.pages.links;
     let decision = decision::card(incident, &notice, &face, reader, app, now);
+    // On top where somebody holds it; below where nobody does.
+    let hold =
+        if decision.is_some() && incident.hold.is_none() { None } else { form::hold(incident, reader, app, now) };
+    let (hold_above, hold_below) = if incident.hold.is_some() { (hold, None) } else { (None, hold) };
     let main = banner(incident, &notice, &face, now)
+        .maybe(hold_above)
         .html(decision.unwrap_or_else(|| now_card(&notice, &face)))
         .html(shortcuts(&notice, links))
         .maybe(cause::card(incident, &notice))
         .maybe(changes::card(incident, &notice))
         .maybe(by_hand::card(incident, &notice))
+        .maybe(hold_below)
         .maybe(databases::card(incident, links))
         .html(story::timeline(incident))
         .maybe(story::told(incident, told, now))
