@@ -8,6 +8,7 @@ mod browser;
 mod content;
 mod hostile;
 mod in_a_browser;
+mod opened;
 mod pictures;
 mod stage;
 #[path = "../stepped/mod.rs"]
