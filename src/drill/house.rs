@@ -11,6 +11,7 @@ use crate::azure::{Azure, Credential, Endpoints, Secret};
 use crate::clock::Clock;
 use crate::domain::policy::{Policy, Preset};
 use crate::ids::Ids;
+use crate::notify::links::Links;
 use crate::patrol::{Patrol, PatrolSettings};
 use crate::responder::{Responder, Wake};
 use crate::store::{SqliteStore, Store};
@@ -76,13 +77,13 @@ pub async fn build_with(
     clock: &Clock,
     ids: Ids,
 ) -> anyhow::Result<House> {
-    let site = Site { policy, patrol, cloud, token, folder, clock, ids, voices: Voices::default() };
+    let site = Premises { policy, patrol, cloud, token, folder, clock, ids, voices: Voices::default() };
     build_at(site).await
 }
 
 /// What a responder is built from.
 #[derive(Debug)]
-pub struct Site<'a> {
+pub struct Premises<'a> {
     /// What is allowed.
     pub policy: &'a Policy,
     /// How often it looks by itself.
@@ -105,8 +106,8 @@ pub struct Site<'a> {
 ///
 /// # Errors
 /// If the store cannot be made or loopback not listened on.
-pub async fn build_at(site: Site<'_>) -> anyhow::Result<House> {
-    let Site { policy, patrol, cloud, token, folder, clock, ids, voices } = site;
+pub async fn build_at(site: Premises<'_>) -> anyhow::Result<House> {
+    let Premises { policy, patrol, cloud, token, folder, clock, ids, voices } = site;
     let store: Arc<dyn Store> =
         Arc::new(SqliteStore::open(&folder.join("keymend.db")).context("cannot make the store")?);
     let endpoints = Endpoints::simulated(cloud)?;

@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 
 use super::cloud::Cloud;
 use super::cloud::world::TOKEN;
-use super::house::Site;
+use super::house::Premises;
 use super::scenario::{Act, People, Scenario, Setup, Step};
 use super::story::{Line, Story, Who};
 use super::voices::Voices;
@@ -124,7 +124,8 @@ pub async fn play(
         (true, true) => PatrolSettings::rounds_only(),
     };
     let (policy, folder) = (&setup.policy, temporary.path());
-    let site = Site { policy, patrol, cloud: &url, token: TOKEN, folder, clock: &clock, ids, voices: options.voices };
+    let site =
+        Premises { policy, patrol, cloud: &url, token: TOKEN, folder, clock: &clock, ids, voices: options.voices };
     let house = house::build_at(site).await?;
     cloud.deliver_to(house.webhook());
     let mut director = Director::new(&clock, &cloud, house.store(), setup, scenario);

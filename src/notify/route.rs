@@ -9,15 +9,21 @@ use crate::domain::notice::Situation;
 use crate::notify::{Channel, ChannelError, Parcel, TrialMessage};
 
 /// Situations in which a person must act, or databases are about to lose something.
-pub const NEEDS_PERSON: [Situation; 4] =
-    [Situation::ApprovalAsked, Situation::DeadlineNear, Situation::WindowOver, Situation::Escalated];
+pub const NEEDS_PERSON: [Situation; 5] = [
+    Situation::ApprovalAsked,
+    Situation::ApprovalReminder,
+    Situation::DeadlineNear,
+    Situation::WindowOver,
+    Situation::Escalated,
+];
 /// Situations in which it is over.
 pub const ENDINGS: [Situation; 3] = [Situation::Resolved, Situation::RecoveredWithoutUs, Situation::SettingsRestored];
 /// All of them, in the order in which they come.
-pub const ALL: [Situation; 12] = [
+pub const ALL: [Situation; 13] = [
     Situation::FirstNotice,
     Situation::Diagnosed,
     Situation::ApprovalAsked,
+    Situation::ApprovalReminder,
     Situation::ChangeMade,
     Situation::DeadlineNear,
     Situation::WindowOver,

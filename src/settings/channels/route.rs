@@ -16,6 +16,7 @@ const fn name(situation: Situation) -> &'static str {
         Situation::FirstNotice => "first_notice",
         Situation::Diagnosed => "diagnosed",
         Situation::ApprovalAsked => "approval_asked",
+        Situation::ApprovalReminder => "approval_reminder",
         Situation::ChangeMade => "change_made",
         Situation::DeadlineNear => "deadline_near",
         Situation::WindowOver => "window_over",
