@@ -83,3 +83,25 @@ async fn a_token_that_is_refused_is_replaced_once() {
     let why = permanent(flow(&sky, None).send(&Parcel::of(&notice(Situation::FirstNotice, 1))).await);
     assert!(why.contains("teams.auth") && !why.contains("s3cr3t"), "{why}");
 }
+
+#[test]
+fn the_shipped_flow_has_every_answer_that_keymend_understands() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/infra/teams-flow/definition.json");
+    let flow: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    let cases = flow["actions"]["By_op"]["cases"].as_object().unwrap();
+    let mut ops: Vec<&str> = cases.values().map(|case| case["case"].as_str().unwrap()).collect();
+    ops.sort_unstable();
+    assert_eq!(ops, ["post", "reply", "update"]);
+    for case in cases.values() {
+        let actions = case["actions"].as_object().unwrap();
+        let responses: Vec<_> = actions.values().filter(|action| action["type"] == "Response").collect();
+        let good = responses.iter().find(|one| one["inputs"]["statusCode"] == 200).expect("a success");
+        assert!(good["inputs"]["body"]["messageId"].is_string() && good["inputs"]["body"]["ok"] == true);
+        assert!(responses.iter().any(|one| one["inputs"]["body"]["error"].is_string()), "a failure");
+        // Every response waits for an action that is there.
+        for response in responses {
+            let after = response["runAfter"].as_object().unwrap();
+            assert!(after.keys().all(|name| actions.contains_key(name)) && !after.is_empty(), "{response}");
+        }
+    }
+}
