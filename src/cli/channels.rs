@@ -9,7 +9,7 @@ use crate::azure::{Cloud, Credential};
 use crate::clock::Clock;
 use crate::notify::jira::{Jira, JiraOptions};
 use crate::notify::jsm::{Jsm, JsmOptions};
-use crate::notify::links::Links;
+use crate::notify::links::{Links, Pages};
 use crate::notify::pagerduty::{PagerDuty, PagerDutyOptions};
 use crate::notify::reach::Reach;
 use crate::notify::route::Routed;
@@ -34,10 +34,11 @@ pub fn sender() -> String {
 type Made = anyhow::Result<Arc<dyn Channel>>;
 
 /// The channels that can be used, and what is wrong with the others. A broken channel never keeps us from repairing.
-pub fn build(settings: &Settings, clock: &Clock) -> (Vec<Arc<dyn Channel>>, Vec<String>) {
+/// `pages` is where messages lead to, if that can be reached.
+pub fn build(settings: &Settings, pages: Option<&Pages>, clock: &Clock) -> (Vec<Arc<dyn Channel>>, Vec<String>) {
     let mut channels: Vec<Arc<dyn Channel>> = vec![Arc::new(Log::new())];
     let mut faults = Vec::new();
-    for channel in made(settings, clock) {
+    for channel in made(settings, pages, clock) {
         match channel {
             Ok(channel) => channels.push(channel),
             Err(error) => {
@@ -52,11 +53,15 @@ pub fn build(settings: &Settings, clock: &Clock) -> (Vec<Arc<dyn Channel>>, Vec<
     (channels, faults)
 }
 
-fn made(settings: &Settings, clock: &Clock) -> Vec<Made> {
-    let usual_links = || links(settings, settings.channels.notify.runbook.as_deref());
+fn made(settings: &Settings, pages: Option<&Pages>, clock: &Clock) -> Vec<Made> {
+    let with = |runbook: Option<&str>| links(settings, runbook).map(|links| links.with_pages(pages.cloned()));
+    let usual_links = || with(settings.channels.notify.runbook.as_deref());
     let all = &settings.channels;
     let made = [
-        all.teams.as_ref().map(|it| teams(settings, it, clock)),
+        all.teams.as_ref().map(|it| {
+            let runbook = it.runbook.as_ref().or(settings.channels.notify.runbook.as_ref());
+            with(runbook.map(String::as_str)).and_then(|links| teams(settings, it, links, clock))
+        }),
         all.slack.as_ref().map(|it| usual_links().and_then(|links| slack(it, links, clock))),
         all.servicenow.as_ref().map(|it| usual_links().and_then(|links| servicenow(it, links, clock))),
         all.pagerduty.as_ref().map(|it| usual_links().and_then(|links| pagerduty(it, links, clock))),
@@ -68,7 +73,10 @@ fn made(settings: &Settings, clock: &Clock) -> Vec<Made> {
 }
 
 /// Links as the settings want them.
-fn links(settings: &Settings, runbook: Option<&str>) -> anyhow::Result<Links> {
+///
+/// # Errors
+/// If the runbook is no address.
+pub fn links(settings: &Settings, runbook: Option<&str>) -> anyhow::Result<Links> {
     let portal = match settings.azure.endpoints.cloud() {
         Cloud::Public => "portal.azure.com",
         Cloud::UsGovernment => "portal.azure.us",
@@ -77,8 +85,7 @@ fn links(settings: &Settings, runbook: Option<&str>) -> anyhow::Result<Links> {
     Ok(Links::new(portal, settings.azure.tenant_id.as_deref(), runbook)?)
 }
 
-fn teams(settings: &Settings, teams: &TeamsSettings, clock: &Clock) -> Made {
-    let runbook = teams.runbook.as_ref().or(settings.channels.notify.runbook.as_ref());
+fn teams(settings: &Settings, teams: &TeamsSettings, links: Links, clock: &Clock) -> Made {
     let bearer = match teams.auth {
         TeamsAuth::None => None,
         TeamsAuth::Entra => Some(Arc::new(OwnIdentity::new(settings, teams, clock)?) as Arc<dyn Bearer>),
@@ -87,7 +94,6 @@ fn teams(settings: &Settings, teams: &TeamsSettings, clock: &Clock) -> Made {
         TeamsMode::Stock => Flow::Stock,
         TeamsMode::Receipt => Flow::Receipt,
     };
-    let links = links(settings, runbook.map(String::as_str))?;
     let options = TeamsOptions { links, flow, bearer, ..TeamsOptions::default() };
     let channel = Teams::new("teams", teams.url.clone(), options, clock.clone())?;
     Ok(Arc::new(Routed::new(channel, teams.tell.clone())))

@@ -1,5 +1,7 @@
 //! `keymend drill`: watch Keymend repair a simulated cloud.
 
+mod open;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -47,8 +49,12 @@ pub struct DrillArgs {
     #[arg(long)]
     pub all_channels: bool,
     /// Measure instead: how soon N random losses of each kind are repaired, by what tells Keymend of them; a table
-    #[arg(long, value_name = "N", conflicts_with_all = ["scenarios", "list", "speed", "har", "keep", "alerts_lost", "all_channels"])]
+    #[arg(long, value_name = "N", conflicts_with_all = ["scenarios", "list", "speed", "har", "keep", "alerts_lost", "all_channels", "open"])]
     pub early: Option<u64>,
+    /// Show the incident's page in a browser while it happens, and serve it until Ctrl-C. One scenario [default: the first
+    /// of the tour], at --speed 30 if no other is said
+    #[arg(long, conflicts_with = "json")]
+    pub open: bool,
     /// Keep the stores in this folder, to look at with `keymend incidents --store …`
     #[arg(long, value_name = "DIR")]
     pub keep: Option<PathBuf>,
@@ -65,10 +71,18 @@ pub async fn run(args: DrillArgs) -> ExitCode {
     if args.speed.is_some_and(|speed| !(speed.is_finite() && speed > 0.0)) {
         return misused("--speed wants a number above 0");
     }
-    let stories = match chosen(&args.scenarios) {
+    let mut stories = match chosen(&args.scenarios) {
         Ok(stories) => stories,
         Err(why) => return misused(&why),
     };
+    if args.open {
+        if args.scenarios.is_empty() {
+            stories.truncate(1);
+        }
+        if stories.len() > 1 {
+            return misused("--open shows one story: name it as SCENARIO:PRESET");
+        }
+    }
     let played = match tokio::task::block_in_place(|| play_all(&stories, &args)) {
         Ok(played) => played,
         Err(why) => return fail(&why),
@@ -85,7 +99,9 @@ pub async fn run(args: DrillArgs) -> ExitCode {
 /// is done.
 fn play_all(stories: &[(Scenario, Preset)], args: &DrillArgs) -> Result<Vec<Played>, String> {
     let voices = if args.all_channels { Voices::All } else { Voices::Two };
-    let options = Options { pace: args.speed, folder: args.keep.clone(), alerts_lost: args.alerts_lost, voices };
+    let pace = args.speed.or_else(|| args.open.then_some(WATCHABLE));
+    let visit = args.open.then_some(open::VISIT);
+    let options = Options { pace, folder: args.keep.clone(), alerts_lost: args.alerts_lost, voices, visit };
     let teller = Teller { quiet: args.json, detail: stories.len() <= TOUR.len() };
     let mut numbered: Vec<_> = stories.iter().copied().enumerate().collect();
     let threads = if teller.detail { 1 } else { threads() };
@@ -112,6 +128,9 @@ fn play_all(stories: &[(Scenario, Preset)], args: &DrillArgs) -> Result<Vec<Play
     all.sort_by_key(|(number, _)| *number);
     all.into_iter().map(|(_, played)| played).collect()
 }
+
+/// The pace at which a story can be followed on a page: half a minute a second.
+const WATCHABLE: f64 = 30.0;
 
 /// Seeds of the measured losses count from here.
 const FIRST_SEED: u64 = 1000;

@@ -2,7 +2,9 @@
 
 mod follow_clock;
 pub(crate) mod house;
+mod link_keys;
 pub(crate) mod logs;
+pub(crate) mod site;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -17,7 +19,6 @@ use crate::patrol::Patrol;
 use crate::settings::{Settings, StoreChoice, listen_address};
 use crate::store::Store;
 use crate::telemetry::{self, Telemetry};
-use crate::web::pages::Site;
 use crate::web::{self, App, Callers, Doorway, Limits, Peer};
 pub(crate) use follow_clock::{clock as clock_of, remembered};
 use house::{Called, House};
@@ -131,13 +132,14 @@ fn callers(args: &ServeArgs, settings: &Settings) -> Result<Callers, String> {
 
 async fn live(settings: &Settings, callers: Callers, house: House, doorway: Doorway, telemetry: Telemetry) -> ExitCode {
     let limits = Limits { max_body_bytes: settings.server.max_body_bytes, ..Limits::default() };
-    let House { responder, faults: off } = house;
+    let House { responder, link_keys, faults: off } = house;
+    let pages = site::site(settings, Some(settings.server.listen), &responder, link_keys.as_ref());
     let (store, clock, wake) = (responder.store.clone(), responder.clock.clone(), responder.wake.clone());
     let settings_faults = settings.faults.iter().map(|fault| format!("{}: {}", fault.setting, fault.why));
     let faults = settings_faults.chain(off).collect();
     let scope = settings.policy.scope.clone().into();
     let readings = telemetry.sends_metrics.then(|| tokio::spawn(read_store(store.clone(), clock.clone())));
-    let app = App { store, scope, callers, clock, wake, limits, faults, pages: Site::default() };
+    let app = App { store, scope, callers, clock, wake, limits, faults, pages };
     let router = match telemetry.page() {
         Some(page) => web::router_with_metrics(app, page),
         None => web::router(app),

@@ -11,11 +11,13 @@ use crate::azure::{Azure, Credential, Endpoints, Secret};
 use crate::clock::Clock;
 use crate::domain::policy::{Policy, Preset};
 use crate::ids::Ids;
-use crate::notify::links::Links;
+use crate::notify;
+use crate::notify::links::{Links, Pages};
+use crate::notify::signed_link::LinkKeys;
 use crate::patrol::{Patrol, PatrolSettings};
 use crate::responder::{Responder, Wake};
 use crate::store::{SqliteStore, Store};
-use crate::web::pages::{Access, Site};
+use crate::web::pages::{Access, Answers, Site};
 use crate::web::{self, App, Callers, Doorway, Limits};
 
 /// A running responder.
@@ -77,13 +79,13 @@ pub async fn build_with(
     clock: &Clock,
     ids: Ids,
 ) -> anyhow::Result<House> {
-    let site = Premises { policy, patrol, cloud, token, folder, clock, ids, voices: Voices::default() };
+    let site = Ground { policy, patrol, cloud, token, folder, clock, ids, voices: Voices::default() };
     build_at(site).await
 }
 
 /// What a responder is built from.
 #[derive(Debug)]
-pub struct Premises<'a> {
+pub struct Ground<'a> {
     /// What is allowed.
     pub policy: &'a Policy,
     /// How often it looks by itself.
@@ -106,27 +108,30 @@ pub struct Premises<'a> {
 ///
 /// # Errors
 /// If the store cannot be made or loopback not listened on.
-pub async fn build_at(site: Premises<'_>) -> anyhow::Result<House> {
-    let Premises { policy, patrol, cloud, token, folder, clock, ids, voices } = site;
+pub async fn build_at(site: Ground<'_>) -> anyhow::Result<House> {
+    let Ground { policy, patrol, cloud, token, folder, clock, ids, voices } = site;
     let store: Arc<dyn Store> =
         Arc::new(SqliteStore::open(&folder.join("keymend.db")).context("cannot make the store")?);
     let endpoints = Endpoints::simulated(cloud)?;
     let credential = Credential::static_token(Secret::new(token), &endpoints)?;
     let azure = Azure::new(endpoints, credential, clock.clone(), ids.clone())?;
     let wake = Wake::default();
+    let secret = || format!("{}{}", ids.uuid().simple(), ids.uuid().simple());
+    let doorway = Doorway::open(([127, 0, 0, 1], 0).into()).await.context("cannot listen on 127.0.0.1")?;
+    let address = format!("http://{}", doorway.address()?);
+    let keys = LinkKeys::new(&[notify::secret::Secret::new(secret())]).context("no links can be signed")?;
+    let pages = Pages { url: address.parse()?, keys: keys.clone() };
     let responder = Responder {
         store: store.clone(),
         azure,
-        channels: voices::channels(voices, cloud, clock)?.into(),
+        channels: voices::channels(voices, cloud, pages.clone(), clock)?.into(),
         policy: Arc::new(policy.clone()),
         clock: clock.clone(),
         ids: ids.clone(),
         wake: wake.clone(),
         heartbeat: None,
     };
-    let secret = format!("{}{}", ids.uuid().simple(), ids.uuid().simple());
-    let doorway = Doorway::open(([127, 0, 0, 1], 0).into()).await.context("cannot listen on 127.0.0.1")?;
-    let address = format!("http://{}", doorway.address()?);
+    let secret = secret();
     let webhook = format!("{address}/api/alerts?code={secret}");
     let channel_names = responder.channels.iter().map(|channel| channel.name().to_owned()).collect();
     let app = App {
@@ -137,7 +142,8 @@ pub async fn build_at(site: Premises<'_>) -> anyhow::Result<House> {
         wake,
         limits: Limits::default(),
         faults: Arc::new([]),
-        pages: Site::new(Access::Open { here_only: true }, Links::default(), None, channel_names),
+        pages: Site::new(Access::Open { here_only: true }, Links::default(), Some(pages.url), channel_names)
+            .answering(Answers { keys, weak: true }),
     };
     let serving = tokio::spawn(async move {
         if let Err(error) = axum::serve(doorway, web::router(app)).await {

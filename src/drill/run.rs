@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 
 use super::cloud::Cloud;
 use super::cloud::world::TOKEN;
-use super::house::Premises;
+use super::house::Ground;
 use super::scenario::{Act, People, Scenario, Setup, Step};
 use super::story::{Line, Story, Who};
 use super::voices::Voices;
@@ -49,6 +49,17 @@ pub struct Options {
     pub alerts_lost: bool,
     /// Who is told.
     pub voices: Voices,
+    /// Who is shown the incidents' pages.
+    pub visit: Option<Visit>,
+}
+
+/// A visit of the incidents' pages. They are served until the process is interrupted (Ctrl-C), also after the story's end.
+#[derive(Debug, Clone, Copy)]
+pub struct Visit {
+    /// Is told the address when the story begins.
+    pub begins: fn(&str),
+    /// The same when it is over.
+    pub ends: fn(&str),
 }
 
 /// What came of it.
@@ -124,18 +135,24 @@ pub async fn play(
         (true, true) => PatrolSettings::rounds_only(),
     };
     let (policy, folder) = (&setup.policy, temporary.path());
-    let site =
-        Premises { policy, patrol, cloud: &url, token: TOKEN, folder, clock: &clock, ids, voices: options.voices };
+    let site = Ground { policy, patrol, cloud: &url, token: TOKEN, folder, clock: &clock, ids, voices: options.voices };
     let house = house::build_at(site).await?;
     cloud.deliver_to(house.webhook());
     let mut director = Director::new(&clock, &cloud, house.store(), setup, scenario);
     director.story.add(clock.now(), Who::Keymend, format!("Keymend watches under the preset “{}”", preset.name()));
+    if let Some(visit) = options.visit {
+        (visit.begins)(&house.pages());
+    }
     drop(stage);
     let end = director.direct(watch).await?;
     let mut played = director.conclude(preset).await?;
     if options.voices != Voices::Two {
         let held = SINKS.iter().map(|&sink| (sink.to_owned(), cloud.sink(sink)));
         played.sinks = Some(Value::Object(held.collect()));
+    }
+    if let Some(visit) = options.visit {
+        (visit.ends)(&house.pages());
+        let _ = tokio::signal::ctrl_c().await;
     }
     house.stop().await;
     drop(end);

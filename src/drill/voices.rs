@@ -8,7 +8,7 @@ use crate::notify::Channel;
 use crate::notify::http::{SLOW_TIMEOUT, TIMEOUT};
 use crate::notify::jira::{Deployment, Jira, JiraOptions};
 use crate::notify::jsm::{Jsm, JsmOptions};
-use crate::notify::links::Links;
+use crate::notify::links::{Links, Pages};
 use crate::notify::pagerduty::{PagerDuty, PagerDutyOptions};
 use crate::notify::reach::Reach;
 use crate::notify::secret::Secret;
@@ -37,14 +37,14 @@ impl Voices {
     }
 }
 
-/// The channels, to the simulated cloud at `cloud`.
+/// The channels, to the simulated cloud at `cloud`; messages lead to `pages`.
 ///
 /// # Errors
 /// If one cannot be made.
-pub fn channels(voices: Voices, cloud: &str, clock: &Clock) -> anyhow::Result<Vec<Arc<dyn Channel>>> {
+pub fn channels(voices: Voices, cloud: &str, pages: Pages, clock: &Clock) -> anyhow::Result<Vec<Arc<dyn Channel>>> {
     let base = cloud.trim_end_matches('/');
     let sink = |name: &str| format!("{base}/sink/{name}");
-    let links = Links::new("portal.azure.com", None, None)?;
+    let links = Links::new("portal.azure.com", None, None)?.with_pages(Some(pages));
     let options = TeamsOptions { links: links.clone(), timeout: voices.patience(TIMEOUT), ..TeamsOptions::default() };
     let teams = Teams::new("teams", Secret::new(sink("teams")), options, clock.clone())?;
     let reach = Reach { private: true, loopback: true };

@@ -4,17 +4,28 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::Url;
 
 use crate::domain::resource_id::ResourceId;
+use crate::notify::signed_link::{Claim, LinkKeys};
 use crate::notify::texts::message::Link;
 
 /// What stays as it is in a resource id within a portal link.
 const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// Where links lead.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Links {
     portal: String,
     tenant: Option<String>,
     runbook: Option<String>,
+    pages: Option<Pages>,
+}
+
+/// Where the incidents' pages are, and what signs the links to them.
+#[derive(Debug, Clone)]
+pub struct Pages {
+    /// Such as `https://app.azurewebsites.net`.
+    pub url: Url,
+    /// Signs.
+    pub keys: LinkKeys,
 }
 
 /// Why a link setting is refused.
@@ -30,7 +41,7 @@ pub enum InvalidLink {
 
 impl Default for Links {
     fn default() -> Self {
-        Self { portal: "portal.azure.com".to_owned(), tenant: None, runbook: None }
+        Self { portal: "portal.azure.com".to_owned(), tenant: None, runbook: None, pages: None }
     }
 }
 
@@ -50,7 +61,22 @@ impl Links {
             Some(text) => Some(https(text).ok_or(InvalidLink::Runbook)?),
             None => None,
         };
-        Ok(Self { portal, tenant: tenant.map(str::to_owned), runbook })
+        Ok(Self { portal, tenant: tenant.map(str::to_owned), runbook, pages: None })
+    }
+
+    /// The same, with links to the incidents' pages.
+    #[must_use]
+    pub fn with_pages(self, pages: Option<Pages>) -> Self {
+        Self { pages, ..self }
+    }
+
+    /// The page of an incident, by a signed link; `None` where pages are not to be reached from outside.
+    fn incident(&self, claim: &Claim, part: &str) -> Option<String> {
+        let pages = self.pages.as_ref()?;
+        let mut url = pages.url.join("/api/incidents/").ok()?.join(&claim.incident.0).ok()?;
+        url.query_pairs_mut().append_pair("t", &pages.keys.sign(claim));
+        url.set_fragment((!part.is_empty()).then_some(part));
+        Some(url.into())
     }
 
     /// The address of a link; `None` where there is none.
@@ -59,6 +85,8 @@ impl Links {
         match link {
             Link::Database(id) | Link::Server(id) | Link::Vault(id) => Some(self.resource(id)),
             Link::Runbook => self.runbook.clone(),
+            Link::Incident { id, at } => self.incident(&Claim::link(id, None, *at), ""),
+            Link::Decide { id, plan_hash, until } => self.incident(&Claim::link(id, Some(plan_hash), *until), "answer"),
         }
     }
 

@@ -17,6 +17,7 @@ pub mod reach;
 pub mod route;
 pub mod secret;
 pub mod servicenow;
+pub mod signed_link;
 pub mod slack;
 pub mod teams;
 pub mod terminal;

@@ -5,12 +5,13 @@
 //! | `problem` | what is wrong, and what to write instead |
 //! | `section` | one table: its values, the environment's, and unknown keys |
 //! | `secrets` | where secrets are found |
-//! | `policy`, `azure`, `server`, `store` | the sections |
+//! | `policy`, `azure`, `server`, `store`, `pages` | the sections |
 //! | `channels/` | who is told, one file a channel |
 //! | `storage` | the storage account, as the Functions host knows it |
 
 mod azure;
 mod channels;
+mod pages;
 mod patrol;
 mod policy;
 mod problem;
@@ -29,6 +30,7 @@ pub use channels::{
     ChannelSettings, JiraSettings, JsmSettings, NotifySettings, PagerDutySettings, ServiceNowSettings, SlackSettings,
     TeamsAuth, TeamsMode, TeamsSettings, WebhookSettings,
 };
+pub use pages::{PageAccess, PagesSettings};
 pub use problem::{Problem, Problems};
 pub use server::{ServerSettings, listen_address};
 pub use store::{StoreChoice, StoreLocation};
@@ -41,7 +43,8 @@ use section::Sources;
 /// The file that is read when none is named.
 const USUAL_FILE: &str = "keymend.toml";
 
-const SECTIONS: [&str; 9] = ["scope", "policy", "remedies", "gates", "patrol", "azure", "simulated", "server", "store"];
+const SECTIONS: [&str; 10] =
+    ["scope", "policy", "remedies", "gates", "patrol", "azure", "simulated", "server", "store", "pages"];
 
 /// Everything that can be set, checked.
 #[derive(Debug, Clone)]
@@ -56,6 +59,8 @@ pub struct Settings {
     pub server: ServerSettings,
     /// Where we remember.
     pub store: StoreLocation,
+    /// Who may see the pages.
+    pub pages: PagesSettings,
     /// Who is told.
     pub channels: ChannelSettings,
     /// Secrets that are set up and cannot be had. What needs them is off; the rest works.
@@ -127,12 +132,13 @@ impl File {
         let azure = azure::azure(&mut file, sources, &mut problems);
         let server = server::server(&mut file, sources, &mut problems, &mut faults);
         let store = store::store(&mut file, sources, &mut problems);
+        let pages = pages::pages(&mut file, sources, &mut problems, &mut faults);
         let mut wrong = channels::Wrong { problems: &mut problems, faults: &mut faults };
         let channels = channels::channels(&mut file, sources, &mut wrong);
         problems.extend(file.iter().map(|(key, value)| unknown(key, value)));
         match azure {
             Some(azure) if problems.is_empty() => {
-                Ok(Settings { policy, patrol, azure, server, store, channels, faults })
+                Ok(Settings { policy, patrol, azure, server, store, pages, channels, faults })
             }
             _ => Err(Problems { source_name: name, list: problems }),
         }

@@ -14,7 +14,7 @@ use keymend::responder::heartbeat::Heartbeat;
 use keymend::responder::{Responder, Wake};
 use keymend::store::{SqliteStore, Store};
 
-use crate::kit::{PATIENCE, Sky, sky};
+use crate::kit::{PATIENCE, Sky, pages, sky};
 
 /// A responder on a day after the beginning, on a clock that hardly moves.
 fn on_day(sky: &Sky, store: &Arc<dyn Store>, day: i64) -> Responder {
@@ -25,7 +25,7 @@ fn on_day(sky: &Sky, store: &Arc<dyn Store>, day: i64) -> Responder {
     Responder {
         store: store.clone(),
         azure: Azure::new(endpoints, credential, clock.clone(), Ids::random()).unwrap(),
-        channels: channels(Voices::AllWithin(PATIENCE), &sky.running.url(), &clock).unwrap().into(),
+        channels: channels(Voices::AllWithin(PATIENCE), &sky.running.url(), pages(), &clock).unwrap().into(),
         policy: Arc::new(Policy::default()),
         ids: Ids::random(),
         wake: Wake::default(),

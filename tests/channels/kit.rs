@@ -8,6 +8,9 @@ use keymend::clock::Clock;
 use keymend::domain::notice::{Notice, Situation};
 use keymend::drill::cloud::{Cloud, Exchange, Fault, FaultKind, Running, World};
 use keymend::drill::voices::{Voices, channels};
+use keymend::notify::links::Pages;
+use keymend::notify::secret::Secret;
+use keymend::notify::signed_link::LinkKeys;
 use keymend::notify::{Channel, ChannelError, Parcel};
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -41,10 +44,16 @@ pub async fn sky() -> Sky {
     Sky { cloud, running, clock }
 }
 
+/// Where links in messages lead.
+pub fn pages() -> Pages {
+    let keys = LinkKeys::new(&[Secret::new("k".repeat(64))]).unwrap();
+    Pages { url: "https://keymend.contoso.example".parse().unwrap(), keys }
+}
+
 impl Sky {
     /// One of the drill's channels.
     pub fn channel(&self, name: &str) -> Arc<dyn Channel> {
-        let all = channels(Voices::AllWithin(PATIENCE), &self.running.url(), &self.clock).unwrap();
+        let all = channels(Voices::AllWithin(PATIENCE), &self.running.url(), pages(), &self.clock).unwrap();
         all.into_iter().find(|channel| channel.name() == name).unwrap()
     }
 

@@ -8,7 +8,7 @@ use keymend::domain::incident::Phase;
 use keymend::domain::policy::{Policy, Preset};
 use keymend::drill::cloud::world::TOKEN;
 use keymend::drill::cloud::{Break, Cloud, Fault, FaultKind, Running, What, World};
-use keymend::drill::house::{Folder, House, Premises, build_at};
+use keymend::drill::house::{Folder, Ground, House, build_at};
 use keymend::drill::voices::Voices;
 use keymend::ids::Ids;
 use keymend::patrol::PatrolSettings;
@@ -42,7 +42,7 @@ async fn stage(responders: usize) -> Stage {
     let url = running.url();
     let mut houses = Vec::new();
     for _ in 0..responders {
-        let premises = Premises {
+        let premises = Ground {
             policy: &policy,
             patrol: PatrolSettings::off(),
             cloud: &url,

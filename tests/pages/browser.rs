@@ -3,6 +3,7 @@
 //! Where `chromedriver` or Chromium is missing, a test that needs them says SKIPPED and passes; `scripts/test` installs both.
 
 use std::net::TcpListener;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -28,6 +29,13 @@ fn program(names: &[&str]) -> Option<PathBuf> {
     names.iter().find_map(|name| folders.iter().map(|folder| folder.join(name)).find(|file| file.is_file()))
 }
 
+/// Also where a test fails.
+impl Drop for Browser {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
 impl Browser {
     /// Starts one; `None` where there is none, which is said.
     pub async fn start() -> Option<Self> {
@@ -45,6 +53,7 @@ impl Browser {
             .arg(format!("--port={port}"))
             .stdout(Stdio::null())
             .stderr(Stdio::null())
+            .process_group(0)
             .spawn()
             .unwrap();
         let mut caps = DesiredCapabilities::chrome();
@@ -56,6 +65,8 @@ impl Browser {
             "--hide-scrollbars",
             "--no-first-run",
             "--disable-dev-shm-usage",
+            "--disable-breakpad",
+            "--disable-crash-reporter",
         ] {
             caps.add_arg(arg).unwrap();
         }
@@ -75,7 +86,13 @@ impl Browser {
 
     pub async fn quit(mut self) {
         let _ = self.driver.clone().quit().await;
-        let _ = self.process.kill();
+        self.kill();
+    }
+
+    /// The driver, and the browser that it started: both are of one process group.
+    fn kill(&mut self) {
+        let group = format!("-{}", self.process.id());
+        let _ = Command::new("kill").args(["-KILL", "--", &group]).stderr(Stdio::null()).status();
         let _ = self.process.wait();
     }
 

@@ -1,5 +1,5 @@
 //! The pages that people read: the real router over real stories of the drill, read by a client, and in a real browser.
-#![cfg(feature = "drill")]
+#![cfg(all(feature = "drill", unix))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod access;

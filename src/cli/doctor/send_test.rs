@@ -23,7 +23,7 @@ struct Outcome {
 
 /// Sends them all side by side, and tells how each went.
 pub(super) async fn run(settings: &Settings, clock: &Clock, as_json: bool) -> ExitCode {
-    let (channels, faults) = build(settings, clock);
+    let (channels, faults) = build(settings, None, clock);
     let ids = Ids::random();
     let trial = TrialMessage {
         trial: Trial::Test,

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use crate::cli::environment;
 use crate::cli::serve::house::{self, Called};
+use crate::cli::serve::site::site;
 use crate::patrol::Patrol;
 use crate::settings::{Settings, StoreLocation};
 use crate::web::functions::{Keeper, Rooms, Standing};
-use crate::web::pages::Site;
 use crate::web::{App, Callers, Limits};
 
 /// The variable by which the host tells the folder of the app.
@@ -76,6 +76,7 @@ async fn open(config: Option<&Path>) -> Result<(Rooms, bool), Shut> {
     })?;
     let faults = settings.faults.iter().map(|fault| format!("{}: {}", fault.setting, fault.why));
     let responder = house.responder;
+    let pages = site(&settings, None, &responder, house.link_keys.as_ref());
     let app = App {
         store: responder.store.clone(),
         scope: settings.policy.scope.clone().into(),
@@ -85,7 +86,7 @@ async fn open(config: Option<&Path>) -> Result<(Rooms, bool), Shut> {
         wake: responder.wake.clone(),
         limits: Limits { max_body_bytes: settings.server.max_body_bytes, ..Limits::default() },
         faults: faults.chain(house.faults).collect(),
-        pages: Site::default(),
+        pages,
     };
     let works_alone = matches!(settings.store, StoreLocation::Sqlite(_));
     let patrol = Patrol::new(responder.clone(), settings.patrol.clone());

@@ -8,10 +8,13 @@ use anyhow::Context;
 use azure_core::credentials::TokenCredential;
 
 use super::follow_clock;
+use super::link_keys::link_keys;
 use crate::azure::{Azure, Cloud, Credential, Endpoints};
 use crate::cli::channels;
 use crate::clock::Clock;
 use crate::ids::Ids;
+use crate::notify::links::Pages;
+use crate::notify::signed_link::LinkKeys;
 use crate::responder::heartbeat::Heartbeat;
 use crate::responder::{Responder, Wake};
 use crate::settings::{Settings, StoreLocation};
@@ -25,6 +28,8 @@ const PREDECESSOR_ENDS: Duration = Duration::from_secs(7);
 pub struct House {
     /// The responder, with its memory, its clock and its bell.
     pub responder: Responder,
+    /// What links to the pages are signed with.
+    pub link_keys: Option<LinkKeys>,
     /// Channels that are set up and cannot be used, for the health page.
     pub faults: Vec<String>,
 }
@@ -40,7 +45,10 @@ pub async fn build(settings: &Settings, called: Called) -> anyhow::Result<House>
         .await
         .context("the store cannot be written")?;
     let (ids, wake) = (Ids::random(), Wake::default());
-    let (channels, faults) = channels::build(settings, &clock);
+    let link_keys =
+        link_keys(&settings.pages.link_secrets, &*store, &clock, &ids).await.context("the store cannot be written")?;
+    let pages = settings.pages.url.clone().zip(link_keys.clone()).map(|(url, keys)| Pages { url, keys });
+    let (channels, faults) = channels::build(settings, pages.as_ref(), &clock);
     let responder = Responder {
         store,
         azure: azure(settings, clock.clone(), ids.clone())?,
@@ -51,7 +59,7 @@ pub async fn build(settings: &Settings, called: Called) -> anyhow::Result<House>
         wake,
         heartbeat: settings.channels.notify.heartbeat.map(|every| Heartbeat { every, sender: channels::sender() }),
     };
-    Ok(House { responder, faults })
+    Ok(House { responder, link_keys, faults })
 }
 
 /// Whether somebody else calls us for each job.

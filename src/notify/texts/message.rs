@@ -1,5 +1,8 @@
 //! A message as it is laid out, whatever shows it: banner, facts, sections, details, links.
 
+use jiff::Timestamp;
+
+use crate::domain::incident::IncidentId;
 use crate::domain::resource_id::ResourceId;
 use crate::notify::texts::phases::Tone;
 use crate::notify::texts::words::Line;
@@ -79,6 +82,22 @@ pub enum Link {
     Vault(ResourceId),
     /// The team's own instructions.
     Runbook,
+    /// The incident's own page.
+    Incident {
+        /// Which.
+        id: IncidentId,
+        /// When the link was made.
+        at: Timestamp,
+    },
+    /// The same page, where the question is answered.
+    Decide {
+        /// Which incident.
+        id: IncidentId,
+        /// The hash of the plan that is asked about.
+        plan_hash: String,
+        /// Until when an answer counts.
+        until: Timestamp,
+    },
 }
 
 impl Link {
@@ -90,6 +109,8 @@ impl Link {
             Self::Server(_) => "Server",
             Self::Vault(_) => "Vault",
             Self::Runbook => "Runbook",
+            Self::Incident { .. } => "Incident",
+            Self::Decide { .. } => "Review and decide",
         }
     }
 }

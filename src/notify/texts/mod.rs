@@ -89,6 +89,11 @@ pub fn message(notice: &Notice) -> Message {
     }
 }
 
+/// Whether a message puts a question, which its first button answers.
+const fn asks(situation: Situation) -> bool {
+    matches!(situation, Situation::ApprovalAsked | Situation::ApprovalReminder | Situation::DeadlineNear)
+}
+
 /// Where to look: the broken thing first while it is broken, the database first when it is back.
 fn links(notice: &Notice) -> Vec<Link> {
     let vault = notice.vault_id.iter().map(|id| Link::Vault(id.clone()));
@@ -105,6 +110,16 @@ fn links(notice: &Notice) -> Vec<Link> {
         | Situation::SettingsRestored => data.into_iter().chain(vault).collect(),
         _ => vault.chain(data).collect(),
     };
+    let (id, at) = (notice.incident.clone(), notice.at);
+    let asked = notice.approval.as_ref().filter(|asked| asked.decision.is_none() && asks(notice.situation));
+    match asked {
+        Some(asked) => {
+            let (plan_hash, until) = (asked.plan_hash.clone(), asked.answer_by);
+            links.insert(0, Link::Decide { id, plan_hash, until });
+        }
+        // Before the runbook: whoever has both wants to know first.
+        None => links.push(Link::Incident { id, at }),
+    }
     links.push(Link::Runbook);
     links
 }

@@ -41,6 +41,10 @@ pub fn changed_by(notice: &Notice) -> Option<Line> {
     if let Some(culprit) = &diagnosis.culprit {
         return Some(culprit_sentence(culprit, notice));
     }
+    // What was found last may be another cause than the one told: then it says nothing of who made that.
+    if diagnosis.cause() != notice.cause? {
+        return None;
+    }
     Some(Line::of(match notice.cause? {
         Cause::KeyDeleted | Cause::KeyDisabled | Cause::KeyPurged | Cause::KeyOperationsRestricted => {
             "not known: the Activity Log does not record changes of keys, the vault's own audit log does"

@@ -71,6 +71,8 @@ pub struct Reader {
     pub groups: Vec<String>,
     /// How we know.
     pub how: How,
+    /// The signature of the link by which the page was opened (`?t=`).
+    pub link: Option<String>,
 }
 
 /// Why somebody may not read.
@@ -128,7 +130,7 @@ impl Access {
         match self {
             Self::Off => Err(Refusal::Off),
             Self::Open { here_only: true } if !speaks_for_itself(headers) => Err(Refusal::NotHere),
-            Self::Open { .. } => Ok(Reader::unknown(How::Open)),
+            Self::Open { .. } => Ok(Reader::unknown(How::Open, None)),
             Self::Link(signed) => by_link(signed, uri, incident),
             Self::SignIn(sign_in) => sign_in.admit(headers),
         }
@@ -144,9 +146,9 @@ impl Access {
 
 fn by_link(signed: &Signed, uri: &Uri, incident: Option<&str>) -> Result<Reader, Refusal> {
     let pairs = url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
-    let given = pairs.into_iter().find(|(name, _)| name == "t").map(|(_, value)| value);
+    let given = pairs.into_iter().find(|(name, _)| name == "t").map(|(_, value)| value.into_owned());
     match (incident, given) {
-        (Some(incident), Some(t)) if (signed.0)(incident, &t) => Ok(Reader::unknown(How::Link)),
+        (Some(incident), Some(t)) if (signed.0)(incident, &t) => Ok(Reader::unknown(How::Link, Some(t))),
         (Some(_), Some(_)) => Err(Refusal::BadLink),
         _ => Err(Refusal::NoLink),
     }
@@ -168,7 +170,7 @@ impl SignIn {
         if !allowed {
             return Err(Refusal::NotAllowed { name, too_many_groups });
         }
-        Ok(Reader { name, oid, groups, how: How::SignedIn })
+        Ok(Reader { name, oid, groups, how: How::SignedIn, link: None })
     }
 }
 
@@ -178,7 +180,7 @@ fn belongs(let_in: &[String], groups: &[String]) -> bool {
 }
 
 impl Reader {
-    fn unknown(how: How) -> Self {
-        Self { name: String::new(), oid: None, groups: Vec::new(), how }
+    const fn unknown(how: How, link: Option<String>) -> Self {
+        Self { name: String::new(), oid: None, groups: Vec::new(), how, link }
     }
 }

@@ -75,9 +75,10 @@ impl Filter {
         if query.is_empty() { super::INCIDENTS.to_owned() } else { format!("{}?{query}", super::INCIDENTS) }
     }
 
-    /// How many incidents have to be read to fill the page, and to see whether there is another.
-    pub fn reads(&self) -> usize {
-        if self.search.is_empty() && self.show != Show::Past { self.page * ON_A_PAGE + 1 } else { SEARCHED }
+    /// How many of the newest incidents have to be read to fill the page with past ones, and to see whether there are
+    /// more, when so many are open.
+    pub fn reads(&self, open: usize) -> usize {
+        if self.search.is_empty() { open + self.page * ON_A_PAGE + 1 } else { SEARCHED }
     }
 
     /// Whether the incident is one of those.

@@ -22,24 +22,34 @@ use crate::web::App;
 /// Answers with the list.
 pub(super) async fn answer(app: &App, reply: &Reply, reader: &Reader, uri: &Uri) -> Result<Response> {
     let (filter, now) = (Filter::of(uri), app.clock.now());
-    let mut all = app.store.incidents(filter.show == Show::Open, filter.reads()).await?;
-    let cut = all.len() >= SEARCHED;
-    all.retain(|incident| filter.takes(incident));
+    // Whatever is open is always read, however much has happened since it was opened.
+    let open = app.store.incidents(true, SEARCHED).await?;
+    let past = match filter.show {
+        Show::Open => Vec::new(),
+        Show::Past | Show::All => app.store.incidents(false, filter.reads(open.len())).await?,
+    };
+    let cut = past.len() >= SEARCHED || open.len() >= SEARCHED;
+    let past = past.into_iter().filter(|incident| incident.ended_at.is_some() && filter.takes(incident));
+    let mut found: Vec<Incident> = open.iter().filter(|incident| filter.takes(incident)).cloned().collect();
     if reply.json {
-        all.truncate(SEARCHED);
-        let found: Vec<_> = all.iter().map(|incident| incident.summary(now)).collect();
+        let found: Vec<_> = found.into_iter().chain(past).map(|incident| incident.summary(now)).collect();
         return Ok(reply.document(&json!(found)));
     }
-    // The newest first, but before them whatever is not over.
-    let older = all.len() > filter.page * ON_A_PAGE;
-    let mut shown: Vec<Incident> = all.into_iter().skip((filter.page - 1) * ON_A_PAGE).take(ON_A_PAGE).collect();
-    shown.sort_by_key(|incident| incident.ended_at.is_some());
-    let list = List { filter, shown, older, cut };
+    let mut past: Vec<Incident> = past.skip((filter.page - 1) * ON_A_PAGE).take(ON_A_PAGE + 1).collect();
+    let older = past.len() > ON_A_PAGE;
+    past.truncate(ON_A_PAGE);
+    if filter.page > 1 {
+        found.clear();
+    }
+    found.extend(past);
+    let list = List { filter, open, shown: found, older, cut };
     Ok(reply.page(&list.page(reader, now), now))
 }
 
 struct List {
     filter: Filter,
+    /// All that are open, shown or not.
+    open: Vec<Incident>,
     shown: Vec<Incident>,
     older: bool,
     cut: bool,
@@ -47,8 +57,8 @@ struct List {
 
 impl List {
     fn page(&self, reader: &Reader, now: Timestamp) -> Page {
-        let open = self.shown.iter().filter(|incident| incident.ended_at.is_none()).count();
-        let waiting = self.shown.iter().filter(|incident| open_question(incident).is_some()).count();
+        let open = self.open.len();
+        let waiting = self.open.iter().filter(|incident| open_question(incident).is_some()).count();
         let state = match (open, waiting) {
             (0, _) => "Nothing is going on".to_owned(),
             (open, 0) => count(open, "incident is open", "incidents are open"),

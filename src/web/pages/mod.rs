@@ -13,9 +13,10 @@
 //! | `reply` | headers, ETag, 304, JSON or HTML |
 //!
 //! Everything works without the script, which only swaps `<main>` for the newer one, lets clocks tick and adds buttons that
-//! copy. Nothing here changes anything. Where an answer to Keymend's question goes is in `view::decision`.
+//! copy. Nothing is changed by looking; [`answers`] is the only door that takes an answer.
 
 pub mod access;
+pub mod answers;
 mod assets;
 mod filter;
 pub mod html;
@@ -32,9 +33,10 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::Response;
-use axum::routing::get;
+use axum::routing::{any, get};
 
 pub use access::{Access, How, Reader, Readers, Refusal, SignIn, Signed};
+pub use answers::Answers;
 pub use site::Site;
 
 use super::App;
@@ -52,6 +54,7 @@ pub(super) fn router() -> Router<App> {
         .route(INCIDENTS, get(answer))
         .route("/api/incidents/", get(answer))
         .route("/api/incidents/{id}", get(answer))
+        .route("/api/incidents/{id}/answer", any(answer))
         .route("/api/assets/{name}", get(answer))
 }
 
@@ -61,9 +64,16 @@ pub(super) fn is_page(path: &str) -> bool {
     path == INCIDENTS || path.starts_with("/api/incidents/") || path.starts_with(ASSETS)
 }
 
-/// Answers `GET` and `HEAD` of any of them.
+/// Answers `GET` and `HEAD` of any of them, and takes answers by `POST`.
 pub(super) async fn answer(State(app): State<App>, request: Request) -> Response {
-    let (head, _) = request.into_parts();
+    let (head, body) = request.into_parts();
+    if let Some(id) = answered(head.uri.path()) {
+        if head.method == Method::POST {
+            return answers::take(&app, &id, &head.headers, &head.uri, body).await;
+        }
+        let why = "an answer is sent by the form on the incident's page; this path takes POST alone";
+        return super::answer::refuse(StatusCode::METHOD_NOT_ALLOWED, why);
+    }
     if head.method != Method::GET && head.method != Method::HEAD {
         let why = "pages are only read: this path takes GET and HEAD";
         return super::answer::refuse(StatusCode::METHOD_NOT_ALLOWED, why);
@@ -75,6 +85,14 @@ pub(super) async fn answer(State(app): State<App>, request: Request) -> Response
         None => page(&app, path, &head.headers, &head.uri).await,
     };
     if head.method == Method::HEAD { without_body(response) } else { response }
+}
+
+/// The incident that a path takes an answer for.
+fn answered(path: &str) -> Option<String> {
+    let path = path.to_ascii_lowercase();
+    let path = path.strip_suffix('/').unwrap_or(&path);
+    let id = path.strip_prefix(INCIDENTS)?.strip_prefix('/')?.strip_suffix(answers::ANSWER)?;
+    (!id.is_empty() && !id.contains('/')).then(|| id.to_owned())
 }
 
 /// The front page for a browser: where to go from here.

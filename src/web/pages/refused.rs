@@ -17,7 +17,7 @@ fn page(title: &str, to_list: bool, inside: Html) -> Page {
     Page { title: title.to_owned(), status: title.to_owned(), pace: Pace::Never, to_list, reader: String::new(), main }
 }
 
-fn paragraphs(lines: &[&str]) -> Html {
+pub(super) fn paragraphs(lines: &[&str]) -> Html {
     Html::default().each(lines, |one| Html::default().element("p", text(one)))
 }
 

@@ -51,6 +51,12 @@ impl Reply {
         format!("?{}", query.finish())
     }
 
+    /// What keeps the link by which the page was opened, behind another address of the same incident.
+    pub fn link_query(&self) -> String {
+        let Some(link) = &self.link else { return String::new() };
+        format!("?{}", url::form_urlencoded::Serializer::new(String::new()).append_pair("t", link).finish())
+    }
+
     /// A page that may be polled.
     pub fn page(&self, page: &Page, now: Timestamp) -> Response {
         let body = page.body();
@@ -99,6 +105,8 @@ pub(in crate::web) fn accepts(accept: &str, wanted: &str) -> bool {
 fn vary(headers: &mut HeaderMap) {
     headers.insert(header::VARY, HeaderValue::from_static("accept"));
     headers.insert(header::CONTENT_SECURITY_POLICY, POLICY);
+    // With no-referrer a browser calls the origin of a form `null`.
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
 }
 
 fn html(status: StatusCode, text: String) -> Response {

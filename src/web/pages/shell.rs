@@ -52,7 +52,7 @@ impl Page {
         }
         let main = main.attribute("data-title", &self.title).raw(">").html(self.main.clone()).raw("</main>");
         let home = if self.to_list {
-            Html::default().raw("<a class=\"home\" href=\"/api/incidents\">Keymend<span> · all incidents</span></a>")
+            Html::default().raw("<a class=\"home\" href=\"/api/incidents\">Keymend · <span>all incidents</span></a>")
         } else {
             Html::default().raw("<span class=\"home\">Keymend</span>")
         };

@@ -7,6 +7,7 @@ use futures::future::join_all;
 use url::Url;
 
 use super::access::Access;
+use super::answers::Answers;
 use crate::domain::incident::Incident;
 use crate::domain::notice::Told;
 use crate::notify::links::Links;
@@ -30,6 +31,8 @@ pub struct Site {
     pub url: Option<Url>,
     /// The channels that messages go through.
     pub channels: Arc<[String]>,
+    /// How answers are taken; `None`: not by a browser.
+    pub answers: Option<Answers>,
     delivered: Arc<Mutex<HashSet<String>>>,
 }
 
@@ -58,7 +61,13 @@ impl Site {
     /// A site.
     #[must_use]
     pub fn new(access: Access, links: Links, url: Option<Url>, channels: Vec<String>) -> Self {
-        Self { access, links, url, channels: channels.into(), delivered: Arc::default() }
+        Self { access, links, url, channels: channels.into(), answers: None, delivered: Arc::default() }
+    }
+
+    /// The same, taking answers.
+    #[must_use]
+    pub fn answering(self, answers: Answers) -> Self {
+        Self { answers: Some(answers), ..self }
     }
 
     /// How the incident's last messages were delivered. A store that does not answer leaves it open.

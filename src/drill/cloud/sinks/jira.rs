@@ -193,7 +193,7 @@ fn is_node(node: &Value) -> bool {
 fn words(node: &Value) -> String {
     let own = node.get("text").and_then(Value::as_str).unwrap_or_default().to_owned();
     let content = node.get("content").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    content.iter().fold(own, |text, node| text + &words(node) + "\n")
+    content.iter().fold(own, |text, node| text + words(node).as_str() + "\n")
 }
 
 fn errors(status: u16, message: &str, field: Option<(&str, &str)>) -> Answer {

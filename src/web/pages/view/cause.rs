@@ -19,14 +19,15 @@ pub fn card(incident: &Incident, notice: &Notice) -> Option<Html> {
     let last = incident.diagnosis.as_ref()?;
     // What an incident that is over was about, not what its last look saw.
     let shown = incident.broken.as_ref().filter(|_| incident.ended_at.is_some()).unwrap_or(last);
-    let seen = format!("As seen at {}", date_and_clock(shown.at));
+    let seen = if incident.ended_at.is_some() { "The chain when it was last seen broken," } else { "As seen at" };
+    let seen = format!("{seen} {}", date_and_clock(shown.at));
     let heading = if incident.ended_at.is_some() { "What was wrong" } else { "Cause" };
     let inside = Html::default()
         .element("h2", text(heading))
         .html(parts::parts(&cause_parts(notice)))
+        .element("p class=\"soft seen\"", text(seen))
         .html(picture::chain(incident, shown))
         .html(checked(&shown.checks))
-        .element("p class=\"soft\"", text(seen))
         .maybe(proof(shown));
     Some(Html::default().element("section class=\"card\" aria-label=\"Cause\"", inside))
 }

@@ -56,7 +56,24 @@ fn attempts(incident: &Incident, notice: &Notice) -> Html {
 }
 
 fn change(attempt: &Attempt, notice: &Notice) -> Html {
-    let mut said = attempt_parts(attempt, notice);
-    said.extend(attempt.correlation_id.iter().map(|id| Part::Text(Line::of("Azure's correlation id ").code(id))));
-    Html::default().element("div class=\"change\"", parts::parts(&said))
+    let became = |(property, before, after): &(String, String, String)| {
+        Part::Text(Line::default().name(property).say(": ").code(before).say(" → ").code(after))
+    };
+    let all: Vec<Part> = attempt.before_after.iter().take(MOST).map(became).collect();
+    let (first, rest) = all.split_at(all.len().min(SHOWN));
+    let mut said: Vec<Part> = attempt_parts(attempt, notice).into_iter().take(1).collect();
+    said.extend_from_slice(first);
+    let id = attempt.correlation_id.iter();
+    said.extend(id.map(|id| Part::Text(Line::of("Azure's correlation id ").code(id))));
+    let more = (!rest.is_empty()).then(|| {
+        Html::default()
+            .raw("<details")
+            .attribute("data-fold", format!("change-{}", attempt.number))
+            .raw("><summary>")
+            .text(format!("{} more of these", attempt.before_after.len() - first.len()))
+            .raw("</summary>")
+            .html(parts::parts(rest))
+            .raw("</details>")
+    });
+    Html::default().element("div class=\"change\"", parts::parts(&said).maybe(more))
 }

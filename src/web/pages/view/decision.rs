@@ -14,6 +14,7 @@ use crate::notify::texts::message::Section;
 use crate::notify::texts::plan_sentence;
 use crate::web::App;
 use crate::web::pages::access::Reader;
+use crate::web::pages::answers::form;
 use crate::web::pages::html::{Html, line, text};
 use crate::web::pages::standing::open_question;
 
@@ -49,13 +50,14 @@ pub fn card(
 ) -> Option<Html> {
     let approval = open_question(incident)?;
     let (how, rest): (Vec<Section>, Vec<Section>) =
-        own_sections(face, notice.situation).into_iter().partition(|section| section.title == Some(HOW));
+        own_sections(face, notice).into_iter().partition(|section| section.title == Some(HOW));
     let asked = Asked { incident, approval, reader, app, now, by_command: how.into_iter().next() };
     let inside = Html::default()
         .element("h2", text("Decision needed"))
         .element("p class=\"question\"", line(&plan_sentence(&approval.plan).say("?")))
         .html(until(approval, now))
         .html(sections(&rest))
+        .element("p class=\"unanswered\"", line(&face.next))
         .raw("<div id=\"answer\" class=\"answer\">")
         .html(slot(&asked))
         .raw("</div>");
@@ -87,6 +89,10 @@ fn until(approval: &Approval, now: Timestamp) -> Html {
 /// Where the question is answered. A form that is put here carries `data-keep` with the plan's hash: what somebody typed
 /// into it then outlives the page's renewal as long as the question is the same.
 fn slot(asked: &Asked<'_>) -> Html {
-    let Some(section) = &asked.by_command else { return Html::default() };
-    Html::default().element("h3", text(HOW)).html(parts(&section.parts))
+    let form = form::question(asked.incident, asked.approval, asked.reader, asked.app, asked.now);
+    let by_command = asked.by_command.as_ref().map(|section| {
+        let inside = Html::default().raw("<summary>Answer without this page</summary>").html(parts(&section.parts));
+        Html::default().element("details class=\"inner\" data-fold=\"answer-by-command\"", inside)
+    });
+    Html::default().element("h3", text(HOW)).html(form).maybe(by_command)
 }

@@ -39,7 +39,7 @@ impl Face {
             Tone::Accent => "accent",
             Tone::Good => "good",
         };
-        Self { tone, banner, headline: headline.capital(), meaning, sections, next }
+        Self { tone, banner, headline, meaning, sections, next }
     }
 
     /// The sentence of a list: what happens next, without commands.
@@ -59,7 +59,7 @@ fn closed(incident: &Incident, notice: &Notice) -> Face {
     Face {
         tone: "good",
         banner: incident.phase.words().to_uppercase(),
-        headline: subject(notice).line.capital().say(": closed"),
+        headline: subject(notice).line.say(": closed"),
         meaning: Line::default().quote(end).say("."),
         sections,
         next: Line::default(),
@@ -80,11 +80,16 @@ const ELSEWHERE: [&str; 8] = [
 
 /// The sections without what the page shows elsewhere.
 #[must_use]
-pub fn own_sections(face: &Face, situation: Situation) -> Vec<Section> {
+pub fn own_sections(face: &Face, notice: &Notice) -> Vec<Section> {
+    let situation = notice.situation;
+    // Where the reason names the gates, they are not named again.
+    let reason = notice.reason.as_deref().unwrap_or_default();
+    let named = situation == Situation::Escalated && notice.gates.iter().all(|hit| reason.contains(&hit.why));
     let elsewhere = |part: &Part| matches!(part, Part::Fact(label, _) if ELSEWHERE.contains(label));
     let mut sections = Vec::new();
     for section in &face.sections {
-        let repeated = matches!(section.title, Some("Checked" | "What was done" | "Tried"));
+        let repeated = matches!(section.title, Some("Checked" | "What was done" | "Tried"))
+            || (named && section.title == Some("In the way"));
         // The text of the end of a healed incident is its meaning, too.
         let said = |part: &Part| situation == Situation::Resolved && matches!(part, Part::Fact("Note", _));
         let parts: Vec<Part> = section.parts.iter().filter(|part| !elsewhere(part) && !said(part)).cloned().collect();

@@ -28,6 +28,7 @@ mod story;
 use jiff::Timestamp;
 
 use super::access::{How, Reader};
+use super::answers::form;
 use super::html::{Html, line, text};
 use super::shell::{Pace, Page};
 use super::site::Deliveries;
@@ -35,7 +36,7 @@ use super::standing::standing;
 use crate::domain::incident::Incident;
 use crate::domain::notice::Notice;
 use crate::notify::links::Links;
-use crate::notify::texts::message::Link;
+use crate::notify::texts::message::{Link, Section};
 use crate::web::App;
 use face::{Face, own_sections};
 
@@ -52,12 +53,18 @@ pub(super) fn page(
     let face = Face::of(incident, &notice);
     let links = &app.pages.links;
     let decision = decision::card(incident, &notice, &face, reader, app, now);
+    // On top where somebody holds it; below where nobody does.
+    let hold =
+        if decision.is_some() && incident.hold.is_none() { None } else { form::hold(incident, reader, app, now) };
+    let (hold_above, hold_below) = if incident.hold.is_some() { (hold, None) } else { (None, hold) };
     let main = banner(incident, &notice, &face, now)
+        .maybe(hold_above)
         .html(decision.unwrap_or_else(|| now_card(&notice, &face)))
         .html(shortcuts(&notice, links))
         .maybe(cause::card(incident, &notice))
         .maybe(changes::card(incident, &notice))
         .maybe(by_hand::card(incident, &notice))
+        .maybe(hold_below)
         .maybe(databases::card(incident, links))
         .html(story::timeline(incident))
         .maybe(story::told(incident, told, now))
@@ -94,23 +101,37 @@ fn banner(incident: &Incident, notice: &Notice, face: &Face, now: Timestamp) -> 
         .raw("</section>")
 }
 
-/// What happens now, or what is wanted of whoever reads it.
+/// What is to be done, for those who are called.
+const TO_DO: &str = "Do this";
+
+/// What is wanted of whoever reads it, and what happens now.
 fn now_card(notice: &Notice, face: &Face) -> Html {
-    let own = own_sections(face, notice.situation);
+    let (todo, rest): (Vec<Section>, Vec<Section>) =
+        own_sections(face, notice).into_iter().partition(|section| section.title == Some(TO_DO));
     let next = (!face.next.is_empty()).then(|| {
-        Html::default().element("h2", text("What happens next")).element("p class=\"next\"", line(&face.next))
+        let heading = if todo.is_empty() { "h2" } else { "h3" };
+        Html::default().element(heading, text("What happens next")).element("p class=\"next\"", line(&face.next))
     });
-    if own.is_empty() && next.is_none() {
+    if todo.is_empty() && rest.is_empty() && next.is_none() {
         return Html::default();
     }
-    let inside = Html::default().maybe(next).html(parts::sections(&own));
+    let inside = match todo.first() {
+        Some(todo) => Html::default()
+            .element("h2", text(TO_DO))
+            .html(parts::parts(&todo.parts))
+            .html(parts::sections(&rest))
+            .maybe(next),
+        None => Html::default().maybe(next).html(parts::sections(&rest)),
+    };
     Html::default().element("section class=\"card now\" aria-label=\"Now\"", inside)
 }
 
 /// Into the portal, and to the team's own instructions.
 fn shortcuts(notice: &Notice, links: &Links) -> Html {
     let all = crate::notify::texts::message(notice).links;
-    let known = all.iter().filter_map(|link| Some((link.title(), name(link), links.url(link)?)));
+    // This very page is no way elsewhere.
+    let elsewhere = all.iter().filter(|link| !matches!(link, Link::Incident { .. } | Link::Decide { .. }));
+    let known = elsewhere.filter_map(|link| Some((link.title(), name(link), links.url(link)?)));
     let items = Html::default().each(known, |(title, name, url)| {
         Html::default()
             .raw("<a rel=\"noreferrer\"")
@@ -129,6 +150,6 @@ fn shortcuts(notice: &Notice, links: &Links) -> Html {
 fn name(link: &Link) -> Option<&str> {
     match link {
         Link::Database(id) | Link::Server(id) | Link::Vault(id) => Some(id.name()),
-        Link::Runbook => None,
+        Link::Runbook | Link::Incident { .. } | Link::Decide { .. } => None,
     }
 }

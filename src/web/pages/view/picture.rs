@@ -50,7 +50,7 @@ pub fn chain(incident: &Incident, diagnosis: &Diagnosis) -> Html {
     let said = format!("From the server to its databases, link by link. {said} The list below says the same in words.");
     Html::default()
         .raw("<div class=\"chain\">")
-        .html(drawing("wide", "0 0 1010 96", &said, &nodes, lying))
+        .html(drawing("wide", "0 0 1056 96", &said, &nodes, lying))
         .html(drawing("tall", "0 0 300 372", &said, &nodes, standing))
         .raw("</div>")
 }
@@ -123,7 +123,7 @@ fn mark(node: &Node) -> Html {
             "<path class=\"shape\" d=\"M-4-10h8l6 6v8l-6 6h-8l-6-6v-8z\"/><path class=\"sign\" d=\"M-4-4l8 8M4-4l-8 8\"/>"
         }
         Some(LinkState::Unknown) => {
-            "<path class=\"shape\" d=\"M0-11l11 11-11 11-11-11z\"/><path class=\"sign\" d=\"M-3-3a3 3 0 1 1 4 3q-1 .5-1 2M0 5v.5\"/>"
+            "<path class=\"shape\" d=\"M0-12l12 12-12 12-12-12z\"/><text class=\"ask\" y=\"5\" text-anchor=\"middle\">?</text>"
         }
         None => "<rect x=\"-9\" y=\"-9\" width=\"18\" height=\"18\" rx=\"3\" class=\"shape\"/><path class=\"sign\" d=\"M-5-3h10M-5 3h10\"/>",
     })
@@ -159,17 +159,17 @@ fn is_cut(node: &Node, next: &Node) -> bool {
 }
 
 fn lying(place: usize, node: &Node, next: Option<&Node>) -> Html {
-    let x = place * 146 + 2;
+    let x = place * 153 + 2;
     let line = next.map(|next| {
         let kind = if is_cut(node, next) { "line cut" } else { "line" };
-        Html::default().raw("<path").attribute("class", kind).attribute("d", format!("M{} 48h16", x + 128)).raw("/>")
+        Html::default().raw("<path").attribute("class", kind).attribute("d", format!("M{} 48h17", x + 136)).raw("/>")
     });
     let inside = Html::default()
-        .raw("<rect width=\"128\" height=\"92\" rx=\"10\" class=\"box\"/>")
+        .raw("<rect width=\"136\" height=\"92\" rx=\"10\" class=\"box\"/>")
         .html(at(20, 23, mark(node)))
         .html(words("word", 36, 28, "start", node.word()))
         .html(words("title", 11, 55, "start", node.title))
-        .html(words("name", 11, 76, "start", &short(&node.name, 17)));
+        .html(words("name", 11, 76, "start", &short(&node.name, 18)));
     let group = Html::default().raw("<g").attribute("class", node.class()).raw(">").html(at(x, 2, inside)).raw("</g>");
     Html::default().maybe(line).html(group)
 }
