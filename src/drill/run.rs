@@ -146,7 +146,7 @@ pub async fn play(
     drop(stage);
     let end = director.direct(watch).await?;
     let mut played = director.conclude(preset).await?;
-    if options.voices == Voices::All {
+    if options.voices != Voices::Two {
         let held = SINKS.iter().map(|&sink| (sink.to_owned(), cloud.sink(sink)));
         played.sinks = Some(Value::Object(held.collect()));
     }

@@ -132,7 +132,8 @@ impl Api {
         let said = self.harmless(said);
         let said = if said.is_empty() { said } else { format!(" ({said})") };
         let what = format!("channel `{}` answered {}{said}", self.name, heard.status.as_u16());
-        if is_passing(heard.status) {
+        // A success of another kind than the one that was meant is somebody in between, or a service that is not itself.
+        if is_passing(heard.status) || heard.status.is_success() {
             ChannelError::Retry { after: heard.after, why: what }
         } else {
             ChannelError::Permanent { why: format!("{what}: {hint}") }

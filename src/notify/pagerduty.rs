@@ -124,8 +124,8 @@ impl PagerDuty {
         }
         let heard = self.api.ask(self.api.json(Method::POST, path, &[], body)).await?;
         let field = |name: &str| heard.json.as_ref().and_then(|json| json.get(name)).cloned().unwrap_or_default();
-        if heard.status == StatusCode::ACCEPTED {
-            if field("status") == "success" {
+        if heard.status.is_success() {
+            if heard.status == StatusCode::ACCEPTED && field("status") == "success" {
                 return Ok(heard);
             }
             return Err(self.api.odd(&heard, "not that the event was processed; is this PagerDuty?"));

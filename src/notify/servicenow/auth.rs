@@ -4,7 +4,7 @@ use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
-use reqwest::{Method, RequestBuilder, StatusCode};
+use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
 use tokio::sync::Mutex;
 
@@ -147,7 +147,12 @@ async fn fetch(api: &Api, client_id: &str, client_secret: &Secret) -> Result<Tok
         .body(form);
     let asked = api.now();
     let heard = api.ask(request).await?;
-    if heard.status != StatusCode::OK {
+    if heard.status.is_redirection() {
+        let hint =
+            "the address redirects, and redirects are not followed. Set servicenow.instance_url to where it leads";
+        return Err(api.refused(&heard, "", hint));
+    }
+    if !heard.status.is_success() {
         let said = heard.json.as_ref().and_then(|json| json.get("error")).and_then(Value::as_str).unwrap_or_default();
         let hint = "no token was given. Check servicenow.client_id and its secret, that the system property \
                     glide.oauth.inbound.client.credential.grant_type.enabled is true, and that the OAuth entity has an \
