@@ -81,8 +81,10 @@ pub fn compose(
 /// one of the last attempt).
 #[must_use]
 pub fn is_new(incident: &Incident, situation: Situation, cause: Option<Cause>) -> bool {
-    let told =
-        |same: &dyn Fn(&Told) -> bool| incident.notices.iter().any(|told| told.situation == situation && same(told));
+    let asks = matches!(situation, Situation::ApprovalAsked | Situation::Escalated);
+    let since = incident.released_at.filter(|_| asks);
+    let counts = |told: &&Told| told.situation == situation && since.is_none_or(|since| told.at >= since);
+    let told = |same: &dyn Fn(&Told) -> bool| incident.notices.iter().filter(counts).any(same);
     !match situation {
         Situation::FirstNotice
         | Situation::WindowOver

@@ -90,6 +90,9 @@ pub struct Incident {
     /// A person wants nothing changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<Hold>,
+    /// When the last hold was released: what waited for people before is asked anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub released_at: Option<Timestamp>,
     /// The numbers of the forms by which people answered: each counts once.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub forms_used: BTreeSet<String>,
@@ -148,6 +151,7 @@ impl Incident {
             gates: Vec::new(),
             approval: None,
             hold: None,
+            released_at: None,
             forms_used: BTreeSet::new(),
             attempts: Vec::new(),
             needs_person: None,

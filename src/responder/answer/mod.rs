@@ -191,6 +191,9 @@ fn release(incident: &mut Incident, by: &By, why: Option<&str>, now: Timestamp) 
     if incident.hold.take().is_none() {
         return Err(Refusal::NotHeld { id: incident.id.to_string() });
     }
+    incident.released_at = Some(now);
+    // Its time may have run out meanwhile.
+    incident.approval = incident.approval.take().filter(|asked| asked.decision.is_some());
     let text = format!("{} released the incident {}: Keymend goes on", by.name, by.way);
     incident.note(now, EntryKind::Approval, with_reason(text, why));
     Ok("released")
