@@ -74,6 +74,8 @@ fn the_example_can_be_used_as_it_is() {
         ("KEYMEND_PAGERDUTY_KEY", "0123456789abcdef0123456789abcdef"),
         ("KEYMEND_JSM_KEY", "k"),
         ("KEYMEND_JIRA_TOKEN", "k"),
+        // The platform says that it checks sign-ins.
+        ("WEBSITE_AUTH_ENABLED", "True"),
     ];
     let settings = good(&all, &env);
     assert!(settings.faults.is_empty(), "{:?}", settings.faults);
@@ -418,6 +420,32 @@ fn under_the_host_its_own_storage_is_the_store_unless_another_is_named() {
 }
 
 #[test]
+fn who_may_see_the_pages_is_never_everybody_unasked() {
+    let pages = |text: &str, env: &[(&str, &str)]| good(&format!("{SCOPE}[pages]\n{text}"), env);
+    let checked = ("WEBSITE_AUTH_ENABLED", "True");
+    let usual = pages("", &[]).pages;
+    assert_eq!((usual.access, usual.access_at(None), usual.url), (None, None, None));
+    let faults = |text: &str, env: &[(&str, &str)]| -> Vec<String> {
+        pages(text, env).faults.iter().map(|fault| fault.setting.clone()).collect()
+    };
+    let sign_in = "access = \"sign-in\"\n";
+    assert_eq!(faults(sign_in, &[]), ["pages.access", "pages.readers"]);
+    assert_eq!(faults(&format!("{sign_in}readers = []\napprovers = []"), &[checked]), ["pages.readers"]);
+    assert!(faults(&format!("{sign_in}approvers = [\"g\"]"), &[checked]).is_empty(), "approvers read");
+    assert!(faults(&format!("{sign_in}readers = [\"anyone-signed-in\"]\neasy_auth = \"on\""), &[]).is_empty());
+    says(&wrong(&format!("{SCOPE}[pages]\napprovers = [\"anyone-signed-in\"]"), &[]), &["pages.approvers"]);
+    says(&wrong(&format!("{SCOPE}[pages]\naccess = \"signin\""), &[]), &["pages.access", "did you mean \"sign-in\"?"]);
+
+    let hosted = pages("", &[("WEBSITE_HOSTNAME", "app.azurewebsites.net")]).pages.url.unwrap();
+    assert_eq!(hosted.as_str(), "https://app.azurewebsites.net/");
+    let named = pages("url = \"https://keymend.contoso.example\"", &[("WEBSITE_HOSTNAME", "app.azurewebsites.net")]);
+    assert_eq!(named.pages.url.unwrap().host_str(), Some("keymend.contoso.example"));
+    for bad in ["http://keymend.contoso.example", "keymend.contoso.example", "https://x.example/path"] {
+        says(&wrong(&format!("{SCOPE}[pages]\nurl = \"{bad}\""), &[]), &["pages.url"]);
+    }
+}
+
+#[test]
 fn no_secret_is_ever_shown() {
     let text = format!("{SCOPE}[teams]\nurl = \"https://flow.example/?sig=topsecret\"\n");
     let env = [
@@ -447,11 +475,12 @@ proptest! {
 
     #[test]
     fn no_value_makes_reading_fail_badly(
-        section in prop::sample::select(vec!["scope", "policy", "remedies", "gates", "azure", "simulated", "server", "store", "teams", "webhook"]),
+        section in prop::sample::select(vec!["scope", "policy", "remedies", "gates", "azure", "simulated", "server", "store", "teams", "webhook", "pages"]),
         key in prop::sample::select(vec![
             "subscriptions", "resources", "except", "preset", "window_minutes", "dry_run", "recover_vault", "hold_tag", "custodians",
             "max_servers", "cloud", "arm_endpoint", "static_token", "credential", "follow_clock", "listen", "max_body_bytes",
             "webhook_secret_env", "webhook_secret_file", "location", "url", "url_env", "url_file", "secret_env", "allow_private",
+            "access", "readers", "approvers", "easy_auth",
         ]),
         value in prop::sample::select(vec![
             "1", "-1", "99999999999999999", "1.5", "true", "\"\"", "\" \"", "\"x\"", "\"é\\u202e\"", "[]", "[1]", "[\"\", [\"a\"]]",

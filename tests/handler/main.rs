@@ -5,6 +5,7 @@
 mod doors;
 mod encodings;
 mod ending;
+mod pages;
 mod readiness;
 mod refusals;
 mod secrets;

@@ -149,7 +149,11 @@ async fn pages_may_load_what_is_from_here_and_nothing_else() {
         "nothing inline: {}",
         page.text
     );
-    assert_eq!((&*page.headers["x-frame-options"], &*page.headers["referrer-policy"]), ("DENY", "no-referrer"));
+    assert_eq!(
+        (&*page.headers["x-frame-options"], &*page.headers["referrer-policy"]),
+        ("DENY", "same-origin"),
+        "a form says from where"
+    );
     assert_eq!(page.headers["cache-control"], "no-store", "what is on a page is nobody else's");
     for (name, kind) in [("keymend.css", "text/css"), ("keymend.js", "text/javascript")] {
         let start = page.text.find(&format!("/api/assets/{name}?v=")).unwrap_or_else(|| panic!("{}", page.text));

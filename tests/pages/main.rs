@@ -3,10 +3,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod access;
+mod answers;
 mod browser;
 mod content;
 mod hostile;
 mod in_a_browser;
+mod opened;
 mod pictures;
 mod stage;
 #[path = "../stepped/mod.rs"]

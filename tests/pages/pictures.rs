@@ -1,6 +1,6 @@
 //! Pictures of the pages, made by `scripts/screenshots`: `KEYMEND_PICTURES` names the folder.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use keymend::domain::incident::Phase;
 use keymend::domain::policy::Preset;
@@ -20,7 +20,7 @@ fn wanted(name: &str) -> bool {
     few.contains(&name) || std::env::var_os("KEYMEND_ALL_PICTURES").is_some()
 }
 
-async fn pictures(browser: &Browser, folder: &PathBuf, name: &str, address: &str) {
+async fn pictures(browser: &Browser, folder: &Path, name: &str, address: &str) {
     for (place, width, most) in [("phone", 400, 2400), ("desk", 1280, 1800), ("small", 320, 6000)] {
         for (suffix, scheme) in [("", "light"), ("-dark", "dark")] {
             let name = format!("{name}-{place}{suffix}");

@@ -26,7 +26,10 @@ pub enum Access {
 
 /// Whether a link's signature (`?t=`) is good for an incident.
 #[derive(Clone)]
-pub struct Signed(Arc<dyn Fn(&str, &str) -> bool + Send + Sync>);
+pub struct Signed(Arc<Check>);
+
+/// Whether what stands behind `t=` (second) is good for an incident (first).
+type Check = dyn Fn(&str, &str) -> bool + Send + Sync;
 
 /// Sign-in by the platform.
 #[derive(Debug, Clone, PartialEq, Eq)]

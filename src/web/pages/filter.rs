@@ -98,7 +98,7 @@ fn finds(incident: &Incident, word: &str) -> bool {
     let has = |text: &str| text.to_lowercase().contains(word);
     let cause = |cause: Cause| {
         let name = serde_json::to_value(cause).unwrap_or_default();
-        has(cause_name(cause)) || name.as_str().is_some_and(|name| has(name))
+        has(cause_name(cause)) || name.as_str().is_some_and(&has)
     };
     has(&incident.id.0)
         || incident.vault.as_ref().is_some_and(|vault| has(&vault.to_string()))

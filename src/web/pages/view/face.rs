@@ -5,7 +5,7 @@ use crate::domain::notice::{Notice, Situation};
 use crate::notify::texts::affected::subject;
 use crate::notify::texts::message::{Part, Section};
 use crate::notify::texts::phases::Tone;
-use crate::notify::texts::words::Line;
+use crate::notify::texts::words::{Line, clean};
 use crate::notify::texts::{self, Message};
 
 /// The first words of an incident.
@@ -66,6 +66,9 @@ fn closed(incident: &Incident, notice: &Notice) -> Face {
     }
 }
 
+/// The longest reason.
+const LONGEST_REASON: usize = 1500;
+
 /// Facts that the page shows elsewhere, by their labels in the messages.
 const ELSEWHERE: [&str; 8] = [
     "Cause",
@@ -92,10 +95,22 @@ pub fn own_sections(face: &Face, notice: &Notice) -> Vec<Section> {
             || (named && section.title == Some("In the way"));
         // The text of the end of a healed incident is its meaning, too.
         let said = |part: &Part| situation == Situation::Resolved && matches!(part, Part::Fact("Note", _));
-        let parts: Vec<Part> = section.parts.iter().filter(|part| !elsewhere(part) && !said(part)).cloned().collect();
+        let kept = section.parts.iter().filter(|part| !elsewhere(part) && !said(part));
+        let parts: Vec<Part> = kept.map(|part| in_full(part, reason)).collect();
         if !parts.is_empty() && !repeated {
             sections.push(Section { title: section.title, parts });
         }
     }
     sections
+}
+
+/// The reason why a person is called whole, where a message has to cut it; what to do by hand stands above it.
+fn in_full(part: &Part, reason: &str) -> Part {
+    match part {
+        Part::Fact(label @ "Why automation stopped", _) => {
+            let (why, _) = reason.split_once(" By hand: ").unwrap_or((reason, ""));
+            Part::Fact(label, Line::of(clean(why, LONGEST_REASON)))
+        }
+        other => other.clone(),
+    }
 }

@@ -50,7 +50,7 @@ pub fn chain(incident: &Incident, diagnosis: &Diagnosis) -> Html {
     let said = format!("From the server to its databases, link by link. {said} The list below says the same in words.");
     Html::default()
         .raw("<div class=\"chain\">")
-        .html(drawing("wide", "0 0 1056 96", &said, &nodes, lying))
+        .html(drawing("wide", "0 0 1058 96", &said, &nodes, lying))
         .html(drawing("tall", "0 0 300 372", &said, &nodes, standing))
         .raw("</div>")
 }
