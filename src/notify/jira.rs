@@ -148,12 +148,12 @@ impl Jira {
         self.api.ask(request.header(header, value).header("accept", "application/json")).await
     }
 
-    /// The oldest issue of an incident that is not done.
-    async fn look_up(&self, label: &str) -> Result<Option<String>, ChannelError> {
+    /// The oldest issue of an incident that is not done, and what its description is.
+    async fn look_up(&self, label: &str) -> Result<Option<(String, Value)>, ChannelError> {
         let project = &self.options.project;
         let jql =
             format!("project = \"{project}\" and labels = \"{label}\" and statusCategory != Done order by created");
-        let body = json!({"jql": jql, "maxResults": 2, "fields": ["status", "labels"]});
+        let body = json!({"jql": jql, "maxResults": 2, "fields": ["status", "labels", "description"]});
         let path: &[&str] = if self.version() == "2" { &["search"] } else { &["search", "jql"] };
         let heard = self.call(Method::POST, path, &[], Some(&body)).await?;
         if heard.status != StatusCode::OK {
@@ -166,7 +166,8 @@ impl Jira {
             let labels = issue.pointer("/fields/labels").and_then(Value::as_array);
             labels.into_iter().flatten().any(|one| one == label)
         });
-        Ok(ours.and_then(key))
+        let description = |issue: &Value| issue.pointer("/fields/description").cloned().unwrap_or_default();
+        Ok(ours.and_then(|issue| Some((key(issue)?, description(issue)))))
     }
 
     async fn create(&self, parcel: &Parcel<'_>) -> Result<String, ChannelError> {
@@ -217,12 +218,7 @@ impl Jira {
         let Some(comments) = heard.json.as_ref().filter(|_| heard.status == StatusCode::OK) else {
             return Err(self.refused(&heard));
         };
-        let footer = texts::message(parcel.notice).footer.to_string();
-        // Whole lines only: message 1 is not message 10.
-        let ends = format!("{}\"", footer.replace('"', "\\\""));
-        let line = format!("{}\\n", footer.replace('"', "\\\""));
-        let written = comments.get("comments").map(Value::to_string).unwrap_or_default();
-        if written.contains(&ends) || written.contains(&line) {
+        if holds(&comments.get("comments").cloned().unwrap_or_default(), parcel) {
             return Ok(true);
         }
         let text = plain::text(parcel, &self.options.links, TEXT);
@@ -296,8 +292,10 @@ impl Channel for Jira {
         let known = match kept {
             Some(kept) if self.comment(&kept.key, parcel).await? => Some(kept.key),
             _ => match self.look_up(label(&notice.incident).map_err(|why| self.api.permanent(why))?).await? {
-                Some(found) => {
-                    self.comment(&found, parcel).await?;
+                Some((found, description)) => {
+                    if !holds(&description, parcel) {
+                        self.comment(&found, parcel).await?;
+                    }
                     Some(found)
                 }
                 None => None,
@@ -339,6 +337,14 @@ impl Channel for Jira {
 fn key(issue: &Value) -> Option<String> {
     let key = issue.get("key").and_then(Value::as_str)?;
     is_key(key).then(|| key.to_owned())
+}
+
+/// Whether a description or comments hold a message: by the whole line that tells its number, since message 1 is not
+/// message 10.
+fn holds(written: &Value, parcel: &Parcel<'_>) -> bool {
+    let footer = texts::message(parcel.notice).footer.to_string().replace('"', "\\\"");
+    let written = written.to_string();
+    written.contains(&format!("{footer}\"")) || written.contains(&format!("{footer}\\n"))
 }
 
 /// A key becomes a part of an address.

@@ -29,6 +29,7 @@ async fn what_was_sent_and_not_recorded_is_sent_again_without_a_second_ticket() 
     assert_eq!(tickets[0]["state"], "6");
     let issues = sky.list("jira", "issues");
     assert_eq!((issues.len(), issues[0]["status"].as_str()), (1, Some("Done")));
+    assert_eq!(issues[0]["comments"].as_array().unwrap().len(), 4, "{:#}", issues[0]["comments"]);
     assert_eq!(sky.list("pagerduty", "alerts").len(), 1);
     assert_eq!(sky.list("jsm", "alerts").len(), 1);
 }

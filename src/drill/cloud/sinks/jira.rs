@@ -165,7 +165,8 @@ impl Issue {
     fn row(&self) -> Value {
         let category = if self.status == "Done" { "done" } else { "indeterminate" };
         let status = json!({"name": self.status, "statusCategory": {"key": category}});
-        json!({"key": self.key, "fields": {"status": status, "labels": self.fields.get("labels")}})
+        let (labels, description) = (self.fields.get("labels"), self.fields.get("description"));
+        json!({"key": self.key, "fields": {"status": status, "labels": labels, "description": description}})
     }
 }
 
