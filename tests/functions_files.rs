@@ -60,7 +60,11 @@ fn triggers_are_what_they_must_be() {
     assert_eq!(pages["route"], "{*page}");
     let taken = pages["methods"].as_array().unwrap();
     assert!(!taken.is_empty() && !taken.contains(&json!("post")), "nobody without the key sends alerts: {taken:?}");
-    for http in ["alerts", "pages"] {
+    let answers = binding("answers", "in");
+    assert_eq!((&answers["type"], &answers["authLevel"]), (&json!("httpTrigger"), &json!("anonymous")));
+    // Of its own, so that what nobody's key protects is posted to one path alone.
+    assert_eq!((&answers["route"], &answers["methods"]), (&json!("incidents/{id}/answer"), &json!(["post"])));
+    for http in ["alerts", "pages", "answers"] {
         // With one input and one output the host proxies; with any more it would send payloads.
         assert_eq!(binding(http, "out"), json!({ "type": "http", "direction": "out", "name": "res" }));
     }
@@ -123,9 +127,9 @@ async fn every_function_is_answered_and_nothing_else() {
         // 403 tells that it is there, and for the host alone.
         assert_eq!(status(port, "POST", &format!("/{}", function.name)).await, 403, "{}", function.name);
     }
-    for route in ["alerts", "pages"] {
+    for route in ["alerts", "pages", "answers"] {
         let trigger = binding(route, "in");
-        let path = trigger["route"].as_str().unwrap().replace("{*page}", "health");
+        let path = trigger["route"].as_str().unwrap().replace("{*page}", "health").replace("{id}", "km-x");
         let prefix = read("host.json")["extensions"]["http"]["routePrefix"].as_str().unwrap().to_owned();
         for method in trigger["methods"].as_array().unwrap() {
             let method = method.as_str().unwrap().to_uppercase();

@@ -15,8 +15,10 @@ use crate::clock::{Busy, add};
 use crate::store::{Handout, LeasedJob, NewJob, StoreError, Work};
 use crate::telemetry::count;
 
-/// Jobs done side by side.
+/// Jobs done side by side, beside messages.
 const SIDE_BY_SIDE: usize = 8;
+/// Messages under way: they wait for channels, some of which hang, and must not take a repair's place.
+const MESSAGES: usize = 64;
 /// How long a job is held; after a crash it is taken up again when this is over.
 const LEASE: SignedDuration = SignedDuration::from_mins(2);
 /// Other processes (`keymend incidents approve`) store jobs too: look at least this often, in real time.
@@ -35,6 +37,22 @@ pub enum Called {
     SetAside,
     /// There is no such job.
     Gone,
+}
+
+/// The jobs that are being done.
+#[derive(Debug, Default)]
+struct UnderWay {
+    jobs: JoinSet<()>,
+    /// Each message holds a copy.
+    messages: Arc<()>,
+}
+
+impl UnderWay {
+    /// Whether no other job may begin.
+    fn is_full(&self) -> bool {
+        let messages = Arc::strong_count(&self.messages) - 1;
+        messages >= MESSAGES || self.jobs.len().saturating_sub(messages) >= SIDE_BY_SIDE
+    }
 }
 
 /// How a job ended that was settled.
@@ -63,7 +81,7 @@ impl End {
 impl Responder {
     /// Works until the future is dropped. Dropping it at any point is safe.
     pub async fn run(&self) {
-        let mut running: JoinSet<()> = JoinSet::new();
+        let mut running = UnderWay::default();
         let mut held: Vec<Busy> = vec![self.clock.busy()];
         let opening = Arc::new(Mutex::new(()));
         let mut looked = None;
@@ -113,12 +131,15 @@ impl Responder {
     }
 
     /// Starts every due job that there is room for.
-    async fn take_up(&self, running: &mut JoinSet<()>, opening: &Arc<Mutex<()>>) -> Result<(), StoreError> {
-        while running.len() < SIDE_BY_SIDE {
+    async fn take_up(&self, running: &mut UnderWay, opening: &Arc<Mutex<()>>) -> Result<(), StoreError> {
+        while !running.is_full() {
             let Some(job) = self.store.lease(self.clock.now(), self.lease_length()).await? else { break };
             let (me, busy, opening) = (self.clone(), self.clock.busy(), opening.clone());
-            running.spawn(async move {
+            let message =
+                matches!(job.work, Work::Tell { .. } | Work::Heartbeat { .. }).then(|| running.messages.clone());
+            running.jobs.spawn(async move {
                 me.work(&job, &opening).await;
+                drop(message);
                 drop(busy);
             });
         }
@@ -127,8 +148,8 @@ impl Responder {
 
     /// Waits until a job ends, a job is due, or somebody rings; lets go of the clock once it knows of the wait. Comes back
     /// holding it.
-    async fn rest(&self, running: &mut JoinSet<()>, held: Vec<Busy>) -> Vec<Busy> {
-        let full = running.len() >= SIDE_BY_SIDE;
+    async fn rest(&self, running: &mut UnderWay, held: Vec<Busy>) -> Vec<Busy> {
+        let full = running.is_full();
         let due = self.store.next_due().await.ok().flatten().filter(|_| !full);
         let until_due = async {
             match due {
@@ -142,7 +163,7 @@ impl Responder {
         };
         tokio::select! {
             biased;
-            Some(_) = running.join_next() => vec![self.clock.busy()],
+            Some(_) = running.jobs.join_next() => vec![self.clock.busy()],
             held = self.wake.heard() => held,
             held = until_due => vec![held],
             () = tokio::time::sleep(LOOK_AT_LEAST) => vec![self.clock.busy()],

@@ -193,7 +193,7 @@ async fn no_input_crashes_or_hangs_the_handler() {
             .to_string()
             .into_bytes(),
     ];
-    for function in ["jobs", "poison", "patrol", "events", "alerts", "pages"] {
+    for function in ["jobs", "poison", "patrol", "events", "alerts", "pages", "answers"] {
         for payload in &hostile {
             let asked = Instant::now();
             let outcome = host.invoke_raw(function, payload.clone()).await;

@@ -144,6 +144,21 @@ impl Browser {
         self.driver.action_chain().send_keys(key).perform().await.unwrap();
     }
 
+    /// Types where the focus is.
+    pub async fn write(&self, text: &str) {
+        self.driver.action_chain().send_keys(text).perform().await.unwrap();
+    }
+
+    /// Waits until the page has looked for a newer one and has it.
+    pub async fn renewed(&self) {
+        self.script("window.before = document.getElementById('main')").await;
+        let began = Instant::now();
+        while self.script("return document.getElementById('main') !== window.before").await != true {
+            assert!(began.elapsed() < PATIENCE, "the page is not renewed");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
     /// What has the focus, in the words of its text or label, and whether that can be seen.
     pub async fn focus(&self) -> (String, bool) {
         let at = self

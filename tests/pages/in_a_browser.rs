@@ -7,7 +7,7 @@ use keymend::domain::policy::Preset;
 use thirtyfour::prelude::*;
 
 use crate::browser::Browser;
-use crate::stage::{approve, story, until};
+use crate::stage::{story, until};
 
 /// The script that finds what keeps people from using a page; `None` where it cannot be had, which is said.
 fn axe() -> Option<String> {
@@ -81,7 +81,31 @@ async fn from_the_list_to_the_end_of_a_story() {
     browser.script(&format!("{UNFOLD}; window.sameDocument = true")).await;
     browser.script("document.querySelector('details[data-fold=story]')?.removeAttribute('open')").await;
     tab_to(&browser, "all incidents").await;
-    approve(&stage, &incident).await;
+    // Enter in a field presses nothing; what is typed outlives the page's renewal; without the box nothing is approved.
+    browser.script("document.querySelector('#answer [name=why]').focus()").await;
+    browser.write("asked the key's owner").await;
+    browser.press(Key::Enter).await;
+    stage.happen(&[], 1).await;
+    browser.renewed().await;
+    let typed = browser.script("return document.querySelector('#answer [name=why]').value").await;
+    assert_eq!(typed, "asked the key's owner");
+    assert!(stage.incidents().await[0].approval.as_ref().unwrap().decision.is_none(), "Enter approves nothing");
+    browser.script("document.querySelector('#answer [name=server]').focus()").await;
+    browser.write("contoso-sql").await;
+    tab_to(&browser, "Approve").await;
+    browser.press(Key::Enter).await;
+    assert!(stage.incidents().await[0].approval.as_ref().unwrap().decision.is_none(), "the box is not ticked");
+    browser.script("document.querySelector('#answer [name=sure]').focus()").await;
+    browser.press(Key::Space).await;
+    tab_to(&browser, "Approve").await;
+    browser.press(Key::Enter).await;
+    browser.shows("Approved by somebody at this machine").await;
+    fits_and_is_accessible(&browser, axe.as_deref(), "the page that says that it counted").await;
+    tab_to(&browser, "Back to the incident").await;
+    browser.press(Key::Enter).await;
+    browser.shows("Timeline").await;
+    browser.script(&format!("{UNFOLD}; window.sameDocument = true")).await;
+    tab_to(&browser, "all incidents").await;
     stage.happen(&[], 3).await;
     browser.shows("change made, not over yet").await;
     until(&mut stage, |it| it.ended_at.is_some()).await;

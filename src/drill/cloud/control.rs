@@ -105,6 +105,7 @@ pub(super) fn keep_posted(inner: &Inner, incoming: &Incoming, status: u16) {
         sink: sinks::place(&incoming.request.path).0.to_owned(),
         headers: header_texts(&incoming.headers),
         body: body_or_null(incoming),
+        raw: incoming.raw.clone(),
         status,
     });
 }

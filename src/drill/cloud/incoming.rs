@@ -15,6 +15,8 @@ pub(super) struct Incoming {
     pub(super) plane: Plane,
     pub(super) url: String,
     pub(super) place: String,
+    /// The body as it came, for a sink: signatures are over its bytes.
+    pub(super) raw: String,
 }
 
 impl Incoming {
@@ -44,7 +46,9 @@ impl Incoming {
             .then(|| serde_json::from_slice(bytes).map_err(|_| String::from_utf8_lossy(bytes).into_owned()));
         let token = text("authorization").strip_prefix("Bearer ").map(|token| token.trim().to_owned());
         let client_request_id = Some(text("x-ms-client-request-id")).filter(|id| !id.is_empty()).map(str::to_owned);
+        let raw = if plane == Plane::Other { String::from_utf8_lossy(bytes).into_owned() } else { String::new() };
         Self {
+            raw,
             url: format!("https://{shown}{}", uri.path_and_query().map_or("/", |all| all.as_str())),
             place: format!("{host}{path}"),
             plane,

@@ -110,6 +110,9 @@ pub struct Posted {
     pub headers: BTreeMap<String, String>,
     /// The body; no JSON is kept as a text.
     pub body: Value,
+    /// The body as it came.
+    #[serde(skip)]
+    pub raw: String,
     /// What was answered.
     pub status: u16,
 }

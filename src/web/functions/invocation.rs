@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use axum::body::to_bytes;
 use axum::extract::{ConnectInfo, FromRequest, Request, State};
+use axum::http::Method;
 use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::Response;
@@ -22,7 +23,7 @@ fn deadline(function: &str) -> Duration {
     Duration::from_secs(match function {
         "jobs" => 115,
         "patrol" => 240,
-        "alerts" | "pages" => 20,
+        "alerts" | "pages" | "answers" => 20,
         _ => 60,
     })
 }
@@ -66,6 +67,7 @@ fn route(function: &str) -> &'static str {
         "events" => "/events",
         "alerts" => "/alerts",
         "pages" => "/pages",
+        "answers" => "/answers",
         _ => "other",
     }
 }
@@ -108,8 +110,11 @@ pub(super) async fn proxied(ConnectInfo(Peer(peer)): ConnectInfo<Peer>, mut requ
     match marks::proxied(peer, request.headers()) {
         Ok(id) => {
             request.extensions_mut().insert(ThroughTheHost);
-            let function =
-                if super::http::called(request.uri().path()) == super::http::ALERTS { "alerts" } else { "pages" };
+            let function = match super::http::called(request.uri().path()).as_str() {
+                super::http::ALERTS => "alerts",
+                _ if request.method() == Method::POST => "answers",
+                _ => "pages",
+            };
             let span = span(function, id);
             parent::adopt(&span, request.headers());
             next.run(request).instrument(span).await

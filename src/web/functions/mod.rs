@@ -60,9 +60,10 @@ pub struct Function {
 }
 
 /// All functions. Each has a folder with a `function.json`, and a route here.
-pub const FUNCTIONS: [Function; 6] = [
+pub const FUNCTIONS: [Function; 7] = [
     Function { name: "alerts", binding: http::BINDING },
     Function { name: "pages", binding: http::BINDING },
+    Function { name: "answers", binding: http::BINDING },
     Function { name: "jobs", binding: jobs::BINDING },
     Function { name: "poison", binding: poison::BINDING },
     Function { name: "patrol", binding: patrol::BINDING },
@@ -87,6 +88,7 @@ pub fn router(hosted: Hosted) -> Router {
         .route("/events", any(events::events))
         .route("/alerts", any(http::in_a_payload))
         .route("/pages", any(http::in_a_payload))
+        .route("/answers", any(http::in_a_payload))
         .route_layer(middleware::from_fn_with_state(hosted.clone(), invocation::internal));
     let proxied = Router::new()
         .route("/api", any(http::proxied))

@@ -248,7 +248,7 @@ impl Ticket {
     }
 
     fn row(&self, request: &Request) -> Value {
-        let wanted = request.query.get("sysparm_fields");
+        let wanted = request.query.get("sysparm_fields").filter(|wanted| !wanted.is_empty());
         let mut row = Map::new();
         for name in FIELDS.iter().chain(&COMPUTED).filter(|name| !["work_notes", "comments"].contains(name)) {
             if wanted.is_none_or(|wanted| wanted.split(',').any(|one| one.trim() == *name)) {
