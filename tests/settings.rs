@@ -74,6 +74,7 @@ fn the_example_can_be_used_as_it_is() {
         ("KEYMEND_PAGERDUTY_KEY", "0123456789abcdef0123456789abcdef"),
         ("KEYMEND_JSM_KEY", "k"),
         ("KEYMEND_JIRA_TOKEN", "k"),
+        ("KEYMEND_LINK_SECRET", "0123456789abcdef0123456789abcdef"),
         // The platform says that it checks sign-ins.
         ("WEBSITE_AUTH_ENABLED", "True"),
     ];

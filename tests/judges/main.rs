@@ -140,9 +140,11 @@ async fn one_story_through_every_channel() {
     assert!(tickets[0]["state"].is_string(), "{read:#}");
     assert_eq!((&tickets[0]["state"], &tickets[0]["correlation_id"]), (&json!("6"), &json!(story.incident.id.0)));
     let notes = story.notes();
-    assert_eq!(notes.len(), story.incident.notices.len(), "{notes:#?}");
+    // The first message is the ticket's description.
+    assert!(tickets[0]["description"].as_str().unwrap().contains("message 1"), "{read:#}");
+    assert_eq!(notes.len() + 1, story.incident.notices.len(), "{notes:#?}");
     for (number, note) in notes.iter().enumerate() {
-        assert!(note.contains(&format!("message {}", number + 1)), "{notes:#?}");
+        assert!(note.contains(&format!("message {}", number + 2)), "{notes:#?}");
     }
 }
 
