@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::domain::notice::Notice;
 use crate::notify::TrialMessage;
 use crate::notify::links::Links;
-use crate::notify::texts::message::{Mark, Part, Section};
+use crate::notify::texts::message::{Link, Mark, Part, Section};
 use crate::notify::texts::phases::Tone;
 use crate::notify::texts::words::{Line, Style};
 use crate::notify::texts::{self, Message};
@@ -252,10 +252,13 @@ fn actions(message: &Message, links: &Links, details: bool) -> Vec<Value> {
     const BUTTONS: usize = 4;
     /// A longer address is no use to anybody and would take the room of the text.
     const LONGEST: usize = 1500;
+    // The button that decides is long, and must not be cut.
+    let decides = message.links.iter().any(|link| matches!(link, Link::Decide { .. }) && links.url(link).is_some());
+    let most = if decides { BUTTONS - 1 } else { BUTTONS };
     let open = message.links.iter().filter_map(|link| Some((link.title(), links.url(link)?)));
     let open = open.filter(|(_, url)| url.len() <= LONGEST);
     let mut actions: Vec<Value> = open
-        .take(BUTTONS - usize::from(details))
+        .take(most - usize::from(details))
         .map(|(title, url)| json!({"type": "Action.OpenUrl", "title": title, "url": url}))
         .collect();
     if details {

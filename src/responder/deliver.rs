@@ -23,6 +23,8 @@ const TOLD: &str = "told";
 const KEPT: &str = "kept_by_channel";
 /// The kind of fact that says that a notice comes in the place of another channel, and why.
 const INSTEAD: &str = "instead_of_channel";
+/// The channel that is no person: what is in the log alone was told to nobody.
+const LOG: &str = "log";
 /// A message that comes later than this says when it was written.
 const LATE: SignedDuration = SignedDuration::from_mins(5);
 
@@ -152,7 +154,17 @@ impl Responder {
         Ok(self.store.keep_fact(TOLD, &format!("{key}:{}", to.name()), &value, now).await?)
     }
 
-    /// Gives a notice that `from` does not deliver to the first channel that is not told of it anyway.
+    /// Whether a channel is known not to deliver a notice.
+    async fn fails_with(&self, id: &IncidentId, key: &str, channel: &str) -> JobResult<bool> {
+        let told = self.store.fact(TOLD, &format!("{key}:{channel}")).await?;
+        if told.is_some_and(|(told, _)| told["delivered"] == false) {
+            return Ok(true);
+        }
+        self.was_set_aside(&job(id, key, channel).key()).await
+    }
+
+    /// Gives a notice that `from` does not deliver to the first channel that is not told of it anyway, unless another channel
+    /// has it: nobody is called twice for one message.
     pub(super) async fn hand_over(
         &self,
         id: &IncidentId,
@@ -163,6 +175,12 @@ impl Responder {
     ) -> JobResult {
         let free = |channel: &&std::sync::Arc<dyn Channel>| !channel.takes(situation) && channel.name() != from;
         let Some(next) = self.channels.iter().find(free) else { return Ok(()) };
+        for other in self.channels.iter().filter(|one| one.takes(situation) && one.name() != from && one.name() != LOG)
+        {
+            if !self.fails_with(id, key, other.name()).await? {
+                return Ok(());
+            }
+        }
         let remark = Value::from(format!("For channel {from}, which did not take this message: {why}."));
         let now = self.clock.now();
         self.store.keep_fact(INSTEAD, &format!("{key}:{}", next.name()), &remark, now).await?;

@@ -7,7 +7,10 @@ use keymend::domain::incident::AttemptOutcome;
 use keymend::domain::notice::Notice;
 use keymend::notify::card::{LARGEST, envelope};
 use keymend::notify::event;
-use keymend::notify::links::Links;
+use keymend::notify::links::{Links, Pages};
+use keymend::notify::secret::Secret;
+use keymend::notify::signed_link::LinkKeys;
+use keymend::notify::{Trial, TrialMessage};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -32,6 +35,10 @@ fn links() -> Links {
         Some("https://wiki.contoso.example/tde"),
     )
     .unwrap()
+    .with_pages(Some(Pages {
+        url: "https://keymend.contoso.example".parse().unwrap(),
+        keys: LinkKeys::new(&[Secret::new("a secret of these tests alone, thirty-two bytes and more")]).unwrap(),
+    }))
 }
 
 /// Every object of the card that has a type, the card itself first.
@@ -132,6 +139,19 @@ fn poison(notice: &mut Notice, text: &str) {
 fn every_situation_as_a_card() {
     for (name, notice) in samples::all() {
         assert_json_snapshot!(format!("card_{name}"), envelope(&notice, None, &links()));
+    }
+}
+
+#[test]
+fn a_message_about_no_incident_as_a_card() {
+    for (name, trial) in [("heartbeat", Trial::Heartbeat), ("test", Trial::Test)] {
+        let message = TrialMessage {
+            trial,
+            id: "kmtest-20261124-0700-7f3k".to_owned(),
+            at: samples::at("07:00:00"),
+            sender: "func-keymend-weu".to_owned(),
+        };
+        assert_json_snapshot!(format!("card_{name}"), keymend::notify::card::trial(&message));
     }
 }
 

@@ -417,6 +417,7 @@ fn questions() -> Vec<(&'static str, Notice)> {
         ("approval_vault_deleted", tell(&asked(vault_deleted(), why), Situation::ApprovalAsked, None, "02:09:10")),
         ("approval_firewalled", tell(&firewall, Situation::ApprovalAsked, None, "02:09:10")),
         ("approval_key_expired", tell(&asked(key_expired(), why), Situation::ApprovalAsked, None, "02:09:10")),
+        ("reminder", tell(&asked(vault_deleted(), why), Situation::ApprovalReminder, None, "02:16:10")),
         ("deadline_unanswered", tell(&late, Situation::DeadlineNear, None, "02:26:10")),
         (
             "deadline_blocked",
@@ -517,6 +518,12 @@ fn set_aside(incident: Incident, job: Option<&str>) -> Notice {
 }
 
 fn calls() -> Vec<(&'static str, Notice)> {
+    let mut held = vault_deleted();
+    held.gates = vec![GateHit {
+        gate: Gate::Held,
+        why: "ada@contoso.example has taken this incident over since 02:14 UTC".to_owned(),
+        hard: true,
+    }];
     let mut refused = vault_deleted();
     refused.attempts = vec![Attempt {
         before_after: Vec::new(),
@@ -551,6 +558,10 @@ fn calls() -> Vec<(&'static str, Notice)> {
         (
             "escalated_not_verified",
             escalated(still_inaccessible(), NeedsPerson::NotVerified, "re-validated at 02:53 UTC, still inaccessible"),
+        ),
+        (
+            "held",
+            escalated(held, NeedsPerson::Held, "ada@contoso.example has taken this incident over since 02:14 UTC"),
         ),
         ("escalated_set_aside", set_aside(vault_deleted(), Some("pass:km-20261124-0207-7f3k"))),
         ("escalated_message_unreadable", set_aside(about_nothing(), None)),

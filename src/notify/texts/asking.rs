@@ -13,12 +13,16 @@ fn plan(notice: &Notice) -> Option<&Plan> {
     notice.approval.as_ref().map(|approval| &approval.plan).or(notice.plan.as_ref())
 }
 
-/// How to answer.
+/// Some channels and settings have no button: the message is the same in all of them.
+const BUTTON: &str = "Where this message has a button “Review and decide”, press it: you decide on the page behind it.";
+
+/// How to answer. The first part is for messages alone: the page that it leads to leaves it out.
 pub(super) fn decide(notice: &Notice, plan: &Plan) -> Vec<Part> {
     let command =
         |verb: &str| Part::Command(Line::default().code(format!("keymend incidents {verb} {}", notice.incident)));
     vec![
-        Part::Text(Line::of("To let Keymend do it, run where Keymend runs:")),
+        Part::Text(Line::of(BUTTON)),
+        Part::Text(Line::of("To let Keymend do it from where it runs:")),
         command("approve"),
         Part::Text(Line::of("To keep it from doing it:")),
         command("reject"),
@@ -79,7 +83,7 @@ pub(super) fn window_ends(notice: &Notice) -> (Vec<Section>, Line) {
     match (asked, plan(notice)) {
         (Some(_), Some(plan)) => {
             let mut parts = vec![Part::Step(1, Line::of("Approve it: ").join(plan_sentence(plan)))];
-            parts.extend(decide(notice, plan).into_iter().skip(1).take(1));
+            parts.extend(decide(notice, plan).into_iter().skip(2).take(1));
             parts.push(Part::Step(2, Line::of("Or do it by hand:")));
             parts.extend(by_hand_parts(notice, 1).into_iter().filter(|part| matches!(part, Part::Command(_))));
             sections.push(Section::titled("Two ways out", parts));

@@ -91,7 +91,9 @@ fn until(approval: &Approval, now: Timestamp) -> Html {
 fn slot(asked: &Asked<'_>) -> Html {
     let form = form::question(asked.incident, asked.approval, asked.reader, asked.app, asked.now);
     let by_command = asked.by_command.as_ref().map(|section| {
-        let inside = Html::default().raw("<summary>Answer without this page</summary>").html(parts(&section.parts));
+        let inside = Html::default()
+            .raw("<summary>Answer without this page</summary>")
+            .html(parts(section.parts.get(1..).unwrap_or_default()));
         Html::default().element("details class=\"inner\" data-fold=\"answer-by-command\"", inside)
     });
     Html::default().element("h3", text(HOW)).html(form).maybe(by_command)
