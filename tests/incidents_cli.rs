@@ -347,6 +347,25 @@ async fn an_approval_is_recorded_with_who_and_when_and_wakes_the_responder() {
 }
 
 #[tokio::test]
+async fn who_holds_an_incident_is_recorded_and_an_approval_waits_for_the_release() {
+    let desk = Desk::with(&incident()).await;
+    desk.run(&["release", ID]).refused(&["nobody holds"]);
+    let done = desk.run(&["hold", ID, "--take-over", "--by", "carol", "--why", "security is looking"]);
+    done.says(&["taken over by carol", "changes nothing until: keymend incidents release"]);
+    desk.run(&["show", ID]).says(&["carol has taken it over since"]);
+    let hold = desk.stored().await.hold.unwrap();
+    assert!(hold.taken_over && hold.by == "carol" && hold.why.as_deref() == Some("security is looking"), "{hold:?}");
+    desk.run(&["hold", ID, "--by", "bob"]).refused(&["carol holds"]);
+    desk.run(&["approve", ID]).refused(&["carol holds", "released"]);
+    assert!(desk.stored().await.approval.unwrap().decision.is_none());
+    desk.run(&["release", ID, "--by", "bob"]).says(&["released by bob"]);
+    let stored = desk.stored().await;
+    assert!(stored.hold.is_none() && stored.approval.is_none(), "it is asked anew");
+    assert!(stored.timeline.last().unwrap().text.contains("bob released the incident on the command line"));
+    assert_eq!(desk.work().await, Some(Work::Pass { incident: IncidentId(ID.to_owned()) }));
+}
+
+#[tokio::test]
 async fn a_rejection_keeps_its_reason() {
     let desk = Desk::with(&incident()).await;
     let done = desk.run(&["reject", "7f3k", "--by", "carol", "--why", "we deleted it on purpose", "--json"]);
@@ -572,6 +591,6 @@ fn help_names_every_command() {
     let help = said(keymend().arg("--help").output().unwrap());
     help.says(&["serve", "incidents", "replay", "Exit codes"]);
     let help = said(keymend().args(["incidents", "--help"]).output().unwrap());
-    help.says(&["list", "show", "approve", "reject", "close", "--json", "--store", "Exit codes"]);
+    help.says(&["list", "show", "approve", "reject", "hold", "release", "close", "--json", "--store", "Exit codes"]);
     assert_eq!(said(keymend().arg("mend-everything").output().unwrap()).code, 2);
 }

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use crate::domain::database_ref::DatabaseRef;
 use crate::domain::diagnosis::{Cause, Diagnosis};
 use crate::domain::expiry::Expiring;
-use crate::domain::incident::{Approval, Attempt, Entry, IncidentId, Phase};
+use crate::domain::incident::{Approval, ApprovalDecision, Attempt, Entry, IncidentId, Phase};
 use crate::domain::plan::{GateHit, NeedsPerson, Plan};
 use crate::domain::resource_id::ResourceId;
 use crate::domain::restoration::{Fate, Restoration};
@@ -121,6 +121,9 @@ pub struct Notice {
     pub gates: Vec<GateHit>,
     /// The question, for [`Situation::ApprovalAsked`], [`Situation::ApprovalReminder`] and [`Situation::DeadlineNear`].
     pub approval: Option<Approval>,
+    /// Who let the changes be made, where a person was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved: Option<ApprovalDecision>,
     /// Changes begun so far.
     pub attempts: Vec<Attempt>,
     /// Why a person is needed.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::domain::database_ref::DatabaseRef;
 use crate::domain::diagnosis::{Cause, Diagnosis};
-use crate::domain::incident::{Attempt, Incident};
+use crate::domain::incident::{ApprovalDecision, Attempt, Incident};
 use crate::domain::notice::{LostSetting, Notice, Situation, Told};
 use crate::domain::plan::{NeedsPerson, Plan};
 
@@ -62,6 +62,7 @@ pub fn compose(
         retry: None,
         gates: if ends { Vec::new() } else { incident.gates.clone() },
         approval,
+        approved: approved(incident),
         attempts: incident.attempts.clone(),
         needs_person,
         reason,
@@ -137,6 +138,13 @@ fn diagnosis(incident: &Incident, cause: Option<Cause>) -> Option<&Diagnosis> {
     let explains = |diagnosis: &&Diagnosis| Some(diagnosis.cause()) == cause;
     let present = incident.diagnosis.as_ref();
     present.filter(explains).or_else(|| incident.broken.as_ref().filter(explains)).or(present)
+}
+
+/// The decision by which changes were made.
+fn approved(incident: &Incident) -> Option<ApprovalDecision> {
+    let asked = incident.approval.as_ref()?;
+    let made = incident.made().any(|attempt| attempt.plan_hash == asked.plan_hash);
+    asked.decision.clone().filter(|decision| decision.approved && made)
 }
 
 /// Databases that signals named or that were seen down, by server.

@@ -117,6 +117,7 @@ pub fn data(notice: &Notice, most: usize) -> Value {
                 "at": decision.at,
             })),
         })),
+        "approved": notice.approved.as_ref().map(|decision| json!({"by": clean(&decision.by, LINE), "at": decision.at})),
         "changes": notice.attempts.iter().rev().take(most).rev().map(attempt).collect::<Vec<_>>(),
         "changes_count": notice.attempts.len(),
         "needs_person": notice.needs_person.map(|reason| json!({

@@ -228,6 +228,16 @@ async fn an_approval_mends_and_everybody_is_told_who() {
     desk.answer(&ada, &fields).await.says("Already approved");
     let healed = until(&mut desk.stage, |it| it.phase == Phase::Healed).await;
     assert!(healed.timeline.iter().any(|entry| entry.text.starts_with("ada@contoso.example approved the plan")));
+    for word in ["CHANGE MADE", "RESOLVED"] {
+        let told = desk.stage.cloud.inbox().iter().any(|one| {
+            let card = one.body.to_string();
+            one.sink == "teams"
+                && card.contains(word)
+                && card.contains("Approved by  ")
+                && card.contains("ada@contoso.example")
+        });
+        assert!(told, "the message {word} says who approved");
+    }
     let page = desk.look(&ada).await;
     page.says("RESOLVED").says("ada@contoso.example approved the plan");
     assert!(ticket_of(&page).is_none(), "nothing is left to answer");

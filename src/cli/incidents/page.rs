@@ -81,6 +81,10 @@ fn head(page: &mut Layout, incident: &Incident, now: Timestamp) {
     if let Some((_, why)) = &incident.needs_person {
         page.styled("a person is needed", &bad(), why);
     }
+    if let Some(hold) = &incident.hold {
+        let what = if hold.taken_over { "has taken it over" } else { "holds it" };
+        page.styled("on hold", &bad(), &format!("{} {what} since {}", hold.by, since(hold.at, now)));
+    }
     page.item("opened", &since(incident.opened_at, now));
     if let Some(ended) = incident.ended_at {
         let took = length(ended.duration_since(incident.opened_at));

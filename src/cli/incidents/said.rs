@@ -29,6 +29,11 @@ pub(super) fn words(said: &Said) -> String {
                 "Nothing is changed. The incident stays open and is watched.".to_owned()
             });
         }
+        (_, "held" | "taken over") => {
+            let id = &incident.id;
+            lines.push(format!("Keymend watches and changes nothing until: keymend incidents release {id}"));
+        }
+        (_, "released") => lines.push("Keymend goes on from what it sees now.".to_owned()),
         _ => lines.push("It is not watched any more. A new alert opens a new incident.".to_owned()),
     }
     if incident.attempts.iter().any(|attempt| attempt.outcome.is_none()) && *what == "closed" {

@@ -5,7 +5,7 @@ use crate::domain::notice::Notice;
 use crate::notify::texts::by_hand::prevention;
 use crate::notify::texts::changes::done_sentence;
 use crate::notify::texts::clocks::clock;
-use crate::notify::texts::mending::lost;
+use crate::notify::texts::mending::{approved, lost};
 use crate::notify::texts::message::{Part, Section};
 use crate::notify::texts::opening::{cause, reason};
 use crate::notify::texts::restoring::settings;
@@ -60,6 +60,7 @@ fn ended(notice: &Notice, middle: Vec<Part>) -> Vec<Section> {
 
 pub(super) fn resolved(notice: &Notice) -> (Vec<Section>, Line) {
     let mut middle = fixes(notice);
+    middle.extend(approved(notice));
     middle.extend(reason("Note", notice));
     (ended(notice, middle), Line::default())
 }

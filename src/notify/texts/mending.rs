@@ -52,8 +52,16 @@ pub(super) fn attempts(which: &[&Attempt], notice: &Notice) -> Vec<Part> {
     parts
 }
 
+/// Who let it be done.
+pub(super) fn approved(notice: &Notice) -> Option<Part> {
+    let decision = notice.approved.as_ref()?;
+    let line = Line::default().name(&decision.by).say(format!(" at {}", clock(decision.at, notice.at)));
+    Some(Part::Fact("Approved by", line))
+}
+
 pub(super) fn change_made(notice: &Notice) -> (Vec<Section>, Line) {
-    let mut facts = cause(notice);
+    let mut facts: Vec<Part> = approved(notice).into_iter().collect();
+    facts.extend(cause(notice));
     facts.extend(deadline(notice).filter(|_| !is_ahead(notice)));
     facts.extend(reason("Note", notice));
     let next = if is_ahead(notice) {

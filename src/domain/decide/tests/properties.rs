@@ -4,7 +4,8 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use crate::domain::diagnosis::Cause;
-use crate::domain::plan::{Decision, Plan};
+use crate::domain::incident::Hold;
+use crate::domain::plan::{Decision, NeedsPerson, Plan};
 use crate::domain::policy::{Mode, Preset, Scope};
 use crate::domain::remedy::{Change, GrantTo, Remedy};
 use crate::domain::test_support::World;
@@ -58,6 +59,17 @@ proptest! {
         });
         let automatic = world.policy.mode(plan.remedy) == Mode::Auto && hits.is_empty();
         prop_assert!(automatic || approved);
+    }
+
+    #[test]
+    fn while_a_person_holds_it_nothing_is_repaired_or_asked(mut world in any_world(), taken_over in any::<bool>()) {
+        world.incident.hold = Some(Hold { by: "ada".to_owned(), at: world.now, why: None, taken_over });
+        let (decision, _) = world.decide();
+        prop_assert!(!matches!(decision, Decision::Repair { .. } | Decision::Ask { .. }), "{decision:?}");
+        if let Decision::Escalate { reason, why, .. } = decision {
+            prop_assert_eq!(reason, NeedsPerson::Held);
+            prop_assert!(why.contains("ada"), "{why}");
+        }
     }
 
     #[test]
