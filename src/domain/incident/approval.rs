@@ -59,3 +59,44 @@ pub struct ApprovalDecision {
     /// When.
     pub at: Timestamp,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::diagnosis::Cause;
+    use crate::domain::remedy::Remedy;
+
+    fn asked(minutes: i64, reminders: u32) -> Approval {
+        let asked_at = Timestamp::UNIX_EPOCH;
+        Approval {
+            plan: Plan {
+                cause: Cause::VaultDeleted,
+                remedy: Remedy::RecoverVault,
+                changes: Vec::new(),
+                servers: Vec::new(),
+            },
+            plan_hash: String::new(),
+            why: String::new(),
+            asked_at,
+            answer_by: add(asked_at, SignedDuration::from_mins(minutes)),
+            reminders,
+            decision: None,
+        }
+    }
+
+    fn minutes(approval: &Approval) -> Option<i64> {
+        approval.remind_at().map(|at| at.as_second() / 60)
+    }
+
+    #[test]
+    fn people_are_reminded_while_it_helps() {
+        assert_eq!(minutes(&asked(26, 0)), Some(13), "half of what is left of the window");
+        assert_eq!(minutes(&asked(26, 1)), None, "the window's end has a warning of its own");
+        assert_eq!(minutes(&asked(3, 0)), None, "too short for a reminder");
+        let day: Vec<Option<i64>> = (0..4).map(|reminders| minutes(&asked(24 * 60, reminders))).collect();
+        assert_eq!(day, [Some(60), Some(240), Some(720), None]);
+        let mut decided = asked(26, 0);
+        decided.decision = Some(ApprovalDecision { approved: false, by: "ada".to_owned(), at: Timestamp::UNIX_EPOCH });
+        assert_eq!(minutes(&decided), None);
+    }
+}

@@ -119,10 +119,16 @@ impl Answer {
 }
 
 impl Answer {
-    /// Settings are put back after the end: the answer to that question counts although the incident has ended.
+    /// Settings are put back after the end: the answer to that question counts although the incident has ended, and so does
+    /// holding it.
     fn is_about_settings(&self, incident: &Incident) -> bool {
         let asked = incident.approval.as_ref().is_some_and(|asked| asked.plan.remedy == Remedy::RestoreSettings);
-        !matches!(self, Self::Close { .. }) && incident.is_restoring() && asked
+        let counts = match self {
+            Self::Close { .. } => false,
+            Self::Hold { .. } | Self::Release { .. } => true,
+            Self::Approve { .. } | Self::Reject { .. } => asked,
+        };
+        counts && incident.is_restoring()
     }
 }
 
