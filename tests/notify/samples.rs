@@ -14,6 +14,7 @@ use keymend::domain::notice::{LostSetting, Notice, Situation, Told};
 use keymend::domain::plan::{Gate, GateHit, NeedsPerson, Plan};
 use keymend::domain::remedy::{CRYPTO_SERVICE_ENCRYPTION_USER, Change, GrantTo};
 use keymend::domain::resource_id::ResourceId;
+use keymend::domain::restoration::{Fate, Item, Restoration, Setting};
 use keymend::notify::compose::compose;
 use serde_json::json;
 
@@ -460,6 +461,28 @@ fn lost() -> Vec<LostSetting> {
     ]
 }
 
+/// Two settings that Azure dropped: one is back, one needs a person.
+fn restoration() -> Restoration {
+    let database = DatabaseRef { server: server("contoso-sql"), name: "orders".to_owned() };
+    let item = |setting: &str, before: &str, now: &str, fate| Item {
+        database: database.clone(),
+        setting: setting.to_owned(),
+        before: before.to_owned(),
+        now: now.to_owned(),
+        fate,
+    };
+    let tags = Setting::Tags { tags: [("owner".to_owned(), "sales".to_owned())].into() };
+    let why = "the elastic pool is full".to_owned();
+    Restoration {
+        items: vec![
+            item("tag owner", "sales", "none", Fate::PutBack { at: at("03:45:10") }),
+            item("elastic pool", "pool-weu", "none", Fate::Left { why, by_hand: Some(tags) }),
+        ],
+        ended_at: Some(at("03:50:00")),
+        ..Restoration::of(std::collections::BTreeSet::new(), at("03:41:00"))
+    }
+}
+
 fn endings() -> Vec<(&'static str, Notice)> {
     let mut healed = role_missing();
     let first = tell(&healed, Situation::Diagnosed, None, "02:09:04");
@@ -489,10 +512,14 @@ fn endings() -> Vec<(&'static str, Notice)> {
     let mut late = tell(&healed, Situation::Resolved, None, "03:40:00");
     late.window_over = true;
     late.lost_settings = lost();
+    let mut restored = healed.clone();
+    restored.ended_at = Some(at("03:40:00"));
+    restored.restoration = Some(restoration());
     let mut alone = healed.clone();
     alone.attempts.clear();
     alone.timeline.retain(|entry| entry.kind != EntryKind::Changed);
     vec![
+        ("settings_restored", tell(&restored, Situation::SettingsRestored, None, "03:50:00")),
         ("resolved", tell(&healed, Situation::Resolved, None, "02:24:09")),
         ("resolved_after_window", late),
         ("recovered_without_us", tell(&alone, Situation::RecoveredWithoutUs, None, "02:24:09")),

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use keymend::clock::Clock;
-use keymend::domain::incident::{ApprovalDecision, Incident};
+use keymend::domain::incident::Incident;
 use keymend::domain::policy::{Preset, Scope};
 use keymend::drill::scenario::{self, Act};
 use keymend::patrol::PatrolSettings;
 use keymend::responder::Wake;
-use keymend::store::{NewJob, SqliteStore, Store, Work};
+use keymend::responder::answer::{Answer, By, keep};
+use keymend::store::{SqliteStore, Store};
 use keymend::web::pages::Site;
 use keymend::web::{App, Callers, Doorway, Limits, router};
 use reqwest::{Client, Method, RequestBuilder};
@@ -46,14 +47,20 @@ pub async fn until(stage: &mut Stage, wanted: impl Fn(&Incident) -> bool) -> Inc
     panic!("it never came so far: {:#?}", stage.incidents().await);
 }
 
-/// A person approves, as `keymend incidents approve` does.
+/// A person approves, as by `keymend incidents approve`.
 pub async fn approve(stage: &Stage, incident: &Incident) {
-    let (store, now) = (stage.house.store(), stage.clock.now());
-    let (mut incident, version) = store.incident(&incident.id).await.unwrap().unwrap();
-    let asked = incident.approval.as_mut().expect("a question");
-    asked.decision = Some(ApprovalDecision { approved: true, by: "ada (on call)".to_owned(), at: now });
-    let pass = NewJob { work: Work::Pass { incident: incident.id.clone() }, due: now };
-    store.save(&incident, Some(version), &[pass], &[], now).await.unwrap();
+    answer(stage, incident, &Answer::Approve { code: None }).await;
+}
+
+/// A person takes the incident over.
+pub async fn hold(stage: &Stage, incident: &Incident) {
+    let why = Some("security is looking at it".to_owned());
+    answer(stage, incident, &Answer::Hold { why, taken_over: true }).await;
+}
+
+async fn answer(stage: &Stage, incident: &Incident, answer: &Answer) {
+    let by = By { name: "ada (on call)".to_owned(), way: "on the command line" };
+    keep(&*stage.house.store(), &stage.clock, &incident.id, answer, &by, None, None).await.unwrap();
 }
 
 /// An answer, read.
