@@ -95,7 +95,7 @@ pub(super) fn token(state: &State, request: &Request) -> Answer {
 
 /// What a sink answers.
 pub(super) fn sink(inner: &Inner, incoming: &Incoming, now: Timestamp) -> Answer {
-    lock(&inner.sinks).answer(incoming, now)
+    lock(&inner.sinks).answer(&incoming.request, &incoming.headers, now)
 }
 
 /// Keeps what was posted, and how that was answered.

@@ -21,7 +21,6 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::faults::FaultKind;
-use super::incoming::Incoming;
 use super::wire::{Answer, Request};
 
 /// What they know.
@@ -52,9 +51,7 @@ pub(super) fn place(path: &str) -> (&str, &str) {
 }
 
 impl Sinks {
-    pub(super) fn answer(&mut self, incoming: &Incoming, now: Timestamp) -> Answer {
-        let request = &incoming.request;
-        let headers = &incoming.headers;
+    pub(super) fn answer(&mut self, request: &Request, headers: &HeaderMap, now: Timestamp) -> Answer {
         let (sink, path) = place(&request.path);
         match sink {
             // Teams workflows say 202 and nothing more.
