@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::layout::Layout;
 use crate::domain::diagnosis::Diagnosis;
-use crate::domain::incident::{EntryKind, Incident, Member, Phase};
+use crate::domain::incident::{Incident, Member, Phase};
 use crate::notify::texts::causes::finding_sentence;
 use crate::notify::texts::clocks::{clock, date_and_clock, length};
 use crate::notify::texts::gates::gate_sentence;
@@ -173,19 +173,6 @@ fn story(page: &mut Layout, incident: &Incident) {
             page.text(&today);
             day = Some(today);
         }
-        page.item(&format!("{time} {}", kind(entry.kind)), &entry.text);
-    }
-}
-
-const fn kind(kind: EntryKind) -> &'static str {
-    match kind {
-        EntryKind::Noticed => "noticed",
-        EntryKind::Checked => "checked",
-        EntryKind::Decided => "decided",
-        EntryKind::Approval => "approval",
-        EntryKind::Changed => "changed",
-        EntryKind::Verified => "verified",
-        EntryKind::Told => "told",
-        EntryKind::Ended => "ended",
+        page.item(&format!("{time} {}", entry.kind.word()), &entry.text);
     }
 }

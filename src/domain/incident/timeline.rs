@@ -35,3 +35,20 @@ pub struct Entry {
     /// What happened.
     pub text: String,
 }
+
+impl EntryKind {
+    /// In a word, as stories show it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Noticed => "noticed",
+            Self::Checked => "checked",
+            Self::Decided => "decided",
+            Self::Approval => "approval",
+            Self::Changed => "changed",
+            Self::Verified => "verified",
+            Self::Told => "told",
+            Self::Ended => "ended",
+        }
+    }
+}

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::clock::time;
-use crate::domain::incident::{Entry, EntryKind, Incident};
+use crate::domain::incident::{Entry, Incident};
 use crate::domain::notice::Told;
 use crate::notify::texts::clocks::clock;
 use crate::notify::texts::phase_words;
@@ -17,19 +17,6 @@ const FIRST: usize = 10;
 const LAST: usize = 20;
 /// The longest line.
 const LONGEST: usize = 400;
-
-const fn kind(kind: EntryKind) -> &'static str {
-    match kind {
-        EntryKind::Noticed => "noticed",
-        EntryKind::Checked => "checked",
-        EntryKind::Decided => "decided",
-        EntryKind::Approval => "approval",
-        EntryKind::Changed => "changed",
-        EntryKind::Verified => "verified",
-        EntryKind::Told => "told",
-        EntryKind::Ended => "ended",
-    }
-}
 
 /// The timeline.
 #[must_use]
@@ -78,7 +65,7 @@ fn row(entry: &Entry) -> Html {
         .raw("<li>")
         .html(time(entry.at, &at))
         .raw("<span><b class=\"kind\">")
-        .raw(kind(entry.kind))
+        .raw(entry.kind.word())
         .raw("</b> ")
         .text(clean(&entry.text, LONGEST))
         .raw("</span></li>")
