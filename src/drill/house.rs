@@ -133,7 +133,7 @@ pub async fn build_at(site: Ground<'_>) -> anyhow::Result<House> {
     };
     let secret = secret();
     let webhook = format!("{address}/api/alerts?code={secret}");
-    let channel_names = responder.channels.iter().map(|channel| channel.name().to_owned()).collect();
+    let channels = responder.channels.to_vec();
     let app = App {
         store: store.clone(),
         scope: Arc::new(policy.scope.clone()),
@@ -142,7 +142,7 @@ pub async fn build_at(site: Ground<'_>) -> anyhow::Result<House> {
         wake,
         limits: Limits::default(),
         faults: Arc::new([]),
-        pages: Site::new(Access::Open { here_only: true }, Links::default(), Some(pages.url), channel_names)
+        pages: Site::new(Access::Open { here_only: true }, Links::default(), Some(pages.url), channels)
             .answering(Answers { keys, weak: true }),
     };
     let serving = tokio::spawn(async move {

@@ -17,8 +17,8 @@ use crate::notify::{Channel, ChannelError, Parcel};
 use crate::store::{NewJob, StoreError, Work};
 use crate::telemetry::count;
 
-/// The kind of fact that remembers what was delivered.
-const TOLD: &str = "told";
+/// The kind of fact that remembers what was delivered, by notice and channel.
+pub const TOLD: &str = "told";
 /// The kind of fact that holds what a channel keeps of an incident.
 const KEPT: &str = "kept_by_channel";
 /// The kind of fact that says that a notice comes in the place of another channel, and why.

@@ -19,7 +19,7 @@
 //! | [`snapshots`] | what databases are like while all is well |
 //! | [`restore`] | after the end: what Azure dropped is compared and put back |
 //! | [`tell`] | notices, composed and stored with the incident |
-//! | `deliver` | through each channel in order, once each |
+//! | [`deliver`] | through each channel in order, once each |
 //! | `partners` | which servers are asked for their geo partners |
 //! | [`schedule`] | when to come back |
 //! | [`merge`] | what joined an incident while a pass was at work |
@@ -34,7 +34,7 @@ pub mod answer;
 pub mod beat;
 pub mod databases;
 mod dates;
-mod deliver;
+pub mod deliver;
 pub mod ending;
 pub mod expiry;
 pub mod glance;

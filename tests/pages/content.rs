@@ -1,22 +1,26 @@
 //! What people read, at the moments of a story when they look.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use keymend::domain::incident::Phase;
+use keymend::domain::notice::Situation;
 use keymend::domain::policy::Preset;
 use keymend::drill::cloud::{Break, What, World};
 use keymend::drill::house;
+use keymend::notify::Channel;
 use keymend::notify::links::Links;
+use keymend::notify::route::Routed;
 use keymend::patrol::PatrolSettings;
 use keymend::web::pages::{Access, Site};
 use reqwest::Method;
 use serde_json::Value;
 
-use crate::stage::{approve, client, doors, open, read, sent, story, until};
+use crate::stage::{approve, channel, client, doors, open, read, sent, story, teams, until};
 use crate::stepped::Stage;
 
 fn anybody() -> Site {
-    Site::new(Access::Open { here_only: false }, Links::default(), None, vec!["teams".to_owned()])
+    Site::new(Access::Open { here_only: false }, Links::default(), None, vec![channel("teams")])
 }
 
 #[tokio::test]
@@ -65,6 +69,20 @@ async fn a_story_is_told_from_the_question_to_the_end() {
         let page = sent(client().get(format!("{list}?show=past&q={}", search.replace(' ', "+")))).await;
         assert_eq!(page.text.matches("class=\"row ").count(), found, "{search}");
     }
+    stage.house.stop().await;
+}
+
+#[tokio::test]
+async fn a_channel_is_not_behind_with_what_it_is_not_told_of() {
+    let mut stage = story("vault-deleted", Preset::Guarded).await;
+    let incident = until(&mut stage, |it| it.phase == Phase::AwaitingApproval).await;
+    let only = |name: &str, situation| Arc::new(Routed::new(teams(name), [situation].into())) as Arc<dyn Channel>;
+    let channels = vec![only("pager", Situation::DeadlineNear), only("behind", Situation::ApprovalAsked)];
+    let site = Site::new(Access::Open { here_only: false }, Links::default(), None, channels);
+    let address = open(site, stage.house.store(), stage.clock.clone()).await;
+    let page = read(&format!("{address}/api/incidents/{}", incident.id)).await;
+    page.says("behind not delivered yet").never_says("pager");
+    assert_eq!(page.words().matches("behind not delivered yet").count(), 1, "the question alone was for it");
     stage.house.stop().await;
 }
 

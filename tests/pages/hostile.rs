@@ -15,7 +15,7 @@ use keymend::notify::links::Links;
 use keymend::web::pages::{Access, Site};
 use proptest::prelude::*;
 
-use crate::stage::{doors, read};
+use crate::stage::{channel, doors, read};
 
 const EVIL: &str = "\"'><script>alert(1)</script><img src=x onerror=alert(2)>\u{202e}gnp\u{0}&lt;javascript:alert(3)";
 
@@ -147,7 +147,7 @@ async fn hostile_names_stay_text_in_every_phase() {
     let phases = [Phase::Opened, Phase::Diagnosed, Phase::AwaitingApproval, Phase::Mending, Phase::Propagating];
     let rest = [Phase::AtRisk, Phase::Revalidating, Phase::Verifying, Phase::Escalated, Phase::Healed, Phase::Closed];
     for phase in phases.into_iter().chain(rest) {
-        let site = Site::new(Access::Open { here_only: false }, Links::default(), None, vec![EVIL.to_owned()]);
+        let site = Site::new(Access::Open { here_only: false }, Links::default(), None, vec![channel(EVIL)]);
         let address = doors(site, &[incident(EVIL, phase, now)], now).await;
         let page = read(&format!("{address}/api/incidents/km-20261124-0202-evil")).await;
         assert_eq!(page.status, 200, "{phase:?}");

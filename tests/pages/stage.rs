@@ -8,6 +8,9 @@ use keymend::clock::Clock;
 use keymend::domain::incident::Incident;
 use keymend::domain::policy::{Preset, Scope};
 use keymend::drill::scenario::{self, Act};
+use keymend::notify::Channel;
+use keymend::notify::secret::Secret;
+use keymend::notify::teams::{Teams, TeamsOptions};
 use keymend::patrol::PatrolSettings;
 use keymend::responder::Wake;
 use keymend::responder::answer::{Answer, By, keep};
@@ -61,6 +64,16 @@ pub async fn hold(stage: &Stage, incident: &Incident) {
 async fn answer(stage: &Stage, incident: &Incident, answer: &Answer) {
     let by = By { name: "ada (on call)".to_owned(), way: "on the command line" };
     keep(&*stage.house.store(), &stage.clock, &incident.id, answer, &by, None, None).await.unwrap();
+}
+
+/// A channel of that name; nothing is sent through it.
+pub fn teams(name: &str) -> Teams {
+    Teams::new(name, Secret::new("http://127.0.0.1:9/"), TeamsOptions::default(), Clock::system()).unwrap()
+}
+
+/// The same, among others.
+pub fn channel(name: &str) -> Arc<dyn Channel> {
+    Arc::new(teams(name))
 }
 
 /// An answer, read.

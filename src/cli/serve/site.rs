@@ -12,7 +12,6 @@ use crate::web::pages::{Access, Answers, Readers, SignIn, Signed, Site};
 /// The site that the settings ask for, listening at `listen`; `None` behind the Functions host.
 #[must_use]
 pub fn site(settings: &Settings, listen: Option<SocketAddr>, responder: &Responder, keys: Option<&LinkKeys>) -> Site {
-    let channels = responder.channels.iter().map(|channel| channel.name().to_owned()).collect();
     let signed = keys.map_or_else(Signed::default, |keys| signed(keys.clone(), responder.clock.clone()));
     let access = access(&settings.pages, listen, signed);
     if matches!(access, Access::Open { here_only: false }) {
@@ -21,7 +20,7 @@ pub fn site(settings: &Settings, listen: Option<SocketAddr>, responder: &Respond
     // A runbook that is no address is reported with its channel.
     let runbook = settings.channels.notify.runbook.as_deref();
     let links = channels::links(settings, runbook).or_else(|_| channels::links(settings, None));
-    let site = Site::new(access, links.unwrap_or_default(), settings.pages.url.clone(), channels);
+    let site = Site::new(access, links.unwrap_or_default(), settings.pages.url.clone(), responder.channels.to_vec());
     match keys {
         Some(keys) => site.answering(Answers { keys: keys.clone(), weak: settings.pages.weak_approval }),
         None => site,

@@ -10,11 +10,11 @@ use super::access::Access;
 use super::answers::Answers;
 use crate::domain::incident::Incident;
 use crate::domain::notice::Told;
+use crate::notify::Channel;
 use crate::notify::links::Links;
+use crate::responder::deliver::TOLD;
 use crate::store::Store;
 
-/// The kind of fact that remembers what was delivered; see `responder::tell`.
-const TOLD: &str = "told";
 /// Of so many last messages it is asked whether they were delivered.
 const ASKED: usize = 12;
 /// So many deliveries are remembered: what was delivered stays delivered.
@@ -30,7 +30,7 @@ pub struct Site {
     /// The address of this house for people outside of it, such as `https://app.azurewebsites.net`.
     pub url: Option<Url>,
     /// The channels that messages go through.
-    pub channels: Arc<[String]>,
+    pub channels: Arc<[Arc<dyn Channel>]>,
     /// How answers are taken; `None`: not by a browser.
     pub answers: Option<Answers>,
     delivered: Arc<Mutex<HashSet<String>>>,
@@ -60,7 +60,7 @@ impl Default for Site {
 impl Site {
     /// A site.
     #[must_use]
-    pub fn new(access: Access, links: Links, url: Option<Url>, channels: Vec<String>) -> Self {
+    pub fn new(access: Access, links: Links, url: Option<Url>, channels: Vec<Arc<dyn Channel>>) -> Self {
         Self { access, links, url, channels: channels.into(), answers: None, delivered: Arc::default() }
     }
 
@@ -80,10 +80,13 @@ impl Site {
 
     async fn of(&self, store: &dyn Store, told: &Told) -> Vec<(String, Delivery)> {
         let each = self.channels.iter().map(async |channel| {
-            let key = format!("{}:{channel}", told.kept);
-            (channel.clone(), self.delivery(store, key).await)
+            let key = format!("{}:{}", told.kept, channel.name());
+            let delivery = self.delivery(store, key).await;
+            // One that is not told of this may still have had it in the place of another; it is not behind with it.
+            let concerned = channel.takes(told.situation) || delivery != Delivery::Underway;
+            concerned.then(|| (channel.name().to_owned(), delivery))
         });
-        join_all(each).await
+        join_all(each).await.into_iter().flatten().collect()
     }
 
     async fn delivery(&self, store: &dyn Store, key: String) -> Delivery {
