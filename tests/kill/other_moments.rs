@@ -24,7 +24,7 @@ use crate::story::{ACTION_GROUP_TRIES_FOR, Story};
 use crate::verdict::Ended;
 
 const RANDOM_RUNS: u64 = 16;
-const TRIES: usize = 4;
+const TRIES: usize = 6;
 
 /// Plays until the machine was quick enough for the story to tell anything, and answers what is wrong.
 pub async fn until_quick_enough(play: impl AsyncFn(&Story) -> Ended, baseline: &Ended) -> Vec<String> {

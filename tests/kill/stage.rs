@@ -128,9 +128,12 @@ impl Stage {
     }
 
     /// Waits until the databases are back, the team has been told so on every channel, and every alert was delivered or
-    /// given up.
+    /// given up; or until Azure has given every alert up, and nobody will ever hear of it.
     pub async fn until_over(&self) {
         self.until("the story is over", || {
+            if self.nobody_will_know() {
+                return true;
+            }
             let world = self.cloud.world();
             let online = statuses(&world).values().all(|status| status == "Online");
             let told = ["teams", "webhook"].iter().all(|sink| {
@@ -140,6 +143,13 @@ impl Stage {
             online && told && self.settled_alerts() >= self.story.alerts
         })
         .await;
+    }
+
+    /// Whether Azure gave alerts up before it was rid of one. It calls an endpoint that has failed no more for 15 minutes, in
+    /// which a story is told that took no alert: `serve` was away for too long, and the story tells nothing.
+    fn nobody_will_know(&self) -> bool {
+        let deliveries = self.cloud.deliveries();
+        deliveries.iter().any(|one| one.attempt == 6) && deliveries.iter().all(|one| one.status.is_none())
     }
 
     /// Alerts that were taken, or that Azure gave up.
