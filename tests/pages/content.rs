@@ -63,6 +63,11 @@ async fn a_story_is_told_from_the_question_to_the_end() {
         .never_says("az keyvault recover");
     let entries = healed.timeline.len();
     assert!(after.text.matches("<b class=\"kind\">").count() == entries, "all {entries} lines of the story");
+    // How long it took is what it took, also for whoever reads it the next morning.
+    let end = healed.ended_at.unwrap().strftime("%H:%M UTC)").to_string();
+    after.says(&format!(" to {end}, inside the self-heal window"));
+    stage.happen(&[], 90).await;
+    read(&page).await.says(&format!(" to {end}, inside the self-heal window"));
     read(&list).await.says("Nothing is going on").says("RESOLVED");
     read(&format!("{list}?show=open")).await.says("There are no incidents.");
     for (search, found) in [("contoso-kv", 1), ("BILLING", 1), ("vault_deleted healed", 1), ("contoso-kv nowhere", 0)] {

@@ -17,7 +17,13 @@ pub fn standing(incident: &Incident, now: Timestamp) -> Notice {
     let ended = incident.end.clone().filter(|_| incident.phase.is_end());
     let lost = incident.restoration.as_ref().map_or_else(|| databases::lost_settings(incident), still_lost);
     let next = (!incident.phase.is_end()).then(|| schedule::next_word(incident, now));
-    compose(incident, situation, why.or(ended), needs_person, lost, incident.lost_at.is_some(), next, now)
+    let at = incident.ended_at.filter(|_| is_ending(situation)).unwrap_or(now);
+    compose(incident, situation, why.or(ended), needs_person, lost, incident.lost_at.is_some(), next, at)
+}
+
+/// Whether it tells how it ended: the same, whenever somebody looks.
+const fn is_ending(situation: Situation) -> bool {
+    matches!(situation, Situation::Resolved | Situation::RecoveredWithoutUs)
 }
 
 /// The question that waits for an answer, if one does.
