@@ -5,8 +5,9 @@ use crate::azure::{Azure, PreparedWrite};
 use crate::domain::evidence::{AccessPolicy, KeyRights, Vault};
 use crate::domain::remedy::GrantTo;
 use crate::domain::resource_id::ResourceId;
-use crate::remedy::outcome::{Outcome, Way, already, differs, send};
+use crate::remedy::outcome::{Outcome, Way, already, differs};
 use crate::remedy::refusal::unread;
+use crate::remedy::send::send;
 
 /// What SQL needs, and all that is ever given (Microsoft, "TDE with customer-managed key": permissions).
 const NEEDED: [&str; 3] = ["get", "wrapKey", "unwrapKey"];

@@ -8,8 +8,9 @@ use crate::azure::{Azure, AzureError, PreparedWrite};
 use crate::domain::evidence::{Identity, Server};
 use crate::domain::remedy::Change;
 use crate::domain::resource_id::ResourceId;
-use crate::remedy::outcome::{Outcome, Sent, Way, already, differs, send};
+use crate::remedy::outcome::{Outcome, Way, already, differs};
 use crate::remedy::refusal::unread;
+use crate::remedy::send::{Sent, send};
 use crate::remedy::{Applied, batch};
 
 type Servers = BTreeMap<ResourceId, Result<Server, AzureError>>;

@@ -1,7 +1,8 @@
 //! Many changes of one kind: the first alone, the rest a few at a time, and no more once the rest would fare the same.
 
 use crate::remedy::Applied;
-use crate::remedy::outcome::{Outcome, Sent};
+use crate::remedy::outcome::Outcome;
+use crate::remedy::send::Sent;
 
 /// How many are under way together. ARM refills ten writes a second (Microsoft, "Resource Manager throttling").
 const TOGETHER: usize = 4;

@@ -2,8 +2,9 @@
 
 use crate::azure::{Azure, AzureError, PreparedWrite};
 use crate::domain::key_uri::KeyUri;
-use crate::remedy::outcome::{Outcome, Way, already, differs, send};
+use crate::remedy::outcome::{Outcome, Way, already, differs};
 use crate::remedy::refusal::unread;
+use crate::remedy::send::send;
 
 /// The write; `None` where the plan names no version.
 pub(super) fn write(key: &KeyUri) -> Option<PreparedWrite> {

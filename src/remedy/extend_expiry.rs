@@ -4,8 +4,9 @@ use jiff::Timestamp;
 
 use crate::azure::{Azure, AzureError, PreparedWrite};
 use crate::domain::key_uri::KeyUri;
-use crate::remedy::outcome::{Outcome, Way, already, differs, send, when};
+use crate::remedy::outcome::{Outcome, Way, already, differs, when};
 use crate::remedy::refusal::unread;
+use crate::remedy::send::send;
 
 /// The write; `None` where the plan names no version.
 pub(super) fn write(key: &KeyUri, to: Timestamp) -> Option<PreparedWrite> {

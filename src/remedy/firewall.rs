@@ -16,8 +16,9 @@ use crate::azure::{Azure, PreparedWrite};
 use crate::domain::evidence::{Vault, VaultNetwork};
 use crate::domain::resource_id::ResourceId;
 use crate::remedy::Applied;
-use crate::remedy::outcome::{Outcome, Way, already, differs, send};
+use crate::remedy::outcome::{Outcome, Way, already, differs};
 use crate::remedy::refusal::unread;
+use crate::remedy::send::send;
 
 /// Something else than the bypass is different after the write.
 const CHANGED_MEANWHILE: &str = "FirewallChangedMeanwhile";

@@ -10,7 +10,8 @@
 //!
 //! | file | job |
 //! |---|---|
-//! | `outcome` | what became of a change: sent, seen, or not |
+//! | `outcome` | what became of a change |
+//! | `send` | a change on its way: sent, seen, or not |
 //! | `refusal` | what an error of Azure's means for a change, in words that say what to do |
 //! | `batch` | many changes, stopped where the rest would fare the same |
 //! | `grant` | one role assignment to be made: its name, its write, whether it is given |
@@ -30,6 +31,7 @@ mod refusal;
 mod restore_setting;
 mod revalidate;
 mod role;
+mod send;
 
 use jiff::SignedDuration;
 

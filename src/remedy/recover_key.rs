@@ -3,8 +3,9 @@
 use crate::azure::{Azure, AzureError, PreparedWrite};
 use crate::domain::evidence::DeletedKey;
 use crate::domain::key_uri::KeyUri;
-use crate::remedy::outcome::{LOOKS, Outcome, Way, already, differs, try_send, when};
+use crate::remedy::outcome::{Outcome, Way, already, differs, when};
 use crate::remedy::refusal::{refused, unread};
+use crate::remedy::send::{LOOKS, try_send};
 use crate::remedy::{Applied, Receipt};
 
 /// How a key shows itself at its vault.

@@ -3,8 +3,9 @@
 use crate::azure::{Azure, AzureError, PreparedWrite};
 use crate::domain::evidence::{DeletedVault, Vault};
 use crate::domain::resource_id::ResourceId;
-use crate::remedy::outcome::{LOOKS, Outcome, Way, already, differs, try_send, when};
+use crate::remedy::outcome::{Outcome, Way, already, differs, when};
 use crate::remedy::refusal::{refused, unread};
+use crate::remedy::send::{LOOKS, try_send};
 use crate::remedy::{Applied, Receipt};
 
 pub(super) async fn apply(azure: &Azure, vault: &ResourceId, location: &str, tenant_id: &str) -> Way<Outcome> {

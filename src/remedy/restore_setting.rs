@@ -14,8 +14,9 @@ use crate::azure::{Azure, AzureError, PreparedWrite};
 use crate::domain::evidence::{Database, SECONDARY_TYPE};
 use crate::domain::resource_id::ResourceId;
 use crate::domain::restoration::{LongTerm, Setting, ShortTerm, named};
-use crate::remedy::outcome::{Outcome, Way, already, differs, send};
+use crate::remedy::outcome::{Outcome, Way, already, differs};
 use crate::remedy::refusal::unread;
+use crate::remedy::send::send;
 
 /// The write, as far as it is known without reading: the whole of a list (tags, databases of a group) is sent back with what
 /// is missing added.

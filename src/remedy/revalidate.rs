@@ -2,7 +2,8 @@
 
 use crate::azure::{Azure, PreparedWrite};
 use crate::domain::resource_id::ResourceId;
-use crate::remedy::outcome::{Outcome, Way, differs, send};
+use crate::remedy::outcome::{Outcome, Way, differs};
+use crate::remedy::send::send;
 
 /// The request is the check itself: it changes nothing where SQL has access, and says why where it has not. So there is
 /// no precondition to read; whether databases come back is for the pass that verifies.

@@ -11,8 +11,9 @@ use crate::clock;
 use crate::domain::remedy::{Change, GrantTo};
 use crate::domain::resource_id::ResourceId;
 use crate::remedy::grant::Wanted;
-use crate::remedy::outcome::{Outcome, Sent, Way, already, differs, try_send};
+use crate::remedy::outcome::{Outcome, Way, already, differs};
 use crate::remedy::refusal::{refused, unread};
+use crate::remedy::send::{Sent, try_send};
 use crate::remedy::{Applied, batch};
 
 /// How long to wait for Entra to hear of a new identity, all changes of a batch together.
