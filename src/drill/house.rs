@@ -130,6 +130,7 @@ pub async fn build_at(site: Ground<'_>) -> anyhow::Result<House> {
         ids: ids.clone(),
         wake: wake.clone(),
         heartbeat: None,
+        keep_incidents: None,
     };
     let secret = secret();
     let webhook = format!("{address}/api/alerts?code={secret}");

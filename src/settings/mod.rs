@@ -23,6 +23,7 @@ mod store;
 
 use std::path::{Path, PathBuf};
 
+use jiff::SignedDuration;
 use toml::{Table, Value};
 
 pub use azure::AzureSettings;
@@ -33,6 +34,7 @@ pub use channels::{
 pub use pages::{PageAccess, PagesSettings};
 pub use problem::{Problem, Problems};
 pub use server::{ServerSettings, listen_address};
+use store::Remembering;
 pub use store::{StoreChoice, StoreLocation};
 
 use crate::domain::policy::Policy;
@@ -59,6 +61,8 @@ pub struct Settings {
     pub server: ServerSettings,
     /// Where we remember.
     pub store: StoreLocation,
+    /// For how long incidents are kept after they ended; `None`: for ever.
+    pub keep_incidents: Option<SignedDuration>,
     /// Who may see the pages.
     pub pages: PagesSettings,
     /// Who is told.
@@ -88,7 +92,7 @@ impl Settings {
     ) -> Result<StoreLocation, Problems> {
         let File { name, folder, mut table } = File::read(path, env)?;
         let mut problems = Vec::new();
-        let location = store::store(&mut table, Sources { env, folder: &folder }, &mut problems);
+        let location = store::store(&mut table, Sources { env, folder: &folder }, &mut problems).location;
         if problems.is_empty() { Ok(location) } else { Err(Problems { source_name: name, list: problems }) }
     }
 }
@@ -131,14 +135,14 @@ impl File {
         let patrol = patrol::patrol(&mut file, sources, &mut problems);
         let azure = azure::azure(&mut file, sources, &mut problems);
         let server = server::server(&mut file, sources, &mut problems, &mut faults);
-        let store = store::store(&mut file, sources, &mut problems);
+        let Remembering { location: store, keep_incidents } = store::store(&mut file, sources, &mut problems);
         let pages = pages::pages(&mut file, sources, &mut problems, &mut faults);
         let mut wrong = channels::Wrong { problems: &mut problems, faults: &mut faults };
         let channels = channels::channels(&mut file, sources, &mut wrong);
         problems.extend(file.iter().map(|(key, value)| unknown(key, value)));
         match azure {
             Some(azure) if problems.is_empty() => {
-                Ok(Settings { policy, patrol, azure, server, store, pages, channels, faults })
+                Ok(Settings { policy, patrol, azure, server, store, keep_incidents, pages, channels, faults })
             }
             _ => Err(Problems { source_name: name, list: problems }),
         }
