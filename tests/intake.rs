@@ -3,6 +3,8 @@
 
 mod breaking;
 mod doors;
+#[cfg(feature = "drill")]
+mod intake_tokens;
 
 use std::collections::BTreeSet;
 use std::path::Path;
