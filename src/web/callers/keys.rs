@@ -73,7 +73,8 @@ impl Keys {
         let held = self.held();
         match held.keys.get(kid) {
             Some(key) => Ok(key.clone()),
-            None if held.why_not.is_some() => Err(NoKey::CannotTell),
+            // What was asked for before the token came says nothing of a key that is newer.
+            None if held.why_not.is_some() || held.tried_at.is_none_or(|at| at < now) => Err(NoKey::CannotTell),
             None => Err(NoKey::Unknown),
         }
     }
