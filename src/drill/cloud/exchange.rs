@@ -6,7 +6,7 @@ use super::faults::{Fault, FaultKind};
 use super::incoming::Incoming;
 use super::recording::{Exchange, Plane};
 use super::wire::{Answer, Request};
-use super::{Inner, Moment, Verdict, arm, control, data_plane, lock, sinks};
+use super::{Inner, Moment, Verdict, arm, control, data_plane, entra, lock, sinks};
 use crate::clock::Busy;
 use jiff::SignedDuration;
 use serde_json::Value;
@@ -104,6 +104,9 @@ pub(super) fn carry_out(inner: &Inner, incoming: &Incoming, number: u64) -> Answ
     let mut answer = match incoming.plane {
         Plane::Arm => arm::answer(&mut state, &request),
         Plane::KeyVault => data_plane::answer(&mut state, &request),
+        Plane::Token if entra::is_public(&request.path) => {
+            entra::answer(&mut lock(&inner.entra), &state.world.tenant, &request)
+        }
         Plane::Token => control::token(&state, &request),
         Plane::Other => control::sink(inner, incoming, now),
     };

@@ -12,6 +12,7 @@
 //! | `arm/`, `data_plane`, `data_plane_keys`, `data_plane_refusals` | the two services that are called |
 //! | `actor`, `activity_log`, `log_filter`, `alert_body`, `action_group` | what is written down, and who is told |
 //! | `grid_watch`, `event_grid` | which events Event Grid has, and how it delivers them |
+//! | `entra` | the tenant's keys, and the tokens of those who call |
 //! | `breaks`, `break_it`, `break_access`, `break_vault` | what people and accidents do |
 //! | `sinks/` | stand-ins for the services that tell people |
 //! | `server`, `line`, `incoming`, `exchange`, `wire`, `control`, `record`, `recording`, `faults` | the wire |
@@ -32,6 +33,7 @@ mod control;
 mod data_plane;
 mod data_plane_keys;
 mod data_plane_refusals;
+mod entra;
 mod event_grid;
 mod exchange;
 mod faults;
@@ -69,6 +71,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 pub use self::action_group::Delivery;
 pub use self::actor::Actor;
 pub use self::breaks::{Break, KeyRef, What};
+pub use self::entra::{FirstParty, SecureWebhook};
 pub use self::faults::{Fault, FaultKind};
 pub use self::record::{Reads, Tally};
 pub use self::recording::{Exchange, Plane};
@@ -128,6 +131,7 @@ struct Inner {
     hook: Mutex<Option<Hook>>,
     webhook: Mutex<Option<String>>,
     events: Mutex<event_grid::Subscription>,
+    entra: Mutex<entra::Entra>,
     deliveries: Mutex<Vec<Delivery>>,
     inbox: Mutex<Vec<Posted>>,
     sinks: Mutex<sinks::Sinks>,
@@ -184,6 +188,7 @@ impl Cloud {
             hook: Mutex::default(),
             webhook: Mutex::default(),
             events: Mutex::default(),
+            entra: Mutex::default(),
             deliveries: Mutex::default(),
             inbox: Mutex::default(),
             sinks: Mutex::default(),
