@@ -13,6 +13,7 @@
 //! | `verdict` | what must hold in the end |
 //! | `every_request`, `other_moments`, `alone` | the tests |
 //! | `campaign` | kills by the thousand, for `scripts/chaos` |
+//! | `troubles` | a store that is full, locked or damaged, for `scripts/chaos` |
 #![cfg(all(feature = "drill", unix))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
@@ -29,6 +30,7 @@ mod serve;
 mod stage;
 #[allow(dead_code, reason = "shared with tests/two_processes.rs")]
 mod story;
+mod troubles;
 mod verdict;
 
 use std::io::Write;
