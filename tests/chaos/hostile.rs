@@ -89,7 +89,7 @@ fn set(body: &mut Value, field: &str, to: &Value) -> bool {
             }
             lied
         }
-        Value::Array(items) => items.iter_mut().fold(false, |lied, item| set(item, field, to) || lied),
+        Value::Array(items) => items.iter_mut().filter_map(|item| set(item, field, to).then_some(())).count() > 0,
         _ => false,
     }
 }

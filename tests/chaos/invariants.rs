@@ -36,18 +36,6 @@ pub enum Invariant {
     TeamTold,
 }
 
-impl Invariant {
-    pub const ALL: [Self; 7] = [
-        Self::NoAlertLost,
-        Self::ChangedOnce,
-        Self::InScope,
-        Self::NotPastAGate,
-        Self::WithinBudget,
-        Self::EndsOrIsWithAPerson,
-        Self::TeamTold,
-    ];
-}
-
 impl fmt::Display for Invariant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -23,7 +23,7 @@ use crate::story::{ACTION_GROUP_TRIES_FOR, Story};
 use crate::verdict::Ended;
 
 /// Stories at a time: each waits most of the time.
-const AT_A_TIME: usize = 10;
+const AT_A_TIME: usize = 6;
 const MOST_KILLS: usize = 8;
 
 /// What else goes on in a story.
@@ -66,7 +66,11 @@ async fn a_thousand_kills() {
     for (story, besides) in KINDS {
         let mut story = story();
         story.patrol = besides == Besides::ThePatrolWalks;
-        baselines.push(if besides == Besides::APersonIsAsked { None } else { Some(undisturbed(&story).await) });
+        baselines.push(if matches!(besides, Besides::APersonIsAsked | Besides::ThePatrolWalks) {
+            None
+        } else {
+            Some(undisturbed(&story).await)
+        });
     }
     let (began, mut counts, mut found) = (Instant::now(), BTreeMap::<&str, Counts>::new(), Vec::new());
     let mut kills = 0;
@@ -124,13 +128,13 @@ async fn one(seed: u64, kind: usize, baseline: Option<&Ended>) -> Option<(Ended,
     let (story, besides) = KINDS[kind];
     let mut story = story();
     story.patrol = besides == Besides::ThePatrolWalks;
-    let length = baseline.map_or(SignedDuration::from_mins(12), |one| one.length() + SignedDuration::from_mins(1));
-    let ended = play(&story, besides, seed, length).await;
+    let length = baseline.map_or(SignedDuration::from_mins(6), |one| one.length() + SignedDuration::from_mins(1));
+    let ended = play(&story.slower(), besides, seed, length).await?;
     let given_up = |fault: &String| fault.contains("was answered None");
     // The patrol may tell of it first, and a person decides when: both end the same, by other messages.
     let compared = baseline.filter(|_| besides == Besides::Nothing);
     let mut faults = ended.faults(compared);
-    if ended.away > ACTION_GROUP_TRIES_FOR || faults.iter().any(given_up) {
+    if faults.iter().any(given_up) {
         return None;
     }
     if besides == Besides::ThePatrolWalks {
@@ -145,7 +149,7 @@ async fn one(seed: u64, kind: usize, baseline: Option<&Ended>) -> Option<(Ended,
     Some((ended, faults))
 }
 
-async fn play(story: &Story, besides: Besides, seed: u64, length: SignedDuration) -> Ended {
+async fn play(story: &Story, besides: Besides, seed: u64, length: SignedDuration) -> Option<Ended> {
     let mut random = StdRng::seed_from_u64(seed);
     let mut stage = Stage::open(story).await;
     let begins = stage.cloud.clock().now();
@@ -171,6 +175,13 @@ async fn play(story: &Story, besides: Besides, seed: u64, length: SignedDuration
             stage.start_and_kill(Duration::from_millis(random.random_range(0..80))).await;
         }
         stage.restart(killed_at).await;
+        // Azure may have given alerts up by its own rules: then a story need not end, and tells nothing.
+        if stage.away > ACTION_GROUP_TRIES_FOR {
+            if let Some(person) = person {
+                person.abort();
+            }
+            return None;
+        }
     }
     stage.until_over().await;
     if let Some(person) = person {
@@ -178,7 +189,7 @@ async fn play(story: &Story, besides: Besides, seed: u64, length: SignedDuration
     }
     let mut ended = stage.conclude().await;
     ended.approved = approved.lock().unwrap().clone();
-    ended
+    Some(ended)
 }
 
 /// The person on call: approves whatever is asked, soon, and writes down when.
