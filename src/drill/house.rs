@@ -115,12 +115,19 @@ pub struct Ground<'a> {
 /// # Errors
 /// If the store cannot be made or loopback not listened on.
 pub async fn build_at(site: Ground<'_>) -> anyhow::Result<House> {
-    let Ground { policy, patrol, cloud, token, folder, clock, ids, voices, secure_webhook } = site;
-    let store: Arc<dyn Store> =
-        Arc::new(SqliteStore::open(&folder.join("keymend.db")).context("cannot make the store")?);
-    let endpoints = Endpoints::simulated(cloud)?;
-    let credential = Credential::static_token(Secret::new(token), &endpoints)?;
-    let azure = Azure::new(endpoints, credential, clock.clone(), ids.clone())?;
+    let store = SqliteStore::open(&site.folder.join("keymend.db")).context("cannot make the store")?;
+    let endpoints = Endpoints::simulated(site.cloud)?;
+    let credential = Credential::static_token(Secret::new(site.token), &endpoints)?;
+    let azure = Azure::new(endpoints, credential, site.clock.clone(), site.ids.clone())?;
+    build_of(site, Arc::new(store), azure).await
+}
+
+/// Builds and starts one that has this memory and this way to Azure.
+///
+/// # Errors
+/// If loopback cannot be listened on.
+pub async fn build_of(site: Ground<'_>, store: Arc<dyn Store>, azure: Azure) -> anyhow::Result<House> {
+    let Ground { policy, patrol, cloud, clock, ids, voices, secure_webhook, .. } = site;
     let wake = Wake::default();
     let secret = || format!("{}{}", ids.uuid().simple(), ids.uuid().simple());
     let doorway = Doorway::open(([127, 0, 0, 1], 0).into()).await.context("cannot listen on 127.0.0.1")?;

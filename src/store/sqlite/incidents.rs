@@ -14,13 +14,12 @@ use crate::store::{StoreError, Version};
 /// One stored incident, not yet read.
 struct Stored {
     id: String,
-    version: i64,
     document: String,
 }
 
 impl Stored {
     fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Self { id: row.get(0)?, version: row.get(1)?, document: row.get(2)? })
+        Ok(Self { id: row.get(0)?, document: row.get(2)? })
     }
 
     fn read(&self) -> Result<Incident, StoreError> {
