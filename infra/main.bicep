@@ -97,6 +97,9 @@ param webhookApplicationObjectId string = ''
 @description('For a secure webhook: the application\'s identifier URI, such as api://…')
 param webhookIdentifierUri string = ''
 
+@description('For a secure webhook: client id of the Entra application. Keymend then takes no alert without a token for it. Empty: tokens are not looked at.')
+param webhookClientId string = ''
+
 @description('Vaults whose key events (near expiry, expired, new version, policy changed) Event Grid sends: resource ids, divided by commas.')
 param eventVaults string = ''
 
@@ -217,7 +220,10 @@ module app 'modules/function-app.bicep' = {
     workspaceId: monitoring.outputs.workspaceId
     vaultUri: secrets.outputs.uri
     secretSettings: filter(split(replace(secretSettings, ' ', ''), ','), setting => !empty(setting))
-    extraSettings: extraSettings
+    extraSettings: union(extraSettings, empty(webhookClientId) ? {} : {
+      KEYMEND_CALLERS_CLIENT_ID: webhookClientId
+      KEYMEND_CALLERS_IDENTIFIER_URIS: webhookIdentifierUri
+    })
     subscriptionsInScope: join(subscriptionsInScope, ',')
     resourcesInScope: join(groupsInScope, ',')
     // Keymend never repairs the vault that holds its own secrets, nor anything else of its own.

@@ -1,6 +1,6 @@
 //! The only source of time: everything that needs "now" or waits is given a [`Clock`].
 //!
-//! Three kinds: the system's clock; a *scaled* clock that runs a factor faster (two processes, `sim` and `serve`, share
+//! Three kinds (and, for the drill, one beside another that can be put wrong): the system's clock; a *scaled* clock that runs a factor faster (two processes, `sim` and `serve`, share
 //! one by agreeing on its origin); and a *stepped* clock for the drill and the tests, which stands still while anybody
 //! works (a [`Busy`] guard is alive) and moves to the next sleeper's time when nobody does, so that a slow machine
 //! cannot change how a story ends.
@@ -25,8 +25,21 @@ pub struct Clock(Arc<Kind>);
 #[derive(Debug)]
 enum Kind {
     System,
-    Scaled { origin: Timestamp, started: tokio::time::Instant, factor: f64 },
-    Stepped { state: Mutex<Stepped>, changed: tokio::sync::Notify, pace: Option<f64> },
+    Scaled {
+        origin: Timestamp,
+        started: tokio::time::Instant,
+        factor: f64,
+    },
+    Stepped {
+        state: Mutex<Stepped>,
+        changed: tokio::sync::Notify,
+        pace: Option<f64>,
+    },
+    #[cfg(feature = "drill")]
+    Wrong {
+        of: Clock,
+        by: Mutex<SignedDuration>,
+    },
 }
 
 #[derive(Debug)]
@@ -89,6 +102,22 @@ impl Clock {
         clock
     }
 
+    /// Another clock that goes as this one does, and that [`Self::be_wrong_by`] puts wrong: a machine whose time is off.
+    #[cfg(feature = "drill")]
+    #[must_use]
+    pub fn beside(&self) -> Self {
+        Self(Arc::new(Kind::Wrong { of: self.clone(), by: Mutex::new(SignedDuration::ZERO) }))
+    }
+
+    /// From now on a clock made by [`Self::beside`] is ahead of its original by so much, or behind it; no other minds.
+    /// Whoever waits already waits for as long as before.
+    #[cfg(feature = "drill")]
+    pub fn be_wrong_by(&self, length: SignedDuration) {
+        if let Kind::Wrong { by, .. } = &*self.0 {
+            *by.lock().unwrap_or_else(PoisonError::into_inner) = length;
+        }
+    }
+
     /// The present moment on this clock.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "this is the one place that asks the machine")]
@@ -99,6 +128,8 @@ impl Clock {
                 add(*origin, SignedDuration::from_secs_f64(started.elapsed().as_secs_f64() * factor))
             }
             Kind::Stepped { state, .. } => lock(state).now,
+            #[cfg(feature = "drill")]
+            Kind::Wrong { of, by } => add(of.now(), *by.lock().unwrap_or_else(PoisonError::into_inner)),
         }
     }
 
@@ -109,12 +140,18 @@ impl Clock {
             Kind::System => Some(1.0),
             Kind::Scaled { factor, .. } => Some(*factor),
             Kind::Stepped { pace, .. } => *pace,
+            #[cfg(feature = "drill")]
+            Kind::Wrong { of, .. } => of.factor(),
         }
     }
 
     /// Holds a stepped clock still until the guard is dropped.
     #[must_use]
     pub fn busy(&self) -> Busy {
+        #[cfg(feature = "drill")]
+        if let Kind::Wrong { of, .. } = &*self.0 {
+            return of.busy();
+        }
         if let Kind::Stepped { state, changed, .. } = &*self.0 {
             let mut state = lock(state);
             state.busy += 1;
@@ -151,6 +188,11 @@ impl Clock {
                 changed.notify_waiters();
                 woken.await.unwrap_or(Busy(None))
             }
+            #[cfg(feature = "drill")]
+            Kind::Wrong { of, .. } => {
+                let length = time.duration_since(self.now());
+                Box::pin(of.idle_until(add(of.now(), length))).await
+            }
         }
     }
 
@@ -168,6 +210,8 @@ impl Clock {
                 let mut state = lock(state);
                 state.now = state.now.max(until);
             }
+            #[cfg(feature = "drill")]
+            Kind::Wrong { of, .. } => Box::pin(of.pause(length)).await,
         }
     }
 
@@ -292,6 +336,18 @@ mod tests {
         for second in [10, 20, 30] {
             assert_eq!(seen.recv().await, Some((second, at(second))));
         }
+    }
+
+    #[cfg(feature = "drill")]
+    #[tokio::test]
+    async fn a_wrong_clock_waits_as_long_as_a_right_one() {
+        let clock = Clock::stepped(at(0), None);
+        let wrong = clock.beside();
+        wrong.be_wrong_by(SignedDuration::from_secs(-100));
+        assert_eq!(wrong.now(), at(-100));
+        let held = wrong.idle_until(at(-40)).await;
+        assert_eq!((clock.now(), wrong.now()), (at(60), at(-40)));
+        drop(held);
     }
 
     #[tokio::test(flavor = "multi_thread")]

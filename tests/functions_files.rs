@@ -196,3 +196,44 @@ fn what_is_published_is_what_the_app_needs() {
     // keymend.toml would be left out by this.
     assert!(!ignored.contains("*.toml"));
 }
+
+/// All Rust files below a folder of the repository, as one text.
+fn all_code(folder: &Path, into: &mut String) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            all_code(&path, into);
+        } else if path.extension().is_some_and(|kind| kind == "rs") {
+            into.push_str(&std::fs::read_to_string(&path).unwrap());
+        }
+    }
+}
+
+/// What docs/security.md claims is proved by tests that are there, and it leaves out no remedy.
+#[test]
+fn every_test_that_the_threat_model_names_exists() {
+    let text = std::fs::read_to_string(root().join("docs/security.md")).unwrap();
+    let mut code = String::new();
+    for folder in ["src", "tests"] {
+        all_code(&root().join(folder), &mut code);
+    }
+    let mut named = 0;
+    for table in
+        text.split("\n\n").filter(|part| part.lines().next().is_some_and(|head| head.ends_with("| proved by |")))
+    {
+        for row in table.lines().skip(2) {
+            let last = row.trim_end_matches('|').rsplit('|').next().unwrap();
+            let tests: Vec<&str> = last.split('`').skip(1).step_by(2).collect();
+            assert!(!tests.is_empty(), "nothing proves: {row}");
+            for test in tests {
+                named += 1;
+                assert!(code.contains(&format!("fn {test}(")), "there is no test {test}: {row}");
+            }
+        }
+    }
+    assert!(named > 100, "{named} tests are named");
+    for remedy in keymend::domain::remedy::Remedy::ALL {
+        let row = format!("| **`{}`**", remedy.name());
+        assert!(text.contains(&row), "what can go wrong with {} is not told", remedy.name());
+    }
+}

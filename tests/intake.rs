@@ -3,6 +3,8 @@
 
 mod breaking;
 mod doors;
+#[cfg(feature = "drill")]
+mod intake_tokens;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -304,6 +306,23 @@ async fn a_silent_connection_is_closed() {
     let mut rest = Vec::new();
     let end = tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut rest)).await;
     assert!(end.is_ok(), "still open after 10 s");
+}
+
+#[tokio::test]
+async fn a_head_that_comes_byte_by_byte_is_not_waited_for() {
+    let doors = Doors::open(Wanted { silence: Duration::from_millis(500), ..Wanted::default() }).await;
+    let stream = TcpStream::connect(doors.address).await.unwrap();
+    let (mut answers, mut requests) = stream.into_split();
+    let drip = tokio::spawn(async move {
+        // Never silent for as long as the limit.
+        while requests.write_all(b"x").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    let end = tokio::time::timeout(Duration::from_secs(20), answers.read(&mut [0; 1024])).await;
+    assert!(end.is_ok(), "still open, and never silent");
+    drip.abort();
+    assert_eq!(doors.tell(orders().to_string()).await.status, 202, "others are served");
 }
 
 #[tokio::test]

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod doors;
+#[cfg(feature = "drill")]
+mod leaks;
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;

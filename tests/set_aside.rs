@@ -88,6 +88,7 @@ fn responder(store: Arc<dyn Store>, team: SocketAddr, channels: &[&str]) -> Resp
         ids,
         wake: Wake::default(),
         heartbeat: None,
+        keep_incidents: None,
     }
 }
 

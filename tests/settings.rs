@@ -84,6 +84,9 @@ fn the_example_can_be_used_as_it_is() {
     assert!(channels.teams.is_some() && channels.slack.is_some() && channels.webhook.is_some());
     assert!(channels.servicenow.is_some() && channels.pagerduty.is_some() && channels.jsm.is_some());
     assert!(channels.jira.is_some());
+    let tokens = settings.callers.tokens.as_ref().expect("the application is named");
+    let client = "cccccccc-0000-0000-0000-000000000001";
+    assert_eq!(tokens.audiences, [client, &format!("api://{client}"), "api://keymend"]);
     assert_eq!(channels.notify.heartbeat, Some(jiff::SignedDuration::from_hours(30 * 24)));
     assert_eq!(
         settings.policy.gates,
@@ -93,6 +96,37 @@ fn the_example_can_be_used_as_it_is() {
             ..Gates::default()
         }
     );
+}
+
+#[test]
+fn whose_tokens_are_taken_is_said_in_full_or_not_at_all() {
+    let client = "client_id = \"cccccccc-0000-0000-0000-000000000001\"\n";
+    let tenant = "tenant_id = \"99999999-8888-7777-6666-555555555555\"\n";
+    assert_eq!(good(SCOPE, &[]).callers, Default::default());
+    let own = good(&format!("{SCOPE}[callers]\n{client}{tenant}"), &[]).callers;
+    let of_azure = good(&format!("{SCOPE}[azure]\n{tenant}[callers]\n{client}"), &[]).callers;
+    assert_eq!(own, of_azure);
+    assert!(!own.secret_is_enough, "a token is wanted");
+    let tokens = own.tokens.unwrap();
+    assert_eq!(tokens.tenant.login().as_str(), "https://login.microsoftonline.com/");
+    assert_eq!(tokens.action_groups.id, "461e8683-5575-4561-ac7f-899cc907d62a");
+    let government = good(&format!("{SCOPE}[azure]\ncloud = \"us_government\"\n[callers]\n{client}{tenant}"), &[]);
+    let tokens = government.callers.tokens.unwrap();
+    assert_eq!(tokens.tenant.login().as_str(), "https://login.microsoftonline.us/");
+    assert_ne!(tokens.event_grid.id, "4962773b-9cdb-44cf-a8bf-237846a00ab7");
+    for (text, words_of_it) in [
+        (client.to_owned(), ["callers.tenant_id", "not named"]),
+        (format!("{client}tenant_id = \"common\"\n"), ["callers.tenant_id", "no such id"]),
+        (tenant.to_owned() + "accept = \"token\"\n", ["callers.client_id", "not named"]),
+        (format!("{client}{tenant}accept = \"either\"\n"), ["callers.accept", "token_or_secret"]),
+        (
+            format!("{client}{tenant}metadata_endpoint = \"http://login.example\"\n"),
+            ["callers.metadata_endpoint", "loopback"],
+        ),
+        (format!("{client}{tenant}secret = \"planted\"\n"), ["callers.secret", "no such setting"]),
+    ] {
+        says(&wrong(&format!("{SCOPE}[callers]\n{text}"), &[]), &words_of_it);
+    }
 }
 
 #[test]

@@ -191,7 +191,7 @@ impl Endpoints {
     }
 }
 
-fn address(setting: &'static str, text: &str) -> Result<Url, ConfigError> {
+pub(super) fn address(setting: &'static str, text: &str) -> Result<Url, ConfigError> {
     let wrong = || ConfigError::NotAnAddress { setting, value: text.to_owned() };
     let url = Url::parse(text.trim()).map_err(|_| wrong())?;
     let bare = matches!(url.path(), "" | "/") && url.query().is_none() && url.fragment().is_none();

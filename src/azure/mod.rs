@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`clouds`] | which hosts belong to the configured cloud, and which never get a request or a token |
 //! | [`credential`] | a bearer token for a scope |
+//! | [`entra`] | the keys by which a tenant signs its tokens |
 //! | [`transport`] | sending: deadlines, tries, limits on the answer; `request` is one as data, `retry` judges a try, `pages` reads lists, `meter` counts |
 //! | [`error`] | what went wrong, in Azure's codes and a person's words |
 //! | [`mod@write`] | a prepared change, and the receipt of a sent one |
@@ -22,6 +23,7 @@ pub mod caller;
 pub mod clouds;
 pub mod credential;
 pub mod dependent;
+pub mod entra;
 pub mod error;
 mod json;
 mod key_attributes;

@@ -44,12 +44,15 @@ pub struct DrillArgs {
     /// late end do not end as declared
     #[arg(long)]
     pub alerts_lost: bool,
+    /// Let alerts come by a secure webhook, with a token of the simulated Entra, instead of a secret in the address
+    #[arg(long)]
+    pub secure_webhook: bool,
     /// Tell every kind of channel, each by a stand-in: Slack, ServiceNow, PagerDuty, Jira Service Management and Jira beside
     /// Teams and a webhook. With --json, what they hold in the end is in `sinks`
     #[arg(long)]
     pub all_channels: bool,
     /// Measure instead: how soon N random losses of each kind are repaired, by what tells Keymend of them; a table
-    #[arg(long, value_name = "N", conflicts_with_all = ["scenarios", "list", "speed", "har", "keep", "alerts_lost", "all_channels", "open"])]
+    #[arg(long, value_name = "N", conflicts_with_all = ["scenarios", "list", "speed", "har", "keep", "alerts_lost", "secure_webhook", "all_channels", "open"])]
     pub early: Option<u64>,
     /// Show the incident's page in a browser while it happens, and serve it until Ctrl-C. One scenario [default: the first
     /// of the tour], at --speed 30 if no other is said
@@ -101,7 +104,9 @@ fn play_all(stories: &[(Scenario, Preset)], args: &DrillArgs) -> Result<Vec<Play
     let voices = if args.all_channels { Voices::All } else { Voices::Two };
     let pace = args.speed.or_else(|| args.open.then_some(WATCHABLE));
     let visit = args.open.then_some(open::VISIT);
-    let options = Options { pace, folder: args.keep.clone(), alerts_lost: args.alerts_lost, voices, visit };
+    let secure_webhook = args.secure_webhook;
+    let options =
+        Options { pace, folder: args.keep.clone(), alerts_lost: args.alerts_lost, secure_webhook, voices, visit };
     let teller = Teller { quiet: args.json, detail: stories.len() <= TOUR.len() };
     let mut numbered: Vec<_> = stories.iter().copied().enumerate().collect();
     let threads = if teller.detail { 1 } else { threads() };

@@ -15,6 +15,7 @@ pub mod replay;
 pub mod serve;
 #[cfg(feature = "drill")]
 pub mod sim;
+pub mod store;
 
 use std::process::ExitCode;
 
@@ -48,6 +49,8 @@ pub enum Command {
     Audit(audit::AuditArgs),
     /// Look at the whole chain of one server, database or vault, and say what is broken; changes nothing
     Diagnose(diagnose::DiagnoseArgs),
+    /// Back up, check and put back the file in which Keymend remembers
+    Store(store::StoreArgs),
     /// Check that everything is there that Keymend needs, and say what to run where it is not
     Doctor(doctor::DoctorArgs),
     /// Watch Keymend repair a simulated cloud; the exit code tells whether every story ended as declared
@@ -71,6 +74,7 @@ pub fn main() -> ExitCode {
         Command::Replay(args) => replay::run(&args),
         Command::Audit(args) => wait_for(audit::run(args)),
         Command::Diagnose(args) => wait_for(diagnose::run(args)),
+        Command::Store(args) => wait_for(store::run(args)),
         Command::Doctor(args) => wait_for(doctor::run(args)),
         #[cfg(feature = "drill")]
         Command::Drill(args) => wait_for(drill::run(args)),

@@ -1,5 +1,6 @@
 //! `keymend serve`: takes alerts, mends, and tells, until it is stopped.
 
+pub(crate) mod callers;
 mod follow_clock;
 pub(crate) mod house;
 mod link_keys;
@@ -29,9 +30,6 @@ const LAST_ANSWERS: Duration = Duration::from_secs(5);
 
 /// How often the store is read for a collector, in real time: as often as metrics are sent.
 const READ_STORE_EVERY: Duration = Duration::from_secs(10);
-
-/// A secret shorter than this can be guessed.
-const SHORTEST_SECRET: usize = 16;
 
 /// Take alerts and mend: runs until it is stopped
 #[derive(Debug, clap::Args)]
@@ -76,7 +74,7 @@ pub async fn run(args: ServeArgs) -> ExitCode {
     for fault in &settings.faults {
         tracing::error!(%fault, "a secret cannot be had; what needs it is off");
     }
-    let callers = match callers(&args, &settings) {
+    let callers = match callers::of(&settings, args.insecure_no_secret) {
         Ok(callers) => callers,
         Err(why) => return misused(&why),
     };
@@ -110,26 +108,6 @@ fn settings(args: &ServeArgs) -> Result<Settings, String> {
     Ok(settings)
 }
 
-fn callers(args: &ServeArgs, settings: &Settings) -> Result<Callers, String> {
-    let secrets = &settings.server.webhook_secrets;
-    if args.insecure_no_secret {
-        tracing::warn!(listen = %settings.server.listen, "alerts are taken from anybody who can reach this address");
-        return Ok(Callers::anyone());
-    }
-    if secrets.is_empty() {
-        let faults: String = settings.faults.iter().map(|fault| format!("\n  - {fault}")).collect();
-        return Err(format!(
-            "no webhook secret is set, so anybody could send alerts. Make one and start again:\n\
-             \n    export KEYMEND_WEBHOOK_SECRET=$(openssl rand -hex 32)\n\
-             \nThe Action Group then calls https://…/api/alerts?code=SECRET. (To try things out without one: --insecure-no-secret.){faults}"
-        ));
-    }
-    for secret in secrets.iter().filter(|secret| secret.expose().len() < SHORTEST_SECRET) {
-        tracing::warn!(%secret, "this webhook secret is short enough to be guessed; make one with: openssl rand -hex 32");
-    }
-    Ok(Callers::knowing(secrets.iter().map(|secret| secret.expose())))
-}
-
 async fn live(settings: &Settings, callers: Callers, house: House, doorway: Doorway, telemetry: Telemetry) -> ExitCode {
     let limits = Limits { max_body_bytes: settings.server.max_body_bytes, ..Limits::default() };
     let House { responder, link_keys, faults: off } = house;
@@ -139,6 +117,8 @@ async fn live(settings: &Settings, callers: Callers, house: House, doorway: Door
     let faults = settings_faults.chain(off).collect();
     let scope = settings.policy.scope.clone().into();
     let readings = telemetry.sends_metrics.then(|| tokio::spawn(read_store(store.clone(), clock.clone())));
+    let (warming, now) = (callers.clone(), clock.now());
+    tokio::spawn(async move { warming.warm(now).await });
     let app = App { store, scope, callers, clock, wake, limits, faults, pages };
     let router = match telemetry.page() {
         Some(page) => web::router_with_metrics(app, page),

@@ -4,7 +4,7 @@
 //! | file | job |
 //! |---|---|
 //! | [`report`] | what was found, and what to do about it |
-//! | `settings`, `identity`, `clock`, `store`, `channels` | what Keymend itself stands on |
+//! | `settings`, `callers`, `identity`, `clock`, `store`, `channels` | what Keymend itself stands on |
 //! | [`estate`] | which servers and vaults there are to look after |
 //! | `rights/` | what our identity may do, held against what each remedy needs |
 //! | `vaults` | whether each vault answers and lets us in |
@@ -12,6 +12,7 @@
 //! | [`findings`] | rights and alerts, as the audit tells of them |
 
 mod alerts;
+mod callers;
 mod channels;
 mod clock;
 pub mod estate;
@@ -55,11 +56,12 @@ pub struct Patient<'a> {
 /// looked at.
 pub async fn examine(patient: &Patient<'_>, progress: &(dyn Fn(&str) + Sync)) -> Report {
     progress("identity, clock, store, channels");
-    let (heard, identity, store, channels) = futures::join!(
+    let (heard, identity, store, channels, callers) = futures::join!(
         in_time(identity::hear(patient)),
         in_time(identity::look(patient)),
         in_time(store::check(patient)),
         in_time(channels::check(patient)),
+        in_time(callers::check(patient.settings)),
     );
     let heard = heard.unwrap_or_else(|| Err(AzureError::Unreachable { what: "Azure".to_owned(), why: late_words() }));
     let (principal, mut identity) = match identity {
@@ -67,8 +69,10 @@ pub async fn examine(patient: &Patient<'_>, progress: &(dyn Fn(&str) + Sync)) ->
         None => (patient.principal.clone(), late("identity", "tokens")),
     };
     identity.checks.extend(identity::accepted(&heard));
+    let mut settings = settings::check(patient.settings);
+    settings.checks.extend(callers.unwrap_or_else(|| vec![Check::unknown("callers", late_words())]));
     let mut sections = vec![
-        settings::check(patient.settings),
+        settings,
         identity,
         clock::check(&heard),
         store.unwrap_or_else(|| late("store", "store")),

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use anyhow::Context;
 use tokio::task::JoinHandle;
 
+use super::cloud::{FirstParty, SecureWebhook};
 use super::voices::{self, Voices};
+use crate::azure::entra::Tenant;
 use crate::azure::{Azure, Credential, Endpoints, Secret};
 use crate::clock::Clock;
 use crate::domain::policy::{Policy, Preset};
@@ -17,6 +19,7 @@ use crate::notify::signed_link::LinkKeys;
 use crate::patrol::{Patrol, PatrolSettings};
 use crate::responder::{Responder, Wake};
 use crate::store::{SqliteStore, Store};
+use crate::web::callers::{HowTokens, TokenRules, Trusted};
 use crate::web::pages::{Access, Answers, Site};
 use crate::web::{self, App, Callers, Doorway, Limits};
 
@@ -79,7 +82,8 @@ pub async fn build_with(
     clock: &Clock,
     ids: Ids,
 ) -> anyhow::Result<House> {
-    let site = Ground { policy, patrol, cloud, token, folder, clock, ids, voices: Voices::default() };
+    let site =
+        Ground { policy, patrol, cloud, token, folder, clock, ids, voices: Voices::default(), secure_webhook: None };
     build_at(site).await
 }
 
@@ -102,6 +106,8 @@ pub struct Ground<'a> {
     pub ids: Ids,
     /// Who is told.
     pub voices: Voices,
+    /// The tenant and the application whose tokens callers must bring, instead of a secret in the address.
+    pub secure_webhook: Option<(String, SecureWebhook)>,
 }
 
 /// Builds and starts one.
@@ -109,12 +115,19 @@ pub struct Ground<'a> {
 /// # Errors
 /// If the store cannot be made or loopback not listened on.
 pub async fn build_at(site: Ground<'_>) -> anyhow::Result<House> {
-    let Ground { policy, patrol, cloud, token, folder, clock, ids, voices } = site;
-    let store: Arc<dyn Store> =
-        Arc::new(SqliteStore::open(&folder.join("keymend.db")).context("cannot make the store")?);
-    let endpoints = Endpoints::simulated(cloud)?;
-    let credential = Credential::static_token(Secret::new(token), &endpoints)?;
-    let azure = Azure::new(endpoints, credential, clock.clone(), ids.clone())?;
+    let store = SqliteStore::open(&site.folder.join("keymend.db")).context("cannot make the store")?;
+    let endpoints = Endpoints::simulated(site.cloud)?;
+    let credential = Credential::static_token(Secret::new(site.token), &endpoints)?;
+    let azure = Azure::new(endpoints, credential, site.clock.clone(), site.ids.clone())?;
+    build_of(site, Arc::new(store), azure).await
+}
+
+/// Builds and starts one that has this memory and this way to Azure.
+///
+/// # Errors
+/// If loopback cannot be listened on.
+pub async fn build_of(site: Ground<'_>, store: Arc<dyn Store>, azure: Azure) -> anyhow::Result<House> {
+    let Ground { policy, patrol, cloud, clock, ids, voices, secure_webhook, .. } = site;
     let wake = Wake::default();
     let secret = || format!("{}{}", ids.uuid().simple(), ids.uuid().simple());
     let doorway = Doorway::open(([127, 0, 0, 1], 0).into()).await.context("cannot listen on 127.0.0.1")?;
@@ -130,14 +143,22 @@ pub async fn build_at(site: Ground<'_>) -> anyhow::Result<House> {
         ids: ids.clone(),
         wake: wake.clone(),
         heartbeat: None,
+        keep_incidents: None,
     };
     let secret = secret();
-    let webhook = format!("{address}/api/alerts?code={secret}");
+    let callers = match &secure_webhook {
+        Some((tenant, hook)) => Callers::knowing_or_by_token([], rules(tenant, hook, cloud)?, HowTokens::default()),
+        None => Callers::knowing([secret.as_str()]),
+    };
+    let webhook = match secure_webhook {
+        Some(_) => format!("{address}/api/alerts"),
+        None => format!("{address}/api/alerts?code={secret}"),
+    };
     let channels = responder.channels.to_vec();
     let app = App {
         store: store.clone(),
         scope: Arc::new(policy.scope.clone()),
-        callers: Callers::knowing([secret.as_str()]),
+        callers,
         clock: clock.clone(),
         wake,
         limits: Limits::default(),
@@ -154,6 +175,23 @@ pub async fn build_at(site: Ground<'_>) -> anyhow::Result<House> {
     let walking = tokio::spawn(async move { patrol.run().await });
     let working = tokio::spawn(async move { responder.run().await });
     Ok(House { store, webhook, address, tasks: vec![serving, walking, working] })
+}
+
+/// What a token for `hook` must be, by the simulated tenant at `cloud`.
+///
+/// # Errors
+/// If the tenant is no id or the address none.
+pub fn rules(tenant: &str, hook: &SecureWebhook, cloud: &str) -> anyhow::Result<TokenRules> {
+    let trusted =
+        |name, who: FirstParty, role: &str| Trusted { name, app: who.app().to_owned(), role: role.to_owned() };
+    Ok(TokenRules {
+        tenant: Tenant::new(tenant.parse()?, crate::azure::Cloud::Public, Some(cloud))?,
+        audiences: vec![hook.client_id.clone(), hook.identifier_uri.clone()],
+        callers: vec![
+            trusted("Action Groups", FirstParty::ActionGroups, "ActionGroupsSecureWebhook"),
+            trusted("Event Grid", FirstParty::EventGrid, "AzureEventGridSecureWebhookSubscriber"),
+        ],
+    })
 }
 
 /// The folder of one story's store; a temporary one goes away with this value.

@@ -10,8 +10,8 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::net::TcpListener;
 
-use super::cloud::Cloud;
 use super::cloud::world::TOKEN;
+use super::cloud::{Cloud, SecureWebhook};
 use super::house::Ground;
 use super::scenario::{Act, People, Scenario, Setup, Step};
 use super::story::{Line, Story, Who};
@@ -47,6 +47,8 @@ pub struct Options {
     pub folder: Option<PathBuf>,
     /// Every alert and event is lost: the patrol finds what it finds.
     pub alerts_lost: bool,
+    /// Callers bring a token of Entra, and no secret.
+    pub secure_webhook: bool,
     /// Who is told.
     pub voices: Voices,
     /// Who is shown the incidents' pages.
@@ -120,6 +122,10 @@ pub async fn play(
         (alerts.webhooks, alerts.cause_alerts, alerts.event_grid) = (false, false, false);
         setup.patrol = true;
     }
+    if options.secure_webhook {
+        setup.world.alerts.secure_webhook = Some(SecureWebhook::default());
+    }
+    let secure_webhook = setup.world.alerts.secure_webhook.clone().map(|hook| (setup.world.tenant.clone(), hook));
     let temporary = house::Folder::new(options.folder.as_deref(), scenario.name, preset)?;
     let clock = Clock::stepped(BEGINNING.parse()?, options.pace);
     let stage = clock.busy();
@@ -135,7 +141,8 @@ pub async fn play(
         (true, true) => PatrolSettings::rounds_only(),
     };
     let (policy, folder) = (&setup.policy, temporary.path());
-    let site = Ground { policy, patrol, cloud: &url, token: TOKEN, folder, clock: &clock, ids, voices: options.voices };
+    let voices = options.voices;
+    let site = Ground { policy, patrol, cloud: &url, token: TOKEN, folder, clock: &clock, ids, voices, secure_webhook };
     let house = house::build_at(site).await?;
     cloud.deliver_to(house.webhook());
     let mut director = Director::new(&clock, &cloud, house.store(), setup, scenario);

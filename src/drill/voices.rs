@@ -24,6 +24,8 @@ pub enum Voices {
     /// Teams and a webhook.
     #[default]
     Two,
+    /// The same, each waiting for an answer no longer than this.
+    TwoWithin(Duration),
     /// Every kind of channel.
     All,
     /// The same, each waiting for an answer no longer than this.
@@ -33,7 +35,7 @@ pub enum Voices {
 impl Voices {
     /// How long a channel waits, where that is usually `usual`.
     fn patience(self, usual: Duration) -> Duration {
-        if let Self::AllWithin(patience) = self { patience } else { usual }
+        if let Self::AllWithin(patience) | Self::TwoWithin(patience) = self { patience } else { usual }
     }
 }
 
@@ -52,7 +54,7 @@ pub fn channels(voices: Voices, cloud: &str, pages: Pages, clock: &Clock) -> any
     let secrets = [Secret::new("whsec_ZHJpbGwtZHJpbGwtZHJpbGwtZHJpbGwtZHJpbGw=")];
     let webhook = Webhook::new("webhook", Secret::new(sink("webhook")), &secrets, options, clock.clone())?;
     let mut channels: Vec<Arc<dyn Channel>> = vec![Arc::new(teams), Arc::new(webhook)];
-    if voices != Voices::Two {
+    if !matches!(voices, Voices::Two | Voices::TwoWithin(_)) {
         channels.extend(others(voices, &sink, &links, clock)?);
     }
     Ok(channels)

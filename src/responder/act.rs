@@ -53,7 +53,7 @@ impl Responder {
     /// The first notice, and the diagnosis once there is one; neither while it may be a false alarm.
     fn tell_what_is_known(&self, draft: &mut Draft, decision: &Decision, now: Timestamp) {
         let Some(cause) = draft.incident.diagnosis.as_ref().map(|diagnosis| diagnosis.cause()) else { return };
-        if matches!(cause, Cause::Healthy | Cause::ServiceManaged) && !draft.incident.was_broken {
+        if matches!(cause, Cause::Healthy | Cause::ServiceManaged | Cause::TargetGone) && !draft.incident.was_broken {
             return;
         }
         // The first word says where things stand, the next ones what is done about it.
@@ -63,7 +63,7 @@ impl Responder {
         }
         self.tell(draft, Situation::FirstNotice, Say::default(), now);
         draft.incident.phase = decided;
-        if matches!(cause, Cause::Undetermined | Cause::Healthy) {
+        if matches!(cause, Cause::Undetermined | Cause::Healthy | Cause::TargetGone) {
             return;
         }
         // After our own change the next causes on the way (the grant after the vault) are part of the plan told.

@@ -11,6 +11,10 @@ use crate::domain::notice::Situation;
 /// might still be about to go down, the incident is watched: this long after the chain was whole again.
 pub const WATCH: SignedDuration = SignedDuration::from_mins(12);
 
+/// How long Azure must go on saying that the servers are gone: a 404 is also what a region answers that has not heard of a
+/// resource yet, or not now, and whoever is told that nothing is left to repair stops looking.
+pub const GONE_FOR: SignedDuration = SignedDuration::from_mins(10);
+
 /// How an incident ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct End {
@@ -26,8 +30,13 @@ pub struct End {
 #[must_use]
 pub fn judge(incident: &Incident, now: Timestamp) -> Option<End> {
     let diagnosis = incident.diagnosis.as_ref()?;
-    if matches!(diagnosis.cause(), Cause::TargetGone | Cause::ServiceManaged) {
-        return Some(no_longer_ours(incident, diagnosis));
+    match diagnosis.cause() {
+        Cause::ServiceManaged => return Some(no_longer_ours(incident, diagnosis)),
+        Cause::TargetGone => {
+            let for_good = incident.gone_since.is_some_and(|since| now >= add(since, GONE_FOR));
+            return for_good.then(|| no_longer_ours(incident, diagnosis));
+        }
+        _ => {}
     }
     let working = incident.attempts.iter().any(|attempt| attempt.outcome.is_none());
     let whole = diagnosis.chain_is_whole() || incident.whole_since.is_some();

@@ -1,7 +1,7 @@
 //! From accepted signals to the incident they belong to, or to the finding that none is needed.
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
 use super::glance::Glance;
@@ -20,6 +20,10 @@ use crate::store::{NewJob, SignalRef, Work};
 const GONE: &str = "gone";
 /// How long that counts: a flood of forged names must not become a flood of reads.
 const STILL_GONE: SignedDuration = SignedDuration::from_mins(2);
+
+/// How long after Azure first said of a server with a loss that there is none it is asked again, and once more. Azure says so
+/// now and then of what is there, and an alert that was taken must not end with one wrong answer.
+const ASK_AGAIN: [SignedDuration; 2] = [SignedDuration::from_secs(20), SignedDuration::from_secs(100)];
 
 /// The kind of fact that remembers when a subscription's servers were asked for their keys.
 const ASKED: &str = "asked";
@@ -59,6 +63,11 @@ impl Responder {
         self.watch_dates(target, &signals).await?;
         let mut concerned = self.concerned(target, &signals).await?;
         concerned.retain(|one| self.policy.scope.covers(&one.server));
+        if concerned.is_empty()
+            && let Some(due) = self.asks_again(target, &signals).await?
+        {
+            return self.locate_later(target, due).await;
+        }
         if concerned.is_empty() {
             tracing::info!(%target, signals = signals.len(), "no protected server in scope depends on it; nothing to do");
             return Ok(self.store.dismiss(&ids, self.clock.now()).await?);
@@ -122,9 +131,20 @@ impl Responder {
         Ok(found)
     }
 
+    /// When Azure is asked again about a server of which it said that it is gone, although it lost a database.
+    async fn asks_again(&self, target: &ResourceId, signals: &[Signal]) -> JobResult<Option<Timestamp>> {
+        let loss = signals.iter().any(|signal| tells_loss(signal.kind));
+        let Some(server) = target.database_host().filter(|one| loss && self.policy.scope.covers(one)) else {
+            return Ok(None);
+        };
+        let gone = self.store.fact(GONE, server.key()).await?;
+        Ok(gone.and_then(|(said, seen)| again_at(&said, seen)).map(|due| due.max(self.clock.now())))
+    }
+
     async fn one_server(&self, server: ResourceId, signals: &[Signal]) -> JobResult<Vec<Concerned>> {
         let gone = self.store.fact(GONE, server.key()).await?;
-        if gone.is_some_and(|(_, seen)| self.clock.now() < add(seen, STILL_GONE)) {
+        let until = gone.map(|(said, seen)| again_at(&said, seen).unwrap_or_else(|| add(seen, STILL_GONE)));
+        if until.is_some_and(|until| self.clock.now() < until) {
             return Ok(Vec::new());
         }
         let remembered = self.store.fact(SERVER_KEY, server.key()).await?;
@@ -164,8 +184,8 @@ impl Responder {
             Fact::Known(_) if !loss => return Ok(Vec::new()),
             Fact::Known(_) => None,
             Fact::Absent => {
-                tracing::info!(%server, "the server is gone; nothing to do");
-                self.store.keep_fact(GONE, server.key(), &Value::Null, self.clock.now()).await?;
+                tracing::info!(%server, "Azure knows no such server");
+                self.said_to_be_gone(&server, loss).await?;
                 return Ok(Vec::new());
             }
             Fact::Denied(_) | Fact::Unknown(_) if remembered.is_some() => remembered.map(|known| known.key),
@@ -175,6 +195,17 @@ impl Responder {
             Fact::Unknown(why) => return Err(JobError::Azure(why)),
         };
         Ok(vec![Concerned { server, key }])
+    }
+
+    /// Remembers that Azure knows no such server, and how often it has said so on end where a loss was told.
+    async fn said_to_be_gone(&self, server: &ResourceId, loss: bool) -> JobResult {
+        let now = self.clock.now();
+        let before = self.store.fact(GONE, server.key()).await?;
+        // What was said in another hour is another story.
+        let recent = before.filter(|(_, seen)| now < add(*seen, SignedDuration::from_mins(10)));
+        let times = recent.map_or(0, |(said, _)| said["times"].as_u64().unwrap_or_default());
+        let said = if loss { json!({ "times": times.saturating_add(1) }) } else { Value::Null };
+        Ok(self.store.keep_fact(GONE, server.key(), &said, now).await?)
     }
 
     /// Whether signals that tell of no loss by themselves deserve more than a glance.
@@ -202,6 +233,12 @@ impl Responder {
         }
         Ok(false)
     }
+}
+
+/// When to ask again after what was said of a server that is gone; not at all, once it was said often enough.
+fn again_at(said: &Value, seen: Timestamp) -> Option<Timestamp> {
+    let times = usize::try_from(said["times"].as_u64()?).ok()?;
+    ASK_AGAIN.get(times.checked_sub(1)?).map(|wait| add(seen, *wait))
 }
 
 /// Whether a signal says that a database has lost its key.

@@ -46,7 +46,7 @@ pub fn due(incident: &Incident, now: Timestamp) -> Look {
     let unread = incident.members.values().any(|member| member.observed_at.is_none());
     let unsettled = incident.attempts.iter().any(|attempt| attempt.outcome.is_none() && attempt.operation.is_none());
     let whole = incident.diagnosis.as_ref().is_some_and(Diagnosis::chain_is_whole) || incident.last_made_at().is_some();
-    if unread || unsettled || !(watching && whole || waiting) {
+    if unread || unsettled || incident.gone_since.is_some() || !(watching && whole || waiting) {
         return Look::Full;
     }
     let last_full = incident.members.values().filter_map(|member| member.observed_at).min().unwrap_or(now);
@@ -232,7 +232,7 @@ fn conclude(incident: &mut Incident, diagnosis: Diagnosis, now: Timestamp) {
     if diagnosis.chain_is_whole() {
         let since = incident.last_made_at().unwrap_or(now);
         incident.whole_since.get_or_insert(since);
-    } else if !matches!(cause, Cause::Undetermined | Cause::ServiceManaged) {
+    } else if !matches!(cause, Cause::Undetermined | Cause::ServiceManaged | Cause::TargetGone) {
         // A partner that comes to the fore once the servers are mended is no second loss.
         let still = cause == Cause::GeoPartnerWithoutGrant && incident.diagnosis.as_ref().is_some_and(lacks_a_partner);
         if incident.whole_since.take().is_some() && !still {
@@ -250,6 +250,8 @@ fn conclude(incident: &mut Incident, diagnosis: Diagnosis, now: Timestamp) {
         }
         began(incident, &diagnosis, now);
     }
+    let gone_since = incident.gone_since.unwrap_or(now);
+    incident.gone_since = (cause == Cause::TargetGone).then_some(gone_since);
     let before = incident.diagnosis.as_ref().map(Diagnosis::cause);
     if before != Some(cause) {
         incident.quiet_passes = 0;

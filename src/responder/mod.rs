@@ -89,6 +89,8 @@ pub struct Responder {
     pub wake: Wake,
     /// When channels that were silent get a sign of life; `None`: never.
     pub heartbeat: Option<heartbeat::Heartbeat>,
+    /// For how long incidents are kept after they ended; `None`: for ever.
+    pub keep_incidents: Option<SignedDuration>,
 }
 
 /// Why a job could not be done. It is tried again later.

@@ -5,11 +5,11 @@ use serde_json::json;
 
 use super::Responder;
 use crate::clock::add;
-use crate::store::{StoreError, Swept};
+use crate::store::{Pruned, StoreError, Swept};
 
 /// How often jobs that were set aside, and work that was forgotten, are looked for.
 const LOOK_EVERY: SignedDuration = SignedDuration::from_mins(1);
-/// How often old signals and facts are removed.
+/// How often old signals, facts and incidents are removed.
 const TIDY_EVERY: SignedDuration = SignedDuration::from_hours(24);
 /// The fact that remembers when that was done last.
 const TIDIED: (&str, &str) = ("upkeep", "tidied");
@@ -77,8 +77,9 @@ impl Responder {
         if let Err(error) = self.ask_for_heartbeats().await {
             tracing::error!(%error, "signs of life could not be asked for; they are tomorrow");
         }
-        let pruned = self.store.prune(now).await?;
-        tracing::debug!(signals = pruned.signals, facts = pruned.facts, "the store was tidied");
+        let incidents_before = self.keep_incidents.map(|kept| add(now, -kept));
+        let Pruned { signals, facts, incidents } = self.store.prune(incidents_before, now).await?;
+        tracing::debug!(signals, facts, incidents, "the store was tidied");
         Ok(())
     }
 }

@@ -5,11 +5,12 @@
 //! | `problem` | what is wrong, and what to write instead |
 //! | `section` | one table: its values, the environment's, and unknown keys |
 //! | `secrets` | where secrets are found |
-//! | `policy`, `azure`, `server`, `store`, `pages` | the sections |
+//! | `policy`, `azure`, `server`, `callers`, `store`, `pages` | the sections |
 //! | `channels/` | who is told, one file a channel |
 //! | `storage` | the storage account, as the Functions host knows it |
 
 mod azure;
+mod callers;
 mod channels;
 mod pages;
 mod patrol;
@@ -23,9 +24,11 @@ mod store;
 
 use std::path::{Path, PathBuf};
 
+use jiff::SignedDuration;
 use toml::{Table, Value};
 
 pub use azure::AzureSettings;
+pub use callers::{Application, CallersSettings, TokenSettings};
 pub use channels::{
     ChannelSettings, JiraSettings, JsmSettings, NotifySettings, PagerDutySettings, ServiceNowSettings, SlackSettings,
     TeamsAuth, TeamsMode, TeamsSettings, WebhookSettings,
@@ -33,6 +36,7 @@ pub use channels::{
 pub use pages::{PageAccess, PagesSettings};
 pub use problem::{Problem, Problems};
 pub use server::{ServerSettings, listen_address};
+use store::Remembering;
 pub use store::{StoreChoice, StoreLocation};
 
 use crate::domain::policy::Policy;
@@ -43,8 +47,8 @@ use section::Sources;
 /// The file that is read when none is named.
 const USUAL_FILE: &str = "keymend.toml";
 
-const SECTIONS: [&str; 10] =
-    ["scope", "policy", "remedies", "gates", "patrol", "azure", "simulated", "server", "store", "pages"];
+const SECTIONS: [&str; 11] =
+    ["scope", "policy", "remedies", "gates", "patrol", "azure", "simulated", "server", "callers", "store", "pages"];
 
 /// Everything that can be set, checked.
 #[derive(Debug, Clone)]
@@ -57,8 +61,12 @@ pub struct Settings {
     pub azure: AzureSettings,
     /// Where alerts come in.
     pub server: ServerSettings,
+    /// Who may send alerts by a token.
+    pub callers: CallersSettings,
     /// Where we remember.
     pub store: StoreLocation,
+    /// For how long incidents are kept after they ended; `None`: for ever.
+    pub keep_incidents: Option<SignedDuration>,
     /// Who may see the pages.
     pub pages: PagesSettings,
     /// Who is told.
@@ -88,7 +96,7 @@ impl Settings {
     ) -> Result<StoreLocation, Problems> {
         let File { name, folder, mut table } = File::read(path, env)?;
         let mut problems = Vec::new();
-        let location = store::store(&mut table, Sources { env, folder: &folder }, &mut problems);
+        let location = store::store(&mut table, Sources { env, folder: &folder }, &mut problems).location;
         if problems.is_empty() { Ok(location) } else { Err(Problems { source_name: name, list: problems }) }
     }
 }
@@ -131,14 +139,26 @@ impl File {
         let patrol = patrol::patrol(&mut file, sources, &mut problems);
         let azure = azure::azure(&mut file, sources, &mut problems);
         let server = server::server(&mut file, sources, &mut problems, &mut faults);
-        let store = store::store(&mut file, sources, &mut problems);
+        let callers = callers::callers(&mut file, sources, azure.as_ref(), &mut problems);
+        let Remembering { location: store, keep_incidents } = store::store(&mut file, sources, &mut problems);
         let pages = pages::pages(&mut file, sources, &mut problems, &mut faults);
         let mut wrong = channels::Wrong { problems: &mut problems, faults: &mut faults };
         let channels = channels::channels(&mut file, sources, &mut wrong);
         problems.extend(file.iter().map(|(key, value)| unknown(key, value)));
         match azure {
             Some(azure) if problems.is_empty() => {
-                Ok(Settings { policy, patrol, azure, server, store, pages, channels, faults })
+                Ok(Settings {
+                    policy,
+                    patrol,
+                    azure,
+                    server,
+                    callers,
+                    store,
+                    keep_incidents,
+                    pages,
+                    channels,
+                    faults,
+                })
             }
             _ => Err(Problems { source_name: name, list: problems }),
         }

@@ -60,6 +60,11 @@ impl<'a> Section<'a> {
         self.sources
     }
 
+    /// How much was wrong up to now.
+    pub fn problems(&self) -> usize {
+        self.problems.len()
+    }
+
     pub fn report(&mut self, problem: Problem) {
         self.problems.push(problem);
     }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use jiff::SignedDuration;
 use toml::Table;
 
 use super::problem::{Problem, Problems};
@@ -89,8 +90,20 @@ impl StoreChoice {
 /// Whoever has this variable was started by the Functions host, which has a storage account and keeps no files.
 const HOSTED: &str = "FUNCTIONS_CUSTOMHANDLER_PORT";
 
+/// For how many days incidents may be kept.
+const KEPT_DAYS: (u32, u32) = (0, 36_500);
+/// For how many they are kept where nothing else is said: longer than auditors look back.
+const USUALLY_KEPT_DAYS: u32 = 730;
+
+/// What `[store]` says.
+pub(super) struct Remembering {
+    pub location: StoreLocation,
+    /// `None`: for ever.
+    pub keep_incidents: Option<SignedDuration>,
+}
+
 /// Reads `[store]`. Under the Functions host the usual place is the host's own storage account.
-pub(super) fn store(file: &mut Table, sources: Sources<'_>, problems: &mut Vec<Problem>) -> StoreLocation {
+pub(super) fn store(file: &mut Table, sources: Sources<'_>, problems: &mut Vec<Problem>) -> Remembering {
     let mut section = Section::open(file, "store", sources, problems);
     let named = section.text("location", Some("KEYMEND_STORE"), INSTEAD);
     let hosted = (sources.env)(HOSTED).is_some_and(|port| !port.trim().is_empty());
@@ -109,8 +122,13 @@ pub(super) fn store(file: &mut Table, sources: Sources<'_>, problems: &mut Vec<P
         wrong.list.into_iter().for_each(|problem| section.report(problem));
         StoreLocation::default()
     });
+    let days = section.number("keep_incidents_days", Some("KEYMEND_KEEP_INCIDENTS_DAYS"), KEPT_DAYS, "days (0: for ever)");
     section.close();
-    location
+    let keep_incidents = match days.unwrap_or(USUALLY_KEPT_DAYS) {
+        0 => None,
+        days => Some(SignedDuration::from_hours(24 * i64::from(days))),
+    };
+    Remembering { location, keep_incidents }
 }
 
 fn beside(folder: &Path, path: PathBuf) -> PathBuf {

@@ -163,8 +163,8 @@ impl Store for Measured {
         timed("facts", self.0.facts(kind)).await
     }
 
-    async fn prune(&self, now: Timestamp) -> Result<Pruned> {
-        timed("prune", self.0.prune(now)).await
+    async fn prune(&self, incidents_before: Option<Timestamp>, now: Timestamp) -> Result<Pruned> {
+        timed("prune", self.0.prune(incidents_before, now)).await
     }
 
     async fn sweep(&self, now: Timestamp) -> Result<Swept> {

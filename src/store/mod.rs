@@ -7,7 +7,7 @@ mod sqlite;
 
 pub use azure::{AzureStorageSettings, AzureStore};
 pub use measured::{Measured, take_reading};
-pub use sqlite::SqliteStore;
+pub use sqlite::{SqliteStore, care};
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
@@ -55,7 +55,7 @@ pub enum StoreError {
 pub type Result<T> = std::result::Result<T, StoreError>;
 
 /// The version of a stored incident: a save must name the one it was made from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Version(pub i64);
 
 /// The work a job asks for. The JSON is stored, so variants are only added.
@@ -181,6 +181,8 @@ pub struct Pruned {
     pub signals: usize,
     /// Facts that nobody renewed.
     pub facts: usize,
+    /// Incidents that ended long ago.
+    pub incidents: usize,
 }
 
 /// Where the responder's memory lives. All calls are atomic: they happen wholly or not at all, and what they
@@ -288,9 +290,10 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// All kept facts of a kind, by key: key, value, when.
     async fn facts(&self, kind: &str) -> Result<Vec<(String, Value, Timestamp)>>;
 
-    /// Removes signals that were taken longer ago than [`TAKEN_KEPT_FOR`] and facts not renewed for
-    /// [`FACT_KEPT_FOR`]. Incidents, jobs and untaken signals stay, however old.
-    async fn prune(&self, now: Timestamp) -> Result<Pruned>;
+    /// Removes signals that were taken longer ago than [`TAKEN_KEPT_FOR`], facts not renewed for [`FACT_KEPT_FOR`], and
+    /// incidents that ended before `incidents_before` (`None`: none). Open incidents, jobs and untaken signals stay, however
+    /// old, and an incident may stay as long as a signal that it took.
+    async fn prune(&self, incidents_before: Option<Timestamp>, now: Timestamp) -> Result<Pruned>;
 
     /// Completes what a crash left half done, and calls anew for jobs that are due and were forgotten. To be called every
     /// minute or so, by anybody. A store whose calls are single transactions and whose workers look by themselves has

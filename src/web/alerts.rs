@@ -7,7 +7,7 @@ use axum::response::Response;
 use futures::StreamExt;
 use serde_json::json;
 
-use super::callers::Refusal;
+use super::callers::{Admitted, BadSecret, BadToken, Refusal};
 use super::concern::concerns;
 use super::{App, Limits, answer};
 use crate::domain::signal::{self, Reading, Signal};
@@ -18,7 +18,7 @@ const DRAINED: usize = 8 * 1024 * 1024;
 /// How long that may take.
 const DRAINED_WITHIN: std::time::Duration = std::time::Duration::from_secs(1);
 
-/// The alert of a caller who knows the secret, read. Nothing else can make one.
+/// The alert of a caller who was let in, read. Nothing else can make one.
 #[derive(Debug)]
 pub struct Alert(Told);
 
@@ -34,7 +34,7 @@ impl FromRequest<App> for Alert {
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Response> {
         let (head, body) = request.into_parts();
-        if let Err(refusal) = admit(app, &head.headers, &head.uri) {
+        if let Err(refusal) = admit(app, &head.headers, &head.uri).await {
             drain(&head.headers, body).await;
             return Err(*refusal);
         }
@@ -111,7 +111,7 @@ fn ignore(reason: &str) -> Response {
 
 /// `OPTIONS /api/alerts`: the CloudEvents way of asking whether events are wanted (CloudEvents, "HTTP 1.1 Web Hooks", 4).
 pub async fn handshake(State(app): State<App>, headers: HeaderMap, uri: Uri) -> Response {
-    if let Err(refusal) = check_caller(&app, &headers, &uri) {
+    if let Err(refusal) = check_caller(&app, &headers, &uri).await {
         return *refusal;
     }
     let mut response = answer::json(StatusCode::OK, &json!({ "alerts": "POST /api/alerts" }));
@@ -124,7 +124,7 @@ pub async fn handshake(State(app): State<App>, headers: HeaderMap, uri: Uri) -> 
 }
 
 /// Everything that can be told from the head: size, type, caller.
-fn admit(app: &App, headers: &HeaderMap, uri: &Uri) -> Result<(), Box<Response>> {
+async fn admit(app: &App, headers: &HeaderMap, uri: &Uri) -> Result<(), Box<Response>> {
     let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if length.is_some_and(|length| length > app.limits.max_body_bytes as u64) {
         return Err(Box::new(too_large(&app.limits)));
@@ -133,23 +133,54 @@ fn admit(app: &App, headers: &HeaderMap, uri: &Uri) -> Result<(), Box<Response>>
         let why = "send JSON: Content-Type application/json, application/cloudevents+json or application/cloudevents-batch+json, not compressed";
         return Err(Box::new(answer::refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, why)));
     }
-    check_caller(app, headers, uri)
+    check_caller(app, headers, uri).await
 }
 
-fn check_caller(app: &App, headers: &HeaderMap, uri: &Uri) -> Result<(), Box<Response>> {
-    let Err(refusal) = app.callers.check(headers, uri) else { return Ok(()) };
-    tracing::warn!(?refusal, "a caller was turned away");
-    Err(Box::new(match refusal {
-        Refusal::Missing => {
-            let mut response = answer::refuse(
-                StatusCode::UNAUTHORIZED,
-                "the webhook secret is missing: add ?code=SECRET to the address, or send the header x-functions-key",
-            );
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Key realm=\"keymend\""));
-            response
+async fn check_caller(app: &App, headers: &HeaderMap, uri: &Uri) -> Result<(), Box<Response>> {
+    // Keys may have to be read, and no clock may run away meanwhile.
+    let _working = app.clock.busy();
+    match app.callers.admit(headers, uri, app.clock.now()).await {
+        Ok(Admitted::BySecret) => Ok(()),
+        Ok(Admitted::As(caller)) => {
+            tracing::debug!(caller, "a caller was let in by its token");
+            Ok(())
         }
-        Refusal::Wrong => answer::refuse(StatusCode::FORBIDDEN, "the webhook secret is wrong"),
-    }))
+        Err(refusal) => {
+            tracing::warn!(?refusal, "a caller was turned away");
+            Err(Box::new(turn_away(refusal)))
+        }
+    }
+}
+
+/// 401 and 403 are for good: neither Action Groups nor Event Grid try again after them. What we cannot tell now is 503, after
+/// which both do.
+fn turn_away(refusal: Refusal) -> Response {
+    match refusal {
+        Refusal::Secret(BadSecret::Missing) => challenge(
+            "the webhook secret is missing: add ?code=SECRET to the address, or send the header x-functions-key",
+            "Key realm=\"keymend\"",
+        ),
+        Refusal::Secret(BadSecret::Wrong) => answer::refuse(StatusCode::FORBIDDEN, "the webhook secret is wrong"),
+        Refusal::NoToken => challenge(
+            "a token of Entra is missing: make the receiver a secure webhook, which sends Authorization: Bearer",
+            "Bearer realm=\"keymend\"",
+        ),
+        Refusal::Token(why @ BadToken::CannotTell) => {
+            answer::come_again(&format!("the token was not checked: {why}; try again"))
+        }
+        Refusal::Token(why @ (BadToken::Application | BadToken::Role | BadToken::Delegated)) => {
+            answer::refuse(StatusCode::FORBIDDEN, &format!("the token may not call: {why}"))
+        }
+        Refusal::Token(why) => {
+            challenge(&format!("the token is not good: {why}"), "Bearer realm=\"keymend\", error=\"invalid_token\"")
+        }
+    }
+}
+
+fn challenge(why: &str, challenge: &'static str) -> Response {
+    let mut response = answer::refuse(StatusCode::UNAUTHORIZED, why);
+    response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+    response
 }
 
 /// Whether the type promises JSON. A missing type is let through: a refused alert is lost, and the parser will tell.

@@ -8,7 +8,7 @@ use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 
-use super::callers::Refusal;
+use super::callers::BadSecret;
 use super::{App, Peer, answer, local};
 use crate::clock::Clock;
 use crate::store::{Store, take_reading};
@@ -52,7 +52,7 @@ fn is_local(Peer(from): Peer, headers: &HeaderMap) -> bool {
 }
 
 /// As for alerts, and as Prometheus sends it (`authorization: credentials`).
-fn check(app: &App, headers: &HeaderMap, uri: &Uri) -> Result<(), Refusal> {
+fn check(app: &App, headers: &HeaderMap, uri: &Uri) -> Result<(), BadSecret> {
     let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(bearer);
     match bearer {
         Some(secret) => app.callers.knows(secret),
@@ -65,12 +65,12 @@ fn bearer(value: &str) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then_some(secret.trim())
 }
 
-fn refused(refusal: Refusal) -> Response {
+fn refused(refusal: BadSecret) -> Response {
     let why = match refusal {
-        Refusal::Missing => {
+        BadSecret::Missing => {
             "metrics are told on this machine, or to who knows the webhook secret: send Authorization: Bearer SECRET"
         }
-        Refusal::Wrong => "the webhook secret is wrong",
+        BadSecret::Wrong => "the webhook secret is wrong",
     };
     let mut response = answer::refuse(StatusCode::UNAUTHORIZED, why);
     response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"keymend\""));

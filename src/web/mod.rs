@@ -3,7 +3,7 @@
 //! | file | job |
 //! |---|---|
 //! | [`alerts`] | `POST /api/alerts`: from a body to stored signals |
-//! | [`callers`] | who may call: the webhook secret |
+//! | [`callers`] | who may call: by the webhook secret, by a token of Entra |
 //! | [`concern`] | whether a signal's target is any of our business |
 //! | [`functions`] | the same doors, and those of the other functions, under the Azure Functions host |
 //! | `guard` | every request: time limit, crowd limit, panics, headers, one log line |

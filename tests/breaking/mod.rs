@@ -100,7 +100,7 @@ impl Store for Breaking {
     async fn facts(&self, _: &str) -> Result<Vec<(String, Value, Timestamp)>> {
         self.fail().await
     }
-    async fn prune(&self, _: Timestamp) -> Result<Pruned> {
+    async fn prune(&self, _: Option<Timestamp>, _: Timestamp) -> Result<Pruned> {
         self.fail().await
     }
     async fn sweep(&self, _: Timestamp) -> Result<Swept> {

@@ -29,6 +29,7 @@ fn on_day(sky: &Sky, store: &Arc<dyn Store>, day: i64) -> Responder {
         policy: Arc::new(Policy::default()),
         ids: Ids::random(),
         wake: Wake::default(),
+        keep_incidents: None,
         heartbeat: Some(Heartbeat { every: SignedDuration::from_hours(24 * 30), sender: "drill".to_owned() }),
         clock,
     }

@@ -51,6 +51,7 @@ async fn stage(responders: usize) -> Stage {
             clock: &clock,
             ids: Ids::random(),
             voices: Voices::AllWithin(PATIENCE),
+            secure_webhook: None,
         };
         houses.push(build_at(premises).await.unwrap());
     }

@@ -146,3 +146,21 @@ async fn a_deleted_vault_does_not_answer() {
     assert_eq!((code, &vault["state"]), (1, &json!("missing")), "{report:#}");
     assert!(vault["said"].as_str().unwrap().contains("deleted"), "{vault}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whether_a_secure_webhook_could_come_in_is_told() {
+    let clinic = Clinic::well().await.with("KEYMEND_WEBHOOK_SECRET", "a-key-that-nobody-is-shown");
+    let callers = "[callers]\nclient_id = \"cccccccc-0000-0000-0000-000000000001\"\ntenant_id = ";
+    clinic.settings(&format!("{callers}\"99999999-8888-7777-6666-555555555555\""));
+    let (code, report) = clinic.report().await;
+    assert_eq!((code, &check(&report, "signing keys")["state"]), (0, &Value::from("ok")), "{report:#}");
+    let unused = check(&report, "callers.accept");
+    assert_eq!(unused["state"], "warning");
+    assert!(unused["said"].as_str().unwrap().contains("senders that know the secret alone are refused"), "{unused}");
+    clinic.settings(&format!("{callers}\"00000000-8888-7777-6666-555555555555\"\naccept = \"token_or_secret\""));
+    let (code, report) = clinic.report().await;
+    let missing = check(&report, "signing keys");
+    assert_eq!((code, &missing["state"]), (1, &Value::from("missing")), "the tenant is not there: {report:#}");
+    assert!(missing["said"].as_str().unwrap().contains("/.well-known/openid-configuration"), "{missing}");
+    assert_eq!(check(&report, "callers.accept")["state"], "warning");
+}

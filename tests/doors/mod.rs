@@ -36,13 +36,21 @@ pub struct Wanted {
     pub limits: Limits,
     pub store: Option<Arc<dyn Store>>,
     pub silence: Duration,
+    pub clock: Clock,
 }
 
 impl Default for Wanted {
     fn default() -> Self {
         let scope = Scope { subscriptions: vec![SUBSCRIPTION.to_owned()], ..Scope::default() };
         let callers = Callers::knowing([SECRET]);
-        Self { scope, callers, limits: Limits::default(), store: None, silence: Duration::from_secs(30) }
+        Self {
+            scope,
+            callers,
+            limits: Limits::default(),
+            store: None,
+            silence: Duration::from_secs(30),
+            clock: Clock::system(),
+        }
     }
 }
 
@@ -56,7 +64,7 @@ impl Doors {
             store: store.clone(),
             scope: Arc::new(wanted.scope),
             callers: wanted.callers,
-            clock: Clock::system(),
+            clock: wanted.clock,
             wake: wake.clone(),
             limits: wanted.limits,
             faults: Arc::new([]),

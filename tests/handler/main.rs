@@ -11,3 +11,5 @@ mod refusals;
 mod secrets;
 mod settings;
 mod stage;
+#[cfg(feature = "drill")]
+mod tokens;

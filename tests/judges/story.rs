@@ -72,6 +72,7 @@ pub async fn told_to_everybody() -> Told {
         clock: &clock,
         ids: Ids::random(),
         voices: Voices::All,
+        secure_webhook: None,
     };
     let house = build_at(ground).await.unwrap();
     cloud.deliver_to(house.webhook());

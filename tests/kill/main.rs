@@ -12,11 +12,17 @@
 //! | `requests` | which request, and the trap that stalls it |
 //! | `verdict` | what must hold in the end |
 //! | `every_request`, `other_moments`, `alone` | the tests |
+//! | `campaign` | kills by the thousand, for `scripts/chaos` |
+//! | `troubles` | a store that is full, locked or damaged, for `scripts/chaos` |
 #![cfg(all(feature = "drill", unix))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod alone;
+mod campaign;
 mod every_request;
+#[allow(dead_code, reason = "shared with tests/chaos")]
+#[path = "../chaos/invariants.rs"]
+mod invariants;
 mod other_moments;
 mod requests;
 #[allow(dead_code, reason = "shared with tests/two_processes.rs")]
@@ -24,6 +30,7 @@ mod serve;
 mod stage;
 #[allow(dead_code, reason = "shared with tests/two_processes.rs")]
 mod story;
+mod troubles;
 mod verdict;
 
 use std::io::Write;

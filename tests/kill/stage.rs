@@ -35,6 +35,7 @@ pub struct Stage {
     /// How long nobody listened for alerts, in all, by the cloud's clock.
     pub away: SignedDuration,
     pub kills: usize,
+    began: Timestamp,
     /// Numbers of the requests that were stalled after they were carried out.
     pub carried_out: Vec<u64>,
     logs: Vec<String>,
@@ -55,6 +56,7 @@ impl Stage {
         let mut serve = Serve::start(folder.path());
         serve.ready().await;
         Self {
+            began: cloud.clock().now(),
             cloud,
             story: story.clone(),
             folder,
@@ -209,6 +211,8 @@ impl Stage {
             logs: std::mem::take(&mut self.logs),
             away: self.away,
             kills: self.kills,
+            began: self.began,
+            approved: Vec::new(),
             cloud: self.cloud,
             story: self.story,
         }
@@ -244,7 +248,7 @@ static_token = "drill-token"
 follow_clock = true
 
 [patrol]
-enabled = false
+enabled = {}
 [server]
 listen = "127.0.0.1:{port}"
 [store]
@@ -254,7 +258,8 @@ url = "{cloud}/sink/teams"
 [webhook]
 url = "{cloud}/sink/webhook"
 allow_private = true
-"#
+"#,
+        story.patrol
     );
     std::fs::write(folder.join("keymend.toml"), text).unwrap();
 }

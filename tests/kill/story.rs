@@ -17,6 +17,8 @@ pub struct Story {
     pub speed: f64,
     /// How many alerts the Action Group has to deliver.
     pub alerts: usize,
+    /// Whether the patrol walks.
+    pub patrol: bool,
 }
 
 const fn exactly(minutes: f64) -> Span {
@@ -53,7 +55,12 @@ impl Story {
         for database in setup.world.servers.iter_mut().flat_map(|server| &mut server.databases) {
             database.size_gb = 1;
         }
-        Self { name, preset, setup, speed, alerts }
+        Self { name, preset, setup, speed, alerts, patrol: false }
+    }
+
+    /// Whether a person is asked.
+    pub fn asks(&self) -> bool {
+        self.preset == Preset::Guarded
     }
 
     /// The same at half the speed.

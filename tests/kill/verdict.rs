@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use keymend::domain::incident::Incident;
 use keymend::drill::cloud::{Cloud, Delivery, Exchange, Plane};
 use keymend::drill::judge;
 use rusqlite::Connection;
 use serde_json::Value;
 
+use crate::invariants::{Seen, breaches};
 use crate::requests::Kind;
 use crate::story::Story;
 
@@ -31,6 +32,9 @@ pub struct Ended {
     pub logs: Vec<String>,
     pub away: SignedDuration,
     pub kills: usize,
+    /// When the story began, and when a person approved.
+    pub began: Timestamp,
+    pub approved: Vec<Timestamp>,
 }
 
 impl Ended {
@@ -41,6 +45,18 @@ impl Ended {
             connection.query_row(&text, [], |row| row.get::<_, i64>(0)).unwrap().try_into().unwrap()
         };
         (count("true"), count("taken_at IS NULL"))
+    }
+
+    /// The same as everybody but the responder saw it.
+    pub fn seen(&self) -> Seen {
+        Seen {
+            cloud: self.cloud.clone(),
+            policy: self.story.setup.policy.clone(),
+            deeds: self.story.breaks().into_iter().map(|one| (self.began, one.what)).collect(),
+            approved: self.approved.clone(),
+            failing_channels: Vec::new(),
+            no_writes: false,
+        }
     }
 
     /// From the first request to the last.
@@ -54,6 +70,9 @@ impl Ended {
         let mut faults = judge::faults(&self.story.setup.expect, &self.incidents, &self.cloud);
         faults.extend(self.alerts());
         faults.extend(self.notices());
+        if !self.story.asks() {
+            faults.extend(breaches(&self.seen()).iter().map(ToString::to_string));
+        }
         faults.extend(self.poison.iter().map(|(job, why)| format!("{job} was set aside: {why}")));
         if let Some(undisturbed) = undisturbed {
             let (mine, theirs) = (self.effects(), undisturbed.effects());

@@ -80,6 +80,7 @@ async fn sky() -> Sky {
         ids,
         wake: Wake::default(),
         heartbeat: None,
+        keep_incidents: None,
     };
     Sky { origin, cloud, _running: running, responder, told, servers, _folder: folder }
 }

@@ -30,7 +30,7 @@ pub async fn prune_removes_facts_that_nobody_renewed(place: &dyn Place) {
     store.keep_fact("servers", "gone", &json!(1), at(0)).await.unwrap();
     store.keep_fact("servers", "there", &json!(1), at(0)).await.unwrap();
     store.keep_fact("servers", "there", &json!(1), at(60)).await.unwrap();
-    assert_eq!(store.prune(at(0) + days(365)).await.unwrap(), Pruned::default());
-    assert_eq!(store.prune(at(60) + days(365)).await.unwrap(), Pruned { signals: 0, facts: 1 });
+    assert_eq!(store.prune(None, at(0) + days(365)).await.unwrap(), Pruned::default());
+    assert_eq!(store.prune(None, at(60) + days(365)).await.unwrap(), Pruned { signals: 0, facts: 1, incidents: 0 });
     assert_eq!(store.facts("servers").await.unwrap().len(), 1);
 }

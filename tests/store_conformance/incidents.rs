@@ -1,8 +1,8 @@
 //! Saving, finding and listing incidents.
 
-use keymend::store::{SignalRef, StoreError, Version};
+use keymend::store::{Pruned, SignalRef, StoreError, Version};
 
-use crate::kit::{Place, at, drain, ended, incident, incident_id, key, loss, pass, server};
+use crate::kit::{Place, at, days, drain, ended, incident, incident_id, key, loss, pass, server};
 
 pub async fn a_saved_incident_is_found_by_id_and_key(place: &dyn Place) {
     let store = place.open().await;
@@ -116,4 +116,20 @@ pub async fn a_taken_signal_stays_where_it_is(place: &dyn Place) {
         .unwrap();
     store.dismiss(&[id], at(3)).await.unwrap();
     assert_eq!(store.untaken_signals(&server("sql")).await.unwrap(), []);
+}
+
+pub async fn what_ended_long_ago_is_removed(place: &dyn Place) {
+    let store = place.open().await;
+    let long_ago = incident("a", "kv", 0);
+    let version = store.save(&long_ago, None, &[], &[], at(0)).await.unwrap();
+    store.save(&ended(long_ago.clone(), 60), Some(version), &[], &[], at(60)).await.unwrap();
+    let open = incident("b", "kv", 120);
+    store.save(&open, None, &[], &[], at(120)).await.unwrap();
+    let now = at(0) + days(40);
+    assert_eq!(store.prune(None, now).await.unwrap(), Pruned::default(), "nobody said for how long");
+    assert_eq!(store.prune(Some(at(60)), now).await.unwrap(), Pruned::default(), "it ended at that very moment");
+    assert_eq!(store.prune(Some(at(61)), now).await.unwrap().incidents, 1);
+    assert_eq!(store.incident(&long_ago.id).await.unwrap(), None);
+    assert_eq!(store.incident(&open.id).await.unwrap().unwrap().0, open, "an open incident stays, however old");
+    assert_eq!(store.open_incident(&key("kv")).await.unwrap().unwrap().0, open);
 }

@@ -51,6 +51,7 @@ macro_rules! conformance {
                     a_refused_save_stores_nothing_of_itself
                     a_save_stores_its_jobs_and_takes_its_signals
                     a_taken_signal_stays_where_it_is
+                    what_ended_long_ago_is_removed
                 }
                 jobs {
                     a_job_is_handed_out_when_it_is_due

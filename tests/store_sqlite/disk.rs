@@ -99,7 +99,7 @@ async fn the_file_does_not_grow_for_ever() {
         let untaken = store.untaken_signals(&server("sql")).await.unwrap();
         let ids: Vec<_> = untaken.into_iter().map(|(id, _)| id).collect();
         store.dismiss(&ids, now).await.unwrap();
-        store.prune(now).await.unwrap();
+        store.prune(None, now).await.unwrap();
         let size = |name: &str| std::fs::metadata(folder.path().join(name)).map_or(0, |data| data.len());
         sizes.push((size("keymend.db"), size("keymend.db-wal")));
     }

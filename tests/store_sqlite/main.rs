@@ -1,6 +1,7 @@
 //! What the SQLite store does beyond the conformance suite: when its file, its disk or its process fails.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
+mod care;
 mod child;
 mod claim;
 mod damage;

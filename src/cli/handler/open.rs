@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cli::environment;
+use crate::cli::serve::callers::behind_the_host;
 use crate::cli::serve::house::{self, Called};
 use crate::cli::serve::site::site;
 use crate::patrol::Patrol;
 use crate::settings::{Settings, StoreLocation};
 use crate::web::functions::{Keeper, Rooms, Standing};
-use crate::web::{App, Callers, Limits};
+use crate::web::{App, Limits};
 
 /// The variable by which the host tells the folder of the app.
 const APP_ROOT: &str = "FUNCTIONS_APP_ROOT_PATH";
@@ -81,13 +82,15 @@ async fn open(config: Option<&Path>) -> Result<(Rooms, bool), Shut> {
         store: responder.store.clone(),
         scope: settings.policy.scope.clone().into(),
         // The host checks the key of the function; see `web::functions::http`.
-        callers: Callers::anyone(),
+        callers: behind_the_host(&settings),
         clock: responder.clock.clone(),
         wake: responder.wake.clone(),
         limits: Limits { max_body_bytes: settings.server.max_body_bytes, ..Limits::default() },
         faults: faults.chain(house.faults).collect(),
         pages,
     };
+    let (callers, now) = (app.callers.clone(), responder.clock.now());
+    tokio::spawn(async move { callers.warm(now).await });
     let works_alone = matches!(settings.store, StoreLocation::Sqlite(_));
     let patrol = Patrol::new(responder.clone(), settings.patrol.clone());
     Ok((Rooms { responder, patrol, app, opening: Arc::default() }, works_alone))

@@ -57,6 +57,7 @@ pub async fn build(settings: &Settings, called: Called) -> anyhow::Result<House>
         clock,
         ids,
         wake,
+        keep_incidents: settings.keep_incidents,
         heartbeat: settings.channels.notify.heartbeat.map(|every| Heartbeat { every, sender: channels::sender() }),
     };
     Ok(House { responder, link_keys, faults })

@@ -12,6 +12,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry};
 
+use crate::cli::output::plain;
 use redact::Redactor;
 
 /// What is logged when nobody says otherwise.
@@ -100,13 +101,20 @@ struct Line<'a> {
     redactor: &'a Redactor,
 }
 
+impl Line<'_> {
+    /// One line, without secrets, and without what could steer the terminal of whoever reads it.
+    fn line(&self, event: &[u8]) -> String {
+        let text = plain(String::from_utf8_lossy(event).trim_end_matches('\n'));
+        let mut line = self.redactor.redact(&text).into_owned();
+        line.push('\n');
+        line
+    }
+}
+
 impl Write for Line<'_> {
     /// The layer writes an event as a whole.
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
-        let text = String::from_utf8_lossy(event);
-        let text: String = text.trim_end_matches('\n').chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-        let mut line = self.redactor.redact(&text).into_owned();
-        line.push('\n');
+        let line = self.line(event);
         // A log that nobody can read any more must not stop the work.
         let _ = if self.to_stdout {
             let mut out = io::stdout().lock();
@@ -119,5 +127,23 @@ impl Write for Line<'_> {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_in_a_line_steers_a_terminal_or_begins_another_line() {
+        let redactor = Redactor::knowing(["planted-secret".to_owned()]);
+        let line = Line { to_stdout: false, redactor: &redactor };
+        let event = "told=/subscriptions/s \u{1b}[2J\u{202e}lve\u{2066}\r\n{\"level\":\"INFO\"} planted-secret\n";
+        let written = line.line(event.as_bytes());
+        assert_eq!(written.matches('\n').count(), 1, "{written:?}");
+        for steering in ['\u{1b}', '\u{202e}', '\u{2066}', '\r'] {
+            assert!(!written.contains(steering), "{written:?}");
+        }
+        assert!(!written.contains("planted-secret"), "{written:?}");
     }
 }

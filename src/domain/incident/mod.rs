@@ -106,6 +106,9 @@ pub struct Incident {
     /// When the last decision to wait wants everything looked at again, at the latest.
     #[serde(default)]
     pub look_by: Option<Timestamp>,
+    /// Since when, without a break, Azure has said that all servers are gone. A 404 may be an error that passes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gone_since: Option<Timestamp>,
     /// Passes made.
     pub passes: u32,
     /// Passes in a row that saw nothing new: sets the backoff.
@@ -157,6 +160,7 @@ impl Incident {
             needs_person: None,
             set_aside: BTreeSet::new(),
             look_by: None,
+            gone_since: None,
             passes: 0,
             quiet_passes: 0,
             signals: 0,

@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::Inner;
+use super::{FirstParty, Inner};
 use crate::clock::{Busy, Clock, add};
 
 const RETRIES: [i64; 5] = [5, 20, 5, 40, 5];
@@ -70,6 +70,10 @@ async fn post(inner: &Inner, url: &str, body: &Value) -> (Option<u16>, String) {
         .header("content-type", "application/json; charset=utf-8")
         .header("user-agent", "IcMBroadcaster/1.0")
         .body(body.to_string());
+    let request = match inner.token_of(FirstParty::ActionGroups) {
+        Some(token) => request.bearer_auth(token),
+        None => request,
+    };
     match request.send().await {
         Ok(answer) => {
             let status = answer.status().as_u16();

@@ -53,6 +53,10 @@ pub(super) fn answer(inner: &Arc<Inner>, incoming: &Incoming) -> Answer {
             }
             _ => Answer::error(400, "NoUrl", "The body must be {\"url\": \"…\"}."),
         },
+        ("POST", "/sim/roll-keys") => {
+            cloud.roll_signing_key();
+            Answer::json(200, json!({ "kid": cloud.signing_key()["kid"] }))
+        }
         ("GET", "/sim/world") => Answer::json(200, cloud.world()),
         ("GET", "/sim/requests") => Answer::json(200, cloud.har()),
         ("GET", "/sim/clock") => Answer::json(200, json!({ "now": inner.clock.now(), "speed": inner.clock.factor() })),

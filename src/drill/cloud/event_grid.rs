@@ -10,7 +10,7 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use super::action_group::{Delivery, sleep};
-use super::{Inner, lock};
+use super::{FirstParty, Inner, lock};
 use crate::clock::{Busy, add};
 
 const RETRIES: [i64; 10] = [10, 30, 60, 300, 600, 1800, 3600, 10_800, 21_600, 43_200];
@@ -76,6 +76,7 @@ async fn validates(inner: &Inner, url: &str) -> bool {
 async fn allows(inner: &Inner, url: &str) -> bool {
     let Some(client) = &inner.client else { return false };
     let request = client.request(reqwest::Method::OPTIONS, url).timeout(PATIENCE);
+    let request = signed(inner, request);
     let answer = request.header("webhook-request-origin", "eventgrid.azure.net").send().await;
     answer.is_ok_and(|answer| answer.status().is_success() && answer.headers().contains_key("webhook-allowed-origin"))
 }
@@ -88,12 +89,20 @@ async fn post(inner: &Inner, url: &str, content: &str, kind: &str, body: &Value)
         .header("content-type", format!("{content}; charset=utf-8"))
         .header("aeg-event-type", kind)
         .body(body.to_string());
-    match request.send().await {
+    match signed(inner, request).send().await {
         Ok(answer) => {
             let status = answer.status().as_u16();
             let text = answer.text().await.unwrap_or_default();
             (Some(status), text.chars().take(500).collect())
         }
         Err(error) => (None, error.without_url().to_string()),
+    }
+}
+
+/// With a token, if the endpoint is protected. That the handshakes carry one too is an assumption.
+fn signed(inner: &Inner, request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
+    match inner.token_of(FirstParty::EventGrid) {
+        Some(token) => request.bearer_auth(token),
+        None => request,
     }
 }

@@ -6,7 +6,7 @@ use super::faults::{Fault, FaultKind};
 use super::incoming::Incoming;
 use super::recording::{Exchange, Plane};
 use super::wire::{Answer, Request};
-use super::{Inner, Moment, Verdict, arm, control, data_plane, lock, sinks};
+use super::{Inner, Moment, Verdict, arm, control, data_plane, entra, lock, mischief, sinks};
 use crate::clock::Busy;
 use jiff::SignedDuration;
 use serde_json::Value;
@@ -18,7 +18,8 @@ pub(super) async fn exchange(inner: &Arc<Inner>, incoming: &Incoming, busy: Busy
         drop(busy);
         return std::future::pending().await;
     }
-    let fault = lock(&inner.faults).hit(&incoming.request.method, &incoming.place, inner.clock.now());
+    let armed = || lock(&inner.faults).hit(&incoming.request.method, &incoming.place, inner.clock.now());
+    let fault = mischief::fault(inner, number).or_else(armed);
     let mut answer = None;
     if let Some(fault) = fault.as_ref().filter(|fault| !fault.after_effect) {
         answer = suffer(inner, incoming, fault).await;
@@ -27,7 +28,7 @@ pub(super) async fn exchange(inner: &Arc<Inner>, incoming: &Incoming, busy: Busy
             return std::future::pending().await;
         }
     }
-    let mut answer = answer.unwrap_or_else(|| carry_out(inner, incoming, number));
+    let mut answer = answer.unwrap_or_else(|| mischief::twisted(inner, number, carry_out(inner, incoming, number)));
     if stalls(inner, number, Moment::After) {
         drop(busy);
         return std::future::pending().await;
@@ -104,6 +105,9 @@ pub(super) fn carry_out(inner: &Inner, incoming: &Incoming, number: u64) -> Answ
     let mut answer = match incoming.plane {
         Plane::Arm => arm::answer(&mut state, &request),
         Plane::KeyVault => data_plane::answer(&mut state, &request),
+        Plane::Token if entra::is_public(&request.path) => {
+            entra::answer(&mut lock(&inner.entra), &state.world.tenant, &request)
+        }
         Plane::Token => control::token(&state, &request),
         Plane::Other => control::sink(inner, incoming, now),
     };

@@ -4,8 +4,8 @@ use axum::http::{HeaderMap, HeaderValue};
 use serde_json::{Value, json};
 
 use super::recording::Plane;
-use super::sinks;
 use super::wire::Request;
+use super::{entra, sinks};
 use crate::domain::key_uri::VaultHost;
 
 /// A request, read.
@@ -30,7 +30,10 @@ impl Incoming {
             Plane::KeyVault
         } else if sinks::is_sink(&path) {
             Plane::Other
-        } else if path.ends_with("/oauth2/v2.0/token") || path == "/metadata/identity/oauth2/token" {
+        } else if path.ends_with("/oauth2/v2.0/token")
+            || path == "/metadata/identity/oauth2/token"
+            || entra::is_public(&path)
+        {
             Plane::Token
         } else {
             Plane::Arm

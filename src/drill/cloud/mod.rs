@@ -12,9 +12,10 @@
 //! | `arm/`, `data_plane`, `data_plane_keys`, `data_plane_refusals` | the two services that are called |
 //! | `actor`, `activity_log`, `log_filter`, `alert_body`, `action_group` | what is written down, and who is told |
 //! | `grid_watch`, `event_grid` | which events Event Grid has, and how it delivers them |
+//! | `entra` | the tenant's keys, and the tokens of those who call |
 //! | `breaks`, `break_it`, `break_access`, `break_vault` | what people and accidents do |
 //! | `sinks/` | stand-ins for the services that tell people |
-//! | `server`, `line`, `incoming`, `exchange`, `wire`, `control`, `record`, `recording`, `faults` | the wire |
+//! | `server`, `line`, `incoming`, `exchange`, `wire`, `control`, `record`, `recording`, `faults`, `mischief` | the wire |
 
 mod action_group;
 mod activity_log;
@@ -32,6 +33,7 @@ mod control;
 mod data_plane;
 mod data_plane_keys;
 mod data_plane_refusals;
+mod entra;
 mod event_grid;
 mod exchange;
 mod faults;
@@ -40,6 +42,7 @@ mod grid_watch;
 mod incoming;
 mod line;
 mod log_filter;
+mod mischief;
 mod populate;
 mod record;
 mod recording;
@@ -69,7 +72,9 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 pub use self::action_group::Delivery;
 pub use self::actor::Actor;
 pub use self::breaks::{Break, KeyRef, What};
+pub use self::entra::{FirstParty, SecureWebhook};
 pub use self::faults::{Fault, FaultKind};
+pub use self::mischief::Said;
 pub use self::record::{Reads, Tally};
 pub use self::recording::{Exchange, Plane};
 pub use self::roles::CRYPTO_SERVICE_ENCRYPTION_USER;
@@ -118,6 +123,8 @@ pub struct Posted {
 }
 
 type Hook = Arc<dyn Fn(Moment, &Exchange) -> Verdict + Send + Sync>;
+type Chooser = Arc<dyn Fn(&Exchange) -> Option<Fault> + Send + Sync>;
+type Liar = Arc<dyn Fn(&Exchange, &mut Said) + Send + Sync>;
 
 struct Inner {
     clock: Clock,
@@ -126,8 +133,11 @@ struct Inner {
     began: Timestamp,
     faults: Mutex<faults::Faults>,
     hook: Mutex<Option<Hook>>,
+    chooser: Mutex<Option<Chooser>>,
+    liar: Mutex<Option<Liar>>,
     webhook: Mutex<Option<String>>,
     events: Mutex<event_grid::Subscription>,
+    entra: Mutex<entra::Entra>,
     deliveries: Mutex<Vec<Delivery>>,
     inbox: Mutex<Vec<Posted>>,
     sinks: Mutex<sinks::Sinks>,
@@ -182,8 +192,11 @@ impl Cloud {
             began: now,
             faults: Mutex::default(),
             hook: Mutex::default(),
+            chooser: Mutex::default(),
+            liar: Mutex::default(),
             webhook: Mutex::default(),
             events: Mutex::default(),
+            entra: Mutex::default(),
             deliveries: Mutex::default(),
             inbox: Mutex::default(),
             sinks: Mutex::default(),
@@ -293,6 +306,17 @@ impl Cloud {
     /// no requests. It must not call the cloud.
     pub fn on_request(&self, hook: impl Fn(Moment, &Exchange) -> Verdict + Send + Sync + 'static) {
         *lock(&self.0.hook) = Some(Arc::new(hook));
+    }
+
+    /// Asks `choose` for every request whether it fails, and how, before what [`Self::fault`] armed. It must not call the cloud.
+    pub fn fault_when(&self, choose: impl Fn(&Exchange) -> Option<Fault> + Send + Sync + 'static) {
+        *lock(&self.0.chooser) = Some(Arc::new(choose));
+    }
+
+    /// Hands every answer that has a JSON body to `lie` before it is sent. What was carried out stays; what is recorded is
+    /// what was said. It must not call the cloud.
+    pub fn lie_with(&self, lie: impl Fn(&Exchange, &mut Said) + Send + Sync + 'static) {
+        *lock(&self.0.liar) = Some(Arc::new(lie));
     }
 
     /// Where the Action Group posts alerts: a URL, with its `?code=` if it needs one.

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::SecureWebhook;
+
 /// Tenant of the standard world.
 pub const TENANT: &str = "99999999-8888-7777-6666-555555555555";
 /// Subscription of the standard world.
@@ -371,6 +373,8 @@ pub struct Alerting {
     pub pascal_case: bool,
     /// Seconds until Event Grid delivers an event.
     pub event_seconds: Span,
+    /// The application whose tokens the Action Group and Event Grid send; none: they send no token.
+    pub secure_webhook: Option<SecureWebhook>,
 }
 
 /// Where an alert's body carries the TDE event's name. No captured body has been published, so all are tried.

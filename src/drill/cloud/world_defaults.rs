@@ -196,6 +196,7 @@ impl Default for Alerting {
             cloud_events: false,
             pascal_case: false,
             event_seconds: Span { min: 1.0, max: 20.0 },
+            secure_webhook: None,
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::notify::texts::clocks::clock;
 use crate::notify::texts::mending::{approved, lost};
 use crate::notify::texts::message::{Part, Section};
 use crate::notify::texts::opening::{cause, reason};
+use crate::notify::texts::phases::is_no_longer_ours;
 use crate::notify::texts::restoring::settings;
 use crate::notify::texts::words::{Line, count};
 
@@ -44,7 +45,9 @@ fn confirmed(notice: &Notice) -> Part {
 fn ended(notice: &Notice, middle: Vec<Part>) -> Vec<Section> {
     let mut facts = cause(notice);
     facts.extend(middle);
-    facts.push(confirmed(notice));
+    if !is_no_longer_ours(notice) {
+        facts.push(confirmed(notice));
+    }
     let mut sections = vec![Section::untitled(facts)];
     if let Some(restoration) = &notice.restoration {
         sections.extend(settings(restoration, notice));
@@ -66,6 +69,9 @@ pub(super) fn resolved(notice: &Notice) -> (Vec<Section>, Line) {
 }
 
 pub(super) fn recovered(notice: &Notice) -> (Vec<Section>, Line) {
+    if is_no_longer_ours(notice) {
+        return (ended(notice, Vec::new()), Line::default());
+    }
     let mut middle = vec![Part::Fact("Fix", Line::of("made by somebody else, or by Azure itself"))];
     middle.extend(reason("Note", notice));
     (ended(notice, middle), Line::default())

@@ -85,6 +85,7 @@ pub fn banner(notice: &Notice) -> String {
             }
             _ => words.to_owned(),
         },
+        Situation::RecoveredWithoutUs if is_no_longer_ours(notice) => "CLOSED".to_owned(),
         Situation::Escalated if notice.needs_person == Some(NeedsPerson::Held) => "ON HOLD, BY A PERSON".to_owned(),
         Situation::DeadlineNear if is_ahead(notice) => {
             format!("KEY EXPIRES SOON: {}", clock(notice.lost_at, notice.at))
@@ -92,6 +93,12 @@ pub fn banner(notice: &Notice) -> String {
         Situation::DeadlineNear => format!("{words}: {}", clock(notice.restore_before, notice.at)),
         _ => words.to_owned(),
     }
+}
+
+/// Whether it ended because there is nothing left that depends on the key, and not because access came back.
+#[must_use]
+pub fn is_no_longer_ours(notice: &Notice) -> bool {
+    notice.situation == Situation::RecoveredWithoutUs && notice.phase == Phase::Closed
 }
 
 /// Whether nothing is lost yet: the key expires soon.
@@ -174,6 +181,7 @@ pub fn headline(notice: &Notice) -> Line {
             it.line.clone().say(verb)
         }
         Situation::Resolved => back(notice, &it),
+        Situation::RecoveredWithoutUs if is_no_longer_ours(notice) => about(Line::of("nothing is left to repair")),
         Situation::RecoveredWithoutUs => back(notice, &it).say(", and Keymend changed nothing"),
         Situation::SettingsRestored => about(restoring::counted(notice)),
         Situation::Escalated => about(stopped(notice)),
@@ -238,6 +246,9 @@ pub fn meaning(notice: &Notice) -> Line {
         Situation::WindowOver => {
             Line::of("Only re-validating the key brings databases back now, and Azure drops some of their settings. ")
                 .join(impact(notice))
+        }
+        Situation::RecoveredWithoutUs if is_no_longer_ours(notice) => {
+            notice.reason.as_ref().map_or_else(Line::default, |why| Line::of(format!("{why}.")))
         }
         Situation::Resolved | Situation::RecoveredWithoutUs => ended(notice),
         Situation::KeyExpiresSoon => expiring::meaning(notice),

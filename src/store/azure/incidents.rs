@@ -161,6 +161,24 @@ impl Incidents<'_> {
         }
     }
 
+    /// Removes incidents that ended before `before`. What was not settled yet is left for the next time.
+    pub async fn prune(&self, before: Timestamp) -> Result<usize> {
+        let mut old = self.blobs.list(names::INCIDENTS).await?;
+        let is_older = |opened: Option<i64>| opened.is_some_and(|opened| opened < micros(before));
+        old.retain(|seen| seen.text("state") == "ended" && is_older(seen.number("opened")));
+        let read = all_readable(old.iter().map(|seen| self.counting(&seen.name).boxed())).await?;
+        let mut removed = 0;
+        for stored in read {
+            let incident = &stored.document.incident;
+            if incident.ended_at.is_none_or(|ended| ended >= before) || self.is_unsettled(&stored).await? {
+                continue;
+            }
+            self.cache.forget(&incident.id);
+            removed += usize::from(self.blobs.delete(&names::incident(&incident.id), Some(&stored.etag)).await?);
+        }
+        Ok(removed)
+    }
+
     async fn is_unsettled(&self, stored: &Stored) -> Result<bool> {
         let Some(outbox) = &stored.document.outbox else { return Ok(false) };
         let marker = names::marker(&stored.document.incident.id, &outbox.nonce);

@@ -268,11 +268,15 @@ impl Store for AzureStore {
         self.within(DEADLINE, facts::of_kind(&self.blobs, kind)).await
     }
 
-    async fn prune(&self, now: Timestamp) -> Result<Pruned> {
+    async fn prune(&self, incidents_before: Option<Timestamp>, now: Timestamp) -> Result<Pruned> {
         self.within(LONG_DEADLINE, async {
             let signals = self.signals().prune(now).await?;
             let facts = facts::prune(&self.blobs, now).await?;
-            Ok(Pruned { signals, facts })
+            let incidents = match incidents_before {
+                Some(before) => self.incidents().prune(before).await?,
+                None => 0,
+            };
+            Ok(Pruned { signals, facts, incidents })
         })
         .await
     }

@@ -1,22 +1,25 @@
 //! Incidents: one document each, saved only over the version it was made from.
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use rusqlite::{Connection, Row, params};
 
 use super::document::{self, micros};
 use super::fault::{Fault, Outcome, is_duplicate};
+use super::recent::Recent;
 use crate::domain::incident::{Incident, IncidentId, IncidentKey};
 use crate::store::{StoreError, Version};
 
 /// One stored incident, not yet read.
 struct Stored {
     id: String,
-    version: i64,
     document: String,
 }
 
 impl Stored {
     fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Self { id: row.get(0)?, version: row.get(1)?, document: row.get(2)? })
+        Ok(Self { id: row.get(0)?, document: row.get(2)? })
     }
 
     fn read(&self) -> Result<Incident, StoreError> {
@@ -24,17 +27,34 @@ impl Stored {
     }
 }
 
-pub(super) fn by_id(connection: &Connection, id: &IncidentId) -> Outcome<Option<(Incident, Version)>> {
-    one(connection, "SELECT id, version, document FROM incident WHERE id = ?1", &id.0)
+pub(super) fn by_id(
+    connection: &Connection,
+    recent: &Recent,
+    id: &IncidentId,
+) -> Outcome<Option<(Incident, Version)>> {
+    one(connection, recent, "SELECT id, version, document FROM incident WHERE id = ?1", &id.0)
 }
 
-pub(super) fn open_by_key(connection: &Connection, key: &IncidentKey) -> Outcome<Option<(Incident, Version)>> {
-    one(connection, "SELECT id, version, document FROM incident WHERE key = ?1 AND ended_at IS NULL", &key.0)
+pub(super) fn open_by_key(
+    connection: &Connection,
+    recent: &Recent,
+    key: &IncidentKey,
+) -> Outcome<Option<(Incident, Version)>> {
+    let select = "SELECT id, version, document FROM incident WHERE key = ?1 AND ended_at IS NULL";
+    one(connection, recent, select, &key.0)
 }
 
-fn one(connection: &Connection, select: &str, value: &str) -> Outcome<Option<(Incident, Version)>> {
-    let stored = connection.prepare_cached(select)?.query_row([value], Stored::from_row).optional()?;
-    Ok(stored.map(|stored| stored.read().map(|incident| (incident, Version(stored.version)))).transpose()?)
+fn one(connection: &Connection, recent: &Recent, select: &str, value: &str) -> Outcome<Option<(Incident, Version)>> {
+    let mut select = connection.prepare_cached(select)?;
+    let mut rows = select.query([value])?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    let version = Version(row.get(1)?);
+    if let Some(known) = recent.get(row.get_ref(0)?.as_str().unwrap_or_default(), version) {
+        return Ok(Some((Incident::clone(&known), version)));
+    }
+    let incident = Arc::new(Stored::from_row(row)?.read()?);
+    recent.put(Arc::clone(&incident), version);
+    Ok(Some((Incident::clone(&incident), version)))
 }
 
 pub(super) fn newest(connection: &Connection, open_only: bool, limit: usize) -> Outcome<Vec<Incident>> {
@@ -82,4 +102,16 @@ pub(super) fn save(
         Err(error) if is_duplicate(&error) => Err(StoreError::Conflict.into()),
         Err(error) => Err(Fault::from(error)),
     }
+}
+
+/// Removes up to `limit` incidents that ended before `before`, but for those that a stored signal names.
+pub(super) fn prune(connection: &Connection, limit: usize, before: Timestamp) -> Outcome<usize> {
+    let removed = connection
+        .prepare_cached(
+            "DELETE FROM incident WHERE id IN (
+                 SELECT id FROM incident WHERE ended_at < ?1
+                 AND NOT EXISTS (SELECT 1 FROM signal WHERE incident_id = incident.id) LIMIT ?2)",
+        )?
+        .execute(params![micros(before), i64::try_from(limit).unwrap_or(i64::MAX)])?;
+    Ok(removed)
 }

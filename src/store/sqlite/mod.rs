@@ -3,6 +3,7 @@
 //! One thread writes (see [`writer`]), one connection reads beside it. Several processes may use one file; one of them at
 //! a time may work on its jobs (see [`claim`]).
 
+pub mod care;
 mod claim;
 mod document;
 mod facts;
@@ -10,6 +11,7 @@ mod fault;
 mod incidents;
 mod jobs;
 mod open;
+mod recent;
 mod schema;
 mod signals;
 mod writer;
@@ -25,6 +27,7 @@ use serde_json::Value;
 
 use self::claim::Claim;
 use self::fault::Outcome;
+use self::recent::Recent;
 use self::writer::Writer;
 use super::{Accepted, Handout, LeasedJob, NewJob, Pruned, Result, SignalRef, Store, StoreError, Swept, Version};
 use crate::domain::incident::{Incident, IncidentId, IncidentKey};
@@ -40,6 +43,7 @@ pub struct SqliteStore {
     path: PathBuf,
     writer: Writer,
     reader: Arc<Mutex<Connection>>,
+    recent: Arc<Recent>,
     /// Given back last, after the last change was written.
     _claim: Option<Claim>,
 }
@@ -73,7 +77,7 @@ impl SqliteStore {
     fn start(opened: open::Opened, claim: Option<Claim>) -> Result<Self> {
         let open::Opened { path, writer, reader } = opened;
         let writer = Writer::start(path.clone(), writer)?;
-        Ok(Self { path, writer, reader: Arc::new(Mutex::new(reader)), _claim: claim })
+        Ok(Self { path, writer, reader: Arc::new(Mutex::new(reader)), recent: Arc::default(), _claim: claim })
     }
 
     async fn read<T, F>(&self, work: F) -> Result<T>
@@ -121,13 +125,13 @@ impl Store for SqliteStore {
     }
 
     async fn incident(&self, id: &IncidentId) -> Result<Option<(Incident, Version)>> {
-        let id = id.clone();
-        self.read(move |connection| incidents::by_id(connection, &id)).await
+        let (id, recent) = (id.clone(), Arc::clone(&self.recent));
+        self.read(move |connection| incidents::by_id(connection, &recent, &id)).await
     }
 
     async fn open_incident(&self, key: &IncidentKey) -> Result<Option<(Incident, Version)>> {
-        let key = key.clone();
-        self.read(move |connection| incidents::open_by_key(connection, &key)).await
+        let (key, recent) = (key.clone(), Arc::clone(&self.recent));
+        self.read(move |connection| incidents::open_by_key(connection, &recent, &key)).await
     }
 
     async fn incidents(&self, open_only: bool, limit: usize) -> Result<Vec<Incident>> {
@@ -143,16 +147,19 @@ impl Store for SqliteStore {
         now: Timestamp,
     ) -> Result<Version> {
         let document = document::write(incident).map_err(|fault| fault.about(&self.path))?;
-        let (incident, jobs, taken) = (incident.clone(), jobs.to_vec(), taken.to_vec());
+        let incident = Arc::new(incident.clone());
+        let (saved, jobs, taken) = (Arc::clone(&incident), jobs.to_vec(), taken.to_vec());
         let save = move |connection: &Connection| {
-            let version = incidents::save(connection, &incident, &document, expected)?;
+            let version = incidents::save(connection, &saved, &document, expected)?;
             for job in &jobs {
                 jobs::enqueue(connection, job)?;
             }
-            signals::take(connection, &taken, Some(&incident.id), now)?;
+            signals::take(connection, &taken, Some(&saved.id), now)?;
             Ok(version)
         };
-        self.writer.change(save).await
+        let version = self.writer.change(save).await?;
+        self.recent.put(incident, version);
+        Ok(version)
     }
 
     async fn dismiss(&self, taken: &[SignalRef], now: Timestamp) -> Result<()> {
@@ -223,10 +230,14 @@ impl Store for SqliteStore {
         self.read(move |connection| facts::of_kind(connection, &kind)).await
     }
 
-    async fn prune(&self, now: Timestamp) -> Result<Pruned> {
+    async fn prune(&self, incidents_before: Option<Timestamp>, now: Timestamp) -> Result<Pruned> {
         let signals = self.remove(now, signals::prune).await?;
         let facts = self.remove(now, facts::prune).await?;
-        Ok(Pruned { signals, facts })
+        let incidents = match incidents_before {
+            Some(before) => self.remove(before, incidents::prune).await?,
+            None => 0,
+        };
+        Ok(Pruned { signals, facts, incidents })
     }
 
     async fn sweep(&self, _now: Timestamp) -> Result<Swept> {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags};
 
 use super::fault::{Fault, Outcome};
-use super::{jobs, schema};
+use super::{care, jobs, schema};
 use crate::store::{Result, StoreError};
 
 /// How long a call waits for another program's lock. Azure gives a webhook 10 s; two waits must fit.
@@ -40,6 +40,13 @@ pub(super) fn open(path: &Path) -> Result<Opened> {
             .into());
         }
         configure(&writer)?;
+        let version = schema::version(&writer)?;
+        if (1..schema::LATEST).contains(&version) {
+            // A full disk must not keep alerts from being taken: the copy is only wanted by whoever goes back.
+            if let Err(error) = care::keep_before_migration(&writer, &path, version) {
+                tracing::warn!(%error, "the store is brought up to this version without a copy of the older one");
+            }
+        }
         schema::migrate(&mut writer)?;
         jobs::reconsider(&writer)?;
         let reader = connect(&path)?;
@@ -76,7 +83,8 @@ pub(super) fn make_file(path: &Path) -> Result<()> {
     }
 }
 
-fn connect(path: &Path) -> Outcome<Connection> {
+/// A connection that waits for other programs' locks.
+pub(super) fn connect(path: &Path) -> Outcome<Connection> {
     let connection =
         Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(PATIENCE)?;
@@ -85,7 +93,7 @@ fn connect(path: &Path) -> Outcome<Connection> {
 }
 
 /// Refuses, without touching it, a file that another program or a newer version of this one has written.
-fn identify(connection: &Connection, path: &Path) -> Outcome<()> {
+pub(super) fn identify(connection: &Connection, path: &Path) -> Outcome<()> {
     let refuse = |why: String| Err(StoreError::Unreadable { what: format!("the file {}", path.display()), why }.into());
     // One snapshot: another process may be making the tables at this moment.
     let snapshot = connection.unchecked_transaction()?;

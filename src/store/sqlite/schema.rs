@@ -63,6 +63,9 @@ const MIGRATIONS: &[&str] = &["
         PRIMARY KEY (kind, key)
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX fact_kept ON fact (kept_at);
+", "
+    CREATE INDEX incident_ended ON incident (ended_at) WHERE ended_at IS NOT NULL;
+    CREATE INDEX signal_incident ON signal (incident_id) WHERE incident_id IS NOT NULL;
 "];
 
 /// The schema version of the file.

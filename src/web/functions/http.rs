@@ -2,7 +2,8 @@
 //!
 //! The host checks the key of `alerts` before anything reaches us, and the key is in `?code=` or `x-functions-key`. So what
 //! came through the host is let in, and `KEYMEND_WEBHOOK_SECRET`, which `keymend serve` compares with the same two places, is
-//! not looked at: comparing it with the function's key would refuse every alert.
+//! not looked at: comparing it with the function's key would refuse every alert. A token of Entra is checked here: the host passes
+//! `Authorization` on and does not look at it.
 
 use std::time::Duration;
 

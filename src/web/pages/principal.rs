@@ -62,19 +62,38 @@ pub enum Unreadable {
     Nobody,
 }
 
+/// What the platform says of who signed in.
 #[derive(Deserialize)]
-struct Wire {
+pub(in crate::web) struct Wire {
+    #[serde(default)]
+    pub auth_typ: String,
     #[serde(default)]
     name_typ: Option<String>,
     #[serde(default)]
     role_typ: Option<String>,
-    claims: Vec<Claim>,
+    pub claims: Vec<Claim>,
 }
 
+/// One claim.
 #[derive(Deserialize)]
-struct Claim {
-    typ: String,
-    val: String,
+pub(in crate::web) struct Claim {
+    pub typ: String,
+    pub val: String,
+}
+
+impl Wire {
+    /// Reads the header's value.
+    pub fn read(header: &[u8]) -> Result<Self, Unreadable> {
+        if header.len() > LONGEST {
+            return Err(Unreadable::TooLong);
+        }
+        let text = header.trim_ascii();
+        let decoded = STANDARD.decode(text).or_else(|_| STANDARD_NO_PAD.decode(text));
+        let decoded = decoded.map_err(|_| Unreadable::NotBase64)?;
+        let mut wire: Self = serde_json::from_slice(&decoded).map_err(|_| Unreadable::NotJson)?;
+        wire.claims.truncate(MOST_CLAIMS);
+        Ok(wire)
+    }
 }
 
 impl Principal {
@@ -83,18 +102,11 @@ impl Principal {
     /// # Errors
     /// [`Unreadable`].
     pub fn read(header: &[u8]) -> Result<Self, Unreadable> {
-        if header.len() > LONGEST {
-            return Err(Unreadable::TooLong);
-        }
-        let text = header.trim_ascii();
-        let decoded = STANDARD.decode(text).or_else(|_| STANDARD_NO_PAD.decode(text));
-        let decoded = decoded.map_err(|_| Unreadable::NotBase64)?;
-        let wire: Wire = serde_json::from_slice(&decoded).map_err(|_| Unreadable::NotJson)?;
-        Self::of(wire)
+        Self::of(Wire::read(header)?)
     }
 
     fn of(wire: Wire) -> Result<Self, Unreadable> {
-        let claims: Vec<Claim> = wire.claims.into_iter().take(MOST_CLAIMS).collect();
+        let claims = wire.claims;
         let is = |claim: &Claim, names: &[&str]| names.iter().any(|name| claim.typ.eq_ignore_ascii_case(name));
         let first = |name: &str| {
             let found = claims.iter().find(|claim| claim.typ.eq_ignore_ascii_case(name));

@@ -1,7 +1,6 @@
-//! Who may call: whoever knows the webhook secret, in `?code=` or in the header `x-functions-key`, as with a function key.
+//! The webhook secret, in `?code=` or in the header `x-functions-key`, as with a function key.
 
 use std::fmt;
-use std::sync::Arc;
 
 use axum::http::{HeaderMap, Uri};
 use percent_encoding::percent_decode_str;
@@ -11,69 +10,60 @@ use subtle::{Choice, ConstantTimeEq};
 /// The header that Azure Functions uses for keys. It wins over the query, as it does there.
 const HEADER: &str = "x-functions-key";
 
-/// Those who may call. Only digests of the secrets are kept.
-#[derive(Clone)]
-pub struct Callers(Arc<Kind>);
-
-enum Kind {
+/// What callers must know. Only digests are kept.
+pub(super) enum Secrets {
+    /// Nothing.
     Anyone,
+    /// One of these.
     Knowing(Vec<[u8; 32]>),
 }
 
-/// Why a caller is turned away.
+/// Why a secret does not open the door.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
+pub enum BadSecret {
     /// No secret was given.
     Missing,
     /// It is none of ours.
     Wrong,
 }
 
-impl Callers {
-    /// Whoever knows one of these secrets (several, so that one can be replaced without a gap). None means nobody.
-    #[must_use]
+impl Secrets {
     pub fn knowing<'a>(secrets: impl IntoIterator<Item = &'a str>) -> Self {
-        Self(Arc::new(Kind::Knowing(secrets.into_iter().map(digest).collect())))
-    }
-
-    /// Anybody at all. For a closed network or a trial; has to be asked for by name.
-    #[must_use]
-    pub fn anyone() -> Self {
-        Self(Arc::new(Kind::Anyone))
+        Self::Knowing(secrets.into_iter().map(digest).collect())
     }
 
     /// Checks a request's secret. Takes as long whichever secret it is, and whether it is one.
     ///
     /// # Errors
-    /// [`Refusal`].
-    pub fn check(&self, headers: &HeaderMap, uri: &Uri) -> Result<(), Refusal> {
-        if matches!(&*self.0, Kind::Anyone) {
+    /// [`BadSecret`].
+    pub fn check(&self, headers: &HeaderMap, uri: &Uri) -> Result<(), BadSecret> {
+        if matches!(self, Self::Anyone) {
             return Ok(());
         }
-        self.compare(&given(headers, uri).ok_or(Refusal::Missing)?)
+        self.compare(&given(headers, uri).ok_or(BadSecret::Missing)?)
     }
 
     /// Checks a secret that was given elsewhere, as in `Authorization: Bearer`.
     ///
     /// # Errors
-    /// [`Refusal`].
-    pub fn knows(&self, secret: &str) -> Result<(), Refusal> {
-        if secret.is_empty() { Err(Refusal::Missing) } else { self.compare(secret.as_bytes()) }
+    /// [`BadSecret`].
+    pub fn knows(&self, secret: &str) -> Result<(), BadSecret> {
+        if secret.is_empty() { Err(BadSecret::Missing) } else { self.compare(secret.as_bytes()) }
     }
 
-    fn compare(&self, given: &[u8]) -> Result<(), Refusal> {
-        let Kind::Knowing(known) = &*self.0 else { return Ok(()) };
+    fn compare(&self, given: &[u8]) -> Result<(), BadSecret> {
+        let Self::Knowing(known) = self else { return Ok(()) };
         let given: [u8; 32] = Sha256::digest(given).into();
         let any = known.iter().fold(Choice::from(0), |any, one| any | one.ct_eq(&given));
-        if bool::from(any) { Ok(()) } else { Err(Refusal::Wrong) }
+        if bool::from(any) { Ok(()) } else { Err(BadSecret::Wrong) }
     }
 }
 
-impl fmt::Debug for Callers {
+impl fmt::Debug for Secrets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &*self.0 {
-            Kind::Anyone => f.write_str("Callers(anyone)"),
-            Kind::Knowing(known) => write!(f, "Callers(knowing one of {} secrets)", known.len()),
+        match self {
+            Self::Anyone => f.write_str("anyone"),
+            Self::Knowing(known) => write!(f, "knowing one of {} secrets", known.len()),
         }
     }
 }
@@ -96,7 +86,7 @@ fn given(headers: &HeaderMap, uri: &Uri) -> Option<Vec<u8>> {
 mod tests {
     use super::*;
 
-    fn check(callers: &Callers, header: Option<&str>, uri: &str) -> Result<(), Refusal> {
+    fn check(callers: &Secrets, header: Option<&str>, uri: &str) -> Result<(), BadSecret> {
         let mut headers = HeaderMap::new();
         if let Some(value) = header {
             headers.insert(HEADER, value.parse().unwrap());
@@ -106,7 +96,7 @@ mod tests {
 
     #[test]
     fn either_place_and_every_secret_counts() {
-        let callers = Callers::knowing(["new+secret/==", "old-secret"]);
+        let callers = Secrets::knowing(["new+secret/==", "old-secret"]);
         assert_eq!(check(&callers, Some("new+secret/=="), "/api/alerts"), Ok(()));
         assert_eq!(check(&callers, None, "/api/alerts?code=old-secret"), Ok(()));
         assert_eq!(check(&callers, None, "/api/alerts?x=1&code=new+secret/=="), Ok(()));
@@ -115,20 +105,20 @@ mod tests {
 
     #[test]
     fn others_are_turned_away() {
-        let callers = Callers::knowing(["right"]);
-        assert_eq!(check(&callers, None, "/api/alerts"), Err(Refusal::Missing));
-        assert_eq!(check(&callers, None, "/api/alerts?code="), Err(Refusal::Missing));
-        assert_eq!(check(&callers, None, "/api/alerts?decode=right"), Err(Refusal::Missing));
+        let callers = Secrets::knowing(["right"]);
+        assert_eq!(check(&callers, None, "/api/alerts"), Err(BadSecret::Missing));
+        assert_eq!(check(&callers, None, "/api/alerts?code="), Err(BadSecret::Missing));
+        assert_eq!(check(&callers, None, "/api/alerts?decode=right"), Err(BadSecret::Missing));
         for wrong in ["righ", "right2", "RIGHT", "wrong"] {
-            assert_eq!(check(&callers, Some(wrong), "/api/alerts"), Err(Refusal::Wrong), "{wrong}");
+            assert_eq!(check(&callers, Some(wrong), "/api/alerts"), Err(BadSecret::Wrong), "{wrong}");
         }
-        assert_eq!(check(&callers, Some("wrong"), "/api/alerts?code=right"), Err(Refusal::Wrong), "the header wins");
+        assert_eq!(check(&callers, Some("wrong"), "/api/alerts?code=right"), Err(BadSecret::Wrong), "the header wins");
     }
 
     proptest::proptest! {
         #[test]
         fn whatever_is_sent_only_a_secret_opens(code in "[!-~]{0,40}", header in proptest::option::of("[ -~]{0,40}")) {
-            let callers = Callers::knowing(["right-secret"]);
+            let callers = Secrets::knowing(["right-secret"]);
             let Ok(uri) = format!("/api/alerts?{code}").parse::<Uri>() else { return Ok(()) };
             let mut headers = HeaderMap::new();
             if let Some(value) = header.as_deref().and_then(|text| text.parse().ok()) {
@@ -140,14 +130,14 @@ mod tests {
         #[test]
         fn a_secret_opens_however_it_is_escaped(secret in "[!-~]{1,60}") {
             let escaped = percent_encoding::utf8_percent_encode(&secret, percent_encoding::NON_ALPHANUMERIC).to_string();
-            proptest::prop_assert_eq!(check(&Callers::knowing([secret.as_str()]), None, &format!("/x?code={escaped}")), Ok(()));
-            proptest::prop_assert_eq!(check(&Callers::knowing([secret.as_str()]), Some(&secret), "/x"), Ok(()));
+            proptest::prop_assert_eq!(check(&Secrets::knowing([secret.as_str()]), None, &format!("/x?code={escaped}")), Ok(()));
+            proptest::prop_assert_eq!(check(&Secrets::knowing([secret.as_str()]), Some(&secret), "/x"), Ok(()));
         }
     }
 
     #[test]
     fn no_secret_means_nobody() {
-        assert_eq!(check(&Callers::knowing([]), Some("x"), "/"), Err(Refusal::Wrong));
-        assert_eq!(check(&Callers::anyone(), None, "/"), Ok(()));
+        assert_eq!(check(&Secrets::knowing([]), Some("x"), "/"), Err(BadSecret::Wrong));
+        assert_eq!(check(&Secrets::Anyone, None, "/"), Ok(()));
     }
 }

@@ -1,0 +1,110 @@
+//! The store in trouble while `serve` works: full, locked by another process, its log damaged while it was down.
+
+use std::io::{Seek, SeekFrom, Write};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use rusqlite::Connection;
+
+use crate::campaign::number;
+use crate::invariants::breaches;
+use crate::progress;
+use crate::serve::{Serve, keymend};
+use crate::stage::Stage;
+use crate::story::Story;
+
+const TROUBLES: [&str; 3] = ["full", "locked", "damaged log"];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes long; scripts/chaos runs it"]
+async fn a_store_in_trouble() {
+    let first = number("KEYMEND_TEST_SEED").unwrap_or_else(|| u64::from(rand::random::<u32>()));
+    let rounds = number("KEYMEND_TEST_ROUNDS").unwrap_or(8);
+    progress(&format!("seeds from {first}"));
+    let runs = (0..rounds).flat_map(|round| TROUBLES.map(|trouble| (trouble, first.wrapping_add(round))));
+    let runs = runs.map(|(trouble, seed)| async move { (trouble, seed, play(trouble, seed).await) });
+    let mut found = Vec::new();
+    for (trouble, seed, faults) in futures::future::join_all(runs).await {
+        progress(&format!("{trouble}, seed {seed}: {}", if faults.is_empty() { "ok" } else { "FAILED" }));
+        found.extend(faults.into_iter().map(|fault| format!("{trouble}, seed {seed}: {fault}")));
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+async fn play(trouble: &str, seed: u64) -> Vec<String> {
+    let mut random = StdRng::seed_from_u64(seed);
+    let story = Story::vault_deleted().slower();
+    let mut stage = Stage::open(&story).await;
+    stage.break_it();
+    tokio::time::sleep(Duration::from_millis(random.random_range(100..5000))).await;
+    let troubled = Duration::from_millis(random.random_range(300..4000));
+    match trouble {
+        "full" => fill_up(&mut stage, random.random_range(1..60), troubled).await,
+        "locked" => {
+            let other = Connection::open(stage.folder().join("keymend.db")).unwrap();
+            other.busy_timeout(Duration::from_secs(5)).unwrap();
+            other.execute_batch("BEGIN IMMEDIATE").unwrap();
+            tokio::time::sleep(troubled).await;
+            other.execute_batch("ROLLBACK").unwrap();
+        }
+        _ => {
+            let killed_at = stage.kill();
+            damage(&stage, random.random_range(1..3000), random.random_bool(0.5));
+            stage.restart(killed_at).await;
+        }
+    }
+    stage.until_over().await;
+    let ended = stage.conclude().await;
+    let mut faults: Vec<String> = breaches(&ended.seen()).iter().map(ToString::to_string).collect();
+    let down = ended.cloud.statuses().into_iter().filter(|(_, status)| status != "Online");
+    faults.extend(down.map(|(name, status)| format!("{name} is {status}")));
+    if trouble == "full" && !ended.logs.iter().any(|log| log.contains("full") || log.contains("disk I/O")) {
+        progress(&format!("full, seed {seed}: nothing was written while it was full"));
+    }
+    if !faults.is_empty() {
+        faults.extend(ended.logs);
+    }
+    faults
+}
+
+/// Goes on for a while with room for so many more pages, then with all the room there is. A limit on the size of files stands
+/// for a full disk.
+async fn fill_up(stage: &mut Stage, pages: u64, troubled: Duration) {
+    let killed_at = stage.kill();
+    let size = |name: &str| std::fs::metadata(stage.folder().join(name)).map_or(0, |data| data.len());
+    let blocks = size("keymend.db").max(size("keymend.db-wal")) / 512 + pages * 8;
+    let binary = keymend(stage.folder());
+    let mut command = Command::new("sh");
+    command.arg("-c").arg(format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" serve")).arg(binary.get_program());
+    command.current_dir(stage.folder()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    for (name, _) in binary.get_envs() {
+        command.env_remove(name);
+    }
+    let limited = Serve::start_as(command);
+    tokio::time::sleep(troubled).await;
+    if limited.is_ready() {
+        stage.take_over(limited, killed_at);
+        stage.kill_and_restart().await;
+    } else {
+        // With no room at all it does not start, and says so.
+        drop(limited);
+        stage.restart(killed_at).await;
+    }
+}
+
+/// Bytes at the end of the log are torn off, or turned into something else.
+fn damage(stage: &Stage, bytes: u64, torn: bool) {
+    let Ok(mut log) = std::fs::OpenOptions::new().write(true).open(stage.folder().join("keymend.db-wal")) else {
+        return;
+    };
+    let length = log.metadata().unwrap().len();
+    let from = length.saturating_sub(bytes);
+    if torn {
+        log.set_len(from).unwrap();
+    } else {
+        log.seek(SeekFrom::Start(from)).unwrap();
+        log.write_all(&vec![0xA5; usize::try_from(length - from).unwrap()]).unwrap();
+    }
+}
