@@ -7,16 +7,16 @@ mod page;
 mod remembered;
 mod said;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Subcommand;
 use serde_json::{Value, json};
 
 use crate::cli::environment;
-use crate::cli::output::{complain, plain, say};
+use crate::cli::memory::MemoryArgs;
+use crate::cli::output::{misused, plain, say};
 use crate::responder::answer::{Answer, Said};
-use crate::settings::{Settings, StoreChoice, StoreLocation};
+use crate::settings::StoreLocation;
 use remembered::{Failure, Remembered};
 
 /// See incidents, and answer what Keymend asks
@@ -28,15 +28,9 @@ pub struct IncidentsArgs {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
-    /// Where Keymend remembers, over the settings: such as sqlite:keymend.db, or azure (the account that AzureWebJobsStorage names)
-    #[arg(long, global = true, value_name = "sqlite:PATH|azure")]
-    pub store: Option<StoreChoice>,
-    /// The settings that name the store [default: keymend.toml in this folder]
-    #[arg(long, global = true, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// Print JSON instead of words
-    #[arg(long, global = true)]
-    pub json: bool,
+    /// Which store, and in what form it is answered.
+    #[command(flatten)]
+    pub memory: MemoryArgs,
 }
 
 /// What to do with incidents.
@@ -127,74 +121,61 @@ pub enum Command {
 
 /// Runs it.
 pub async fn run(args: IncidentsArgs) -> ExitCode {
-    let location = match location(&args) {
+    let location = match args.memory.location() {
         Ok(location) => location,
-        Err(why) => return crate::cli::output::misused(&why),
+        Err(problems) => return misused(&problems.to_string()),
     };
     match run_on(&location, &args).await {
         Ok(text) => {
             say(&text);
             ExitCode::SUCCESS
         }
-        Err(failure) => {
-            let why = failure.to_string();
-            if args.json {
-                say(&json!({ "error": why }).to_string());
-            }
-            complain(&plain(&why));
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn location(args: &IncidentsArgs) -> Result<StoreLocation, String> {
-    match &args.store {
-        Some(store) => store.locate(&environment).map_err(|problems| problems.to_string()),
-        None => Settings::store_location(args.config.as_deref(), &environment).map_err(|problems| problems.to_string()),
+        Err(failure) => args.memory.fail(&failure),
     }
 }
 
 async fn run_on(location: &StoreLocation, args: &IncidentsArgs) -> Result<String, Failure> {
     let memory = Remembered::open(location).await?;
     let now = memory.clock.now();
+    let as_json = args.memory.json;
     match &args.command {
         Command::List { open, limit } => {
             let incidents = memory.store.incidents(*open, *limit).await?;
-            Ok(if args.json { list::json(&incidents, now).to_string() } else { list::table(&incidents, now) })
+            Ok(if as_json { list::json(&incidents, now).to_string() } else { list::table(&incidents, now) })
         }
         Command::Show { id } => {
             let (incident, _) = memory.find(id).await?;
-            Ok(if args.json { pretty(&page::json(&incident, now)) } else { page::page(&incident, now) })
+            Ok(if as_json { pretty(&page::json(&incident, now)) } else { page::page(&incident, now) })
         }
         Command::Approve { id, code, by } => {
             let answer = Answer::Approve { code: code.clone() };
-            memory.answer(id, &answer, &who(by.as_deref())?).await.map(|said| words(&said, args.json))
+            memory.answer(id, &answer, &who(by.as_deref())?).await.map(|said| words(&said, as_json))
         }
         Command::Reject { id, code, by, why } => {
             let answer = Answer::Reject { code: code.clone(), why: why.clone() };
-            memory.answer(id, &answer, &who(by.as_deref())?).await.map(|said| words(&said, args.json))
+            memory.answer(id, &answer, &who(by.as_deref())?).await.map(|said| words(&said, as_json))
         }
         Command::Hold { id, take_over, by, why } => {
             let answer = Answer::Hold { why: why.clone(), taken_over: *take_over };
-            memory.answer(id, &answer, &who(by.as_deref())?).await.map(|said| words(&said, args.json))
+            memory.answer(id, &answer, &who(by.as_deref())?).await.map(|said| words(&said, as_json))
         }
         Command::Release { id, by, why } => {
             let answer = Answer::Release { why: why.clone() };
-            memory.answer(id, &answer, &who(by.as_deref())?).await.map(|said| words(&said, args.json))
+            memory.answer(id, &answer, &who(by.as_deref())?).await.map(|said| words(&said, as_json))
         }
         Command::Jobs { retry: None } => {
             let aside = memory.store.poison().await?;
-            Ok(if args.json { jobs::json(&aside).to_string() } else { jobs::table(&aside) })
+            Ok(if as_json { jobs::json(&aside).to_string() } else { jobs::table(&aside) })
         }
         Command::Jobs { retry: Some(key) } => {
             if !memory.store.poison_retry(key, now).await? {
                 return Err(Failure::NoJob(plain(key)));
             }
-            Ok(if args.json { json!({ "job": key, "due": now }).to_string() } else { jobs::put_back(key) })
+            Ok(if as_json { json!({ "job": key, "due": now }).to_string() } else { jobs::put_back(key) })
         }
         Command::Close { id, why, by } => {
             let answer = Answer::Close { why: why.clone() };
-            memory.answer(id, &answer, &who(by.as_deref())?).await.map(|said| words(&said, args.json))
+            memory.answer(id, &answer, &who(by.as_deref())?).await.map(|said| words(&said, as_json))
         }
     }
 }

@@ -10,6 +10,7 @@ pub mod doctor;
 pub mod drill;
 pub mod handler;
 pub mod incidents;
+pub mod memory;
 pub mod output;
 pub mod replay;
 pub mod serve;

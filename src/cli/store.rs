@@ -9,10 +9,10 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::serve::remembered as remembered_clock;
-use crate::cli::environment;
-use crate::cli::output::{complain, misused, plain, say};
+use crate::cli::memory::MemoryArgs;
+use crate::cli::output::{misused, plain, say};
 use crate::responder::answer::{self, Answer, By, NotKept};
-use crate::settings::{Settings, StoreChoice, StoreLocation};
+use crate::settings::StoreLocation;
 use crate::store::care::{self, Checkup};
 use crate::store::{SqliteStore, Store, StoreError};
 
@@ -30,15 +30,9 @@ pub struct StoreArgs {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
-    /// The file, over the settings: such as sqlite:keymend.db
-    #[arg(long, global = true, value_name = "sqlite:PATH")]
-    pub store: Option<StoreChoice>,
-    /// The settings that name the store [default: keymend.toml in this folder]
-    #[arg(long, global = true, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// Print JSON instead of words
-    #[arg(long, global = true)]
-    pub json: bool,
+    /// Which store, and in what form it is answered.
+    #[command(flatten)]
+    pub memory: MemoryArgs,
 }
 
 /// What to do with the store.
@@ -72,11 +66,7 @@ enum Failure {
 
 /// Runs it.
 pub async fn run(args: StoreArgs) -> ExitCode {
-    let location = match &args.store {
-        Some(store) => store.locate(&environment),
-        None => Settings::store_location(args.config.as_deref(), &environment),
-    };
-    let location = match location {
+    let location = match args.memory.location() {
         Ok(location) => location,
         Err(problems) => return misused(&problems.to_string()),
     };
@@ -85,36 +75,32 @@ pub async fn run(args: StoreArgs) -> ExitCode {
             say(&text);
             code
         }
-        Err(failure) => {
-            let why = failure.to_string();
-            if args.json {
-                say(&json!({ "error": why }).to_string());
-            }
-            complain(&plain(&why));
-            ExitCode::FAILURE
-        }
+        Err(failure) => args.memory.fail(&failure),
     }
 }
 
 async fn run_on(location: &StoreLocation, args: &StoreArgs) -> Result<(String, ExitCode), Failure> {
     let StoreLocation::Sqlite(file) = location else { return Err(Failure::NoFile(location.clone())) };
+    let as_json = args.memory.json;
     match &args.command {
         Command::Backup { to } => {
             let bytes = care::backup(file, to)?;
             let words = format!("{} was copied to {} ({})", file.display(), to.display(), size(bytes));
             let told = json!({ "store": file, "backup": to, "bytes": bytes });
-            Ok((one_of(args.json, words, &told), ExitCode::SUCCESS))
+            Ok((one_of(as_json, words, &told), ExitCode::SUCCESS))
         }
         Command::Check => {
             let found = care::check(file)?;
             let code = if found.damage.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
-            Ok((one_of(args.json, checked(file, &found), &as_json(file, &found)), code))
+            Ok((one_of(as_json, checked(file, &found), &in_json(file, &found)), code))
         }
         Command::Restore { from } => {
-            let kept = care::restore(from, file, Timestamp::now(), PREDECESSOR_ENDS)?;
-            let held = hold_open_incidents(file).await?;
+            let arriving = care::bring(from, file, PREDECESSOR_ENDS)?;
+            // Before it takes the place: killed in between, nothing may go on unseen.
+            let held = hold_open_incidents(arriving.path()).await?;
+            let kept = arriving.take_place(Timestamp::now())?;
             let told = json!({ "store": file, "backup": from, "kept": kept, "on_hold": held });
-            Ok((one_of(args.json, restored(file, from, kept.as_deref(), &held), &told), ExitCode::SUCCESS))
+            Ok((one_of(as_json, restored(file, from, kept.as_deref(), &held), &told), ExitCode::SUCCESS))
         }
     }
 }
@@ -145,7 +131,9 @@ fn restored(file: &Path, from: &Path, kept: Option<&Path>, held: &[String]) -> S
     lines.extend(kept.map(|kept| format!("what was there before is kept as {}", kept.display())));
     if !held.is_empty() {
         lines.push(format!("on hold, for what was done since the backup is not known: {}", held.join(", ")));
-        lines.push("look at each (keymend incidents show ID), then let Keymend go on: keymend incidents release ID".to_owned());
+        lines.push(
+            "look at each (keymend incidents show ID), then let Keymend go on: keymend incidents release ID".to_owned(),
+        );
     }
     lines.join("\n")
 }
@@ -154,7 +142,12 @@ fn checked(file: &Path, found: &Checkup) -> String {
     let oldest = found.oldest_incident.map_or_else(String::new, |at| format!(", the oldest of {}", at.strftime("%F")));
     let mut lines = vec![
         format!("{}  schema {}", file.display(), found.schema),
-        format!("size       {}, {} of it free; log {}", size(found.bytes), size(found.free_bytes), size(found.log_bytes)),
+        format!(
+            "size       {}, {} of it free; log {}",
+            size(found.bytes),
+            size(found.free_bytes),
+            size(found.log_bytes)
+        ),
         format!("incidents  {} open, {} ended{oldest}", found.open_incidents, found.ended_incidents),
         format!("signals    {}, {} of them not taken yet", found.signals, found.untaken_signals),
         format!("jobs       {} waiting, {} set aside", found.jobs, found.jobs_set_aside),
@@ -169,7 +162,7 @@ fn checked(file: &Path, found: &Checkup) -> String {
     lines.join("\n")
 }
 
-fn as_json(file: &Path, found: &Checkup) -> Value {
+fn in_json(file: &Path, found: &Checkup) -> Value {
     json!({
         "store": file,
         "schema": found.schema,

@@ -147,18 +147,7 @@ impl File {
         problems.extend(file.iter().map(|(key, value)| unknown(key, value)));
         match azure {
             Some(azure) if problems.is_empty() => {
-                Ok(Settings {
-                    policy,
-                    patrol,
-                    azure,
-                    server,
-                    callers,
-                    store,
-                    keep_incidents,
-                    pages,
-                    channels,
-                    faults,
-                })
+                Ok(Settings { policy, patrol, azure, server, callers, store, keep_incidents, pages, channels, faults })
             }
             _ => Err(Problems { source_name: name, list: problems }),
         }

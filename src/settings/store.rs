@@ -122,7 +122,8 @@ pub(super) fn store(file: &mut Table, sources: Sources<'_>, problems: &mut Vec<P
         wrong.list.into_iter().for_each(|problem| section.report(problem));
         StoreLocation::default()
     });
-    let days = section.number("keep_incidents_days", Some("KEYMEND_KEEP_INCIDENTS_DAYS"), KEPT_DAYS, "days (0: for ever)");
+    let days =
+        section.number("keep_incidents_days", Some("KEYMEND_KEEP_INCIDENTS_DAYS"), KEPT_DAYS, "days (0: for ever)");
     section.close();
     let keep_incidents = match days.unwrap_or(USUALLY_KEPT_DAYS) {
         0 => None,

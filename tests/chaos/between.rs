@@ -172,8 +172,8 @@ impl Store for Between {
     async fn facts(&self, kind: &str) -> Result<Vec<(String, Value, Timestamp)>> {
         self.through("facts", self.inner.facts(kind)).await
     }
-    async fn prune(&self, now: Timestamp) -> Result<Pruned> {
-        self.through("prune", self.inner.prune(now)).await
+    async fn prune(&self, incidents_before: Option<Timestamp>, now: Timestamp) -> Result<Pruned> {
+        self.through("prune", self.inner.prune(incidents_before, now)).await
     }
     async fn sweep(&self, now: Timestamp) -> Result<Swept> {
         self.through("sweep", self.inner.sweep(now)).await

@@ -156,6 +156,7 @@ impl Stage {
             clock: &self.responders_clock,
             ids,
             voices: Voices::TwoWithin(patience),
+            secure_webhook: None,
         };
         house::build_of(ground, store, azure).await.unwrap()
     }

@@ -140,6 +140,9 @@ pub async fn prune_removes_only_what_was_taken_long_ago(place: &dyn Place) {
     store.dismiss(&ids[early..late], at(60)).await.unwrap();
     assert_eq!(store.prune(None, at(0) + days(30)).await.unwrap(), Pruned { signals: 0, facts: 0, incidents: 0 });
     assert_eq!(store.prune(None, at(30) + days(30)).await.unwrap(), Pruned { signals: early, facts: 0, incidents: 0 });
-    assert_eq!(store.prune(None, at(30) + days(4000)).await.unwrap(), Pruned { signals: late - early, facts: 0, incidents: 0 });
+    assert_eq!(
+        store.prune(None, at(30) + days(4000)).await.unwrap(),
+        Pruned { signals: late - early, facts: 0, incidents: 0 }
+    );
     assert_eq!(store.untaken_signals(&server("sql")).await.unwrap().len(), 10, "untaken signals stay, however old");
 }

@@ -40,6 +40,8 @@ async fn an_unreadable_incident_is_reported_and_blocks_no_other() {
     }
     let beside = Connection::open(&file).unwrap();
     beside.execute("UPDATE incident SET document = '{\"id\": 7' WHERE id = 'a'", []).unwrap();
+    // Another process has not read it before.
+    let store = SqliteStore::open(&file).unwrap();
 
     is_unreadable(store.incident(&incident("a").id).await, "incident a");
     is_unreadable(store.open_incident(&incident("a").key).await, "incident a");

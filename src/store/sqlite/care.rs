@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -13,6 +14,9 @@ use super::fault::{Fault, Outcome};
 use super::open::{connect, identify, make_file};
 use super::schema;
 use crate::store::{Result, StoreError};
+
+/// What the names of a store's files end with: the file, its log, and the index of that.
+const FILES: [&str; 3] = ["", "-wal", "-shm"];
 
 /// What a check found in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,8 +55,8 @@ pub struct Checkup {
 /// # Errors
 /// [`StoreError::Unavailable`] if `to` exists or cannot be written; as [`super::SqliteStore::open`] for `from`.
 pub fn backup(from: &Path, to: &Path) -> Result<u64> {
-    let connection = existing(from)?;
-    copy(&connection, from, to)
+    let (from, to) = (absolute(from)?, absolute(to)?);
+    copy(&existing(&from)?, &from, &to)
 }
 
 /// Looks whether the file at `path` is whole, and what is in it. Changes nothing.
@@ -60,6 +64,7 @@ pub fn backup(from: &Path, to: &Path) -> Result<u64> {
 /// # Errors
 /// As [`super::SqliteStore::open`]; damage that can be told of is no error.
 pub fn check(path: &Path) -> Result<Checkup> {
+    let path = &absolute(path)?;
     let connection = existing(path)?;
     let look = || -> Outcome<Checkup> {
         connection.pragma_update(None, "query_only", true)?;
@@ -93,34 +98,68 @@ pub fn check(path: &Path) -> Result<Checkup> {
     look().map_err(|fault| fault.about(path))
 }
 
-/// Puts the backup at `from` in the place of the store at `to`. What was there before is kept beside it, under the name that
-/// is answered, with `now` in it. Waits up to `patience` for a process that works on it to end.
+/// A backup that was copied beside a store, to take its place. Nobody else works on the store as long as this lives.
+#[derive(Debug)]
+pub struct Arriving {
+    store: PathBuf,
+    copy: PathBuf,
+    _claim: Claim,
+}
+
+/// Copies the backup at `from` beside the store at `to`, which stays as it is. Waits up to `patience` for a process that works
+/// on it to end.
 ///
 /// # Errors
 /// [`StoreError::Unavailable`] if a live process works on the store, or a file cannot be written;
-/// [`StoreError::Unreadable`] if the backup is damaged, or no store. Then the store is as it was.
-pub fn restore(from: &Path, to: &Path, now: Timestamp, patience: Duration) -> Result<Option<PathBuf>> {
+/// [`StoreError::Unreadable`] if the backup is damaged, or no store.
+pub fn bring(from: &Path, to: &Path, patience: Duration) -> Result<Arriving> {
+    let (from, to) = (&absolute(from)?, &absolute(to)?);
     let found = check(from)?;
     if let Some(first) = found.damage.first() {
         let why = format!("it is damaged ({first}); take another backup");
         return Err(StoreError::Unreadable { what: format!("the backup {}", from.display()), why });
     }
-    let _claim = Claim::take(to, patience)?;
+    let claim = Claim::take(to, patience)?;
     let arriving = beside(to, ".arriving");
-    remove_if_there(&arriving)?;
+    for end in FILES {
+        remove_if_there(&beside(&arriving, end))?;
+    }
     copy(&existing(from)?, from, &arriving)?;
-    let kept = to.exists().then(|| beside(to, &format!(".before-{}", now.strftime("%Y%m%dT%H%M%SZ"))));
-    if let Some(kept) = &kept {
-        // With its log: together they are what was there.
-        for end in ["", "-wal", "-shm"] {
-            let file = beside(to, end);
-            if file.exists() {
-                rename(&file, &beside(kept, end))?;
+    Ok(Arriving { store: to.to_owned(), copy: arriving, _claim: claim })
+}
+
+impl Arriving {
+    /// The copy: what must be changed in it is changed before it takes the place. Nobody may have it open when it does.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.copy
+    }
+
+    /// Puts the copy in the store's place. What was there before is kept beside it, under the name that is answered, with
+    /// `now` in it.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if a file cannot be renamed.
+    pub fn take_place(self, now: Timestamp) -> Result<Option<PathBuf>> {
+        let end = format!(".before-{}", now.strftime("%Y%m%dT%H%M%SZ"));
+        let kept = self.store.exists().then(|| beside(&self.store, &end));
+        if let Some(kept) = &kept {
+            // With its log: together they are what was there.
+            for end in FILES {
+                let file = beside(&self.store, end);
+                if file.exists() {
+                    rename(&file, &beside(kept, end))?;
+                }
             }
         }
+        for end in FILES {
+            let file = beside(&self.copy, end);
+            if file.exists() {
+                rename(&file, &beside(&self.store, end))?;
+            }
+        }
+        Ok(kept)
     }
-    rename(&arriving, to)?;
-    Ok(kept)
 }
 
 /// Copies a file of an older version before its tables are changed: `keymend.db.schema-1` for `keymend.db`. A copy that is
@@ -130,10 +169,16 @@ pub(super) fn keep_before_migration(connection: &Connection, path: &Path, versio
     if copied.exists() {
         return Ok(());
     }
-    // Of each process its own: several may open the file at once.
-    let arriving = beside(path, &format!(".arriving-{}", std::process::id()));
+    // Of each opener its own: several may open the file at once.
+    static OPENERS: AtomicU64 = AtomicU64::new(0);
+    let opener = OPENERS.fetch_add(1, Ordering::Relaxed);
+    let arriving = beside(path, &format!(".arriving-{}-{opener}", std::process::id()));
     remove_if_there(&arriving)?;
     copy(connection, path, &arriving)?;
+    if check(&arriving)?.schema != version {
+        // Another one was faster, and has copied what there was.
+        return remove_if_there(&arriving);
+    }
     rename(&arriving, &copied)?;
     tracing::info!(copy = %copied.display(), "the store is of an older version, and was copied before it is brought up to this one");
     Ok(())
@@ -188,6 +233,11 @@ fn damage(connection: &Connection) -> Outcome<Vec<String>> {
         }
     }
     Ok(found)
+}
+
+fn absolute(path: &Path) -> Result<PathBuf> {
+    let unusable = |error| StoreError::Unavailable(format!("the path {} cannot be used: {error}", path.display()));
+    std::path::absolute(path).map_err(unusable)
 }
 
 fn beside(path: &Path, end: &str) -> PathBuf {

@@ -27,11 +27,7 @@ impl Stored {
     }
 }
 
-pub(super) fn by_id(
-    connection: &Connection,
-    recent: &Recent,
-    id: &IncidentId,
-) -> Outcome<Option<(Incident, Version)>> {
+pub(super) fn by_id(connection: &Connection, recent: &Recent, id: &IncidentId) -> Outcome<Option<(Incident, Version)>> {
     one(connection, recent, "SELECT id, version, document FROM incident WHERE id = ?1", &id.0)
 }
 

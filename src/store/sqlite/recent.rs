@@ -19,7 +19,10 @@ impl Recent {
     /// The incident of that id, if this is the version of it that is remembered.
     pub(super) fn get(&self, id: &str, version: Version) -> Option<Arc<Incident>> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.iter().find(|(incident, of)| incident.id.0 == id && *of == version).map(|(incident, _)| Arc::clone(incident))
+        known
+            .iter()
+            .find(|(incident, of)| incident.id.0 == id && *of == version)
+            .map(|(incident, _)| Arc::clone(incident))
     }
 
     pub(super) fn put(&self, incident: Arc<Incident>, version: Version) {

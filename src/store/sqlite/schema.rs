@@ -15,7 +15,8 @@ pub(super) const LATEST: i64 = MIGRATIONS.len() as i64;
 ///
 /// Times are microseconds since 1970. `job.ready_at` is when a waiting job is due and when a held one's lease ends, so
 /// that one index answers both "what is next" and "when".
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE incident (
         id        TEXT PRIMARY KEY,
         key       TEXT NOT NULL,
@@ -63,10 +64,12 @@ const MIGRATIONS: &[&str] = &["
         PRIMARY KEY (kind, key)
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX fact_kept ON fact (kept_at);
-", "
+",
+    "
     CREATE INDEX incident_ended ON incident (ended_at) WHERE ended_at IS NOT NULL;
     CREATE INDEX signal_incident ON signal (incident_id) WHERE incident_id IS NOT NULL;
-"];
+",
+];
 
 /// The schema version of the file.
 pub(super) fn version(connection: &Connection) -> rusqlite::Result<i64> {
