@@ -10,7 +10,7 @@
 //! | wire | [`azure`]: clouds, credentials, transport, typed calls; no other room builds an Azure URL |
 //! | mind | [`domain`]: words and decisions; pure |
 //!
-//! [`settings`] reads `keymend.toml`; [`clock`] is the only source of time, [`ids`] of ids; [`markup`] escapes; [`telemetry`] counts and traces
+//! [`settings`] reads `keymend.toml`; [`clock`] is the only source of time, [`ids`] of ids; [`markup`] escapes; [`tls`] knows whom this machine trusts; [`telemetry`] counts and traces
 //! what any room tells it.
 
 pub mod azure;
@@ -31,4 +31,5 @@ pub mod responder;
 pub mod settings;
 pub mod store;
 pub mod telemetry;
+pub mod tls;
 pub mod web;

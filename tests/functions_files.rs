@@ -111,7 +111,7 @@ fn host_json_keeps_the_hosts_rules() {
 
 /// Asks the real router over loopback, from outside of the host.
 async fn status(port: u16, method: &str, path: &str) -> u16 {
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = keymend::tls::client().no_proxy().build().unwrap();
     let url = format!("http://127.0.0.1:{port}{path}");
     client.request(method.parse().unwrap(), url).send().await.unwrap().status().as_u16()
 }

@@ -44,7 +44,7 @@ async fn a_managed_instance_that_lost_its_role_gets_it_back() {
     let lost = add(clock.now(), SignedDuration::from_mins(15));
     drop(stage);
     let stage = clock.idle_until(lost).await;
-    let answer = reqwest::Client::new().post(house.webhook()).json(&body).send().await.unwrap();
+    let answer = keymend::tls::client().build().unwrap().post(house.webhook()).json(&body).send().await.unwrap();
     assert_eq!(answer.status(), 202);
     drop(stage);
     let end = add(clock.now(), SignedDuration::from_mins(180));

@@ -62,7 +62,7 @@ impl Serve {
     }
 
     fn client() -> reqwest::Client {
-        reqwest::Client::builder().no_proxy().build().unwrap()
+        keymend::tls::client().no_proxy().build().unwrap()
     }
 
     async fn tell(&self, query: &str, body: &Value) -> (u16, Value) {

@@ -83,7 +83,7 @@ impl Two {
         command.arg("serve");
         let mut serve = Serve::start_as(command);
         serve.ready().await;
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let client = keymend::tls::client().no_proxy().build().unwrap();
         let two = Self { folder, memory, sim, serve, cloud, client };
         let webhook = format!("{}/api/alerts?code={SECRET}", two.serve.address());
         two.post("/sim/webhook", &json!({ "url": webhook })).await;

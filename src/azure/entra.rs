@@ -121,7 +121,7 @@ impl Tenant {
             Cloud::China => "https://login.partner.microsoftonline.cn",
         };
         let login = address("metadata_endpoint", login.unwrap_or(usual))?;
-        let mut http = reqwest::Client::builder()
+        let mut http = crate::tls::client()
             .redirect(reqwest::redirect::Policy::none())
             .timeout(PATIENCE)
             .user_agent(concat!("keymend/", env!("CARGO_PKG_VERSION")));

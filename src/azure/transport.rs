@@ -74,7 +74,7 @@ impl Azure {
         if credential.loopback_only() && !endpoints.on_this_machine() {
             return Err(ConfigError::StaticTokenOffMachine(endpoints.arm().to_string()));
         }
-        let mut builder = reqwest::Client::builder()
+        let mut builder = crate::tls::client()
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(connect)
             .timeout(whole)

@@ -87,7 +87,7 @@ async fn ask(url: &Url, guard: Option<Reach>) -> Result<u16, String> {
     origin.set_path("/");
     origin.set_query(None);
     origin.set_fragment(None);
-    let mut client = reqwest::Client::builder()
+    let mut client = crate::tls::client()
         .redirect(reqwest::redirect::Policy::none())
         .timeout(TIMEOUT)
         .user_agent(concat!("keymend/", env!("CARGO_PKG_VERSION")));

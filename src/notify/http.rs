@@ -95,7 +95,7 @@ pub(super) fn checked(name: &str, text: &str, network: Network) -> Result<Url, I
 
 /// A client for an address that was [`checked`].
 pub(super) fn client(name: &str, url: &Url, network: Network, timeout: Duration) -> Result<Client, InvalidChannel> {
-    let mut builder = Client::builder()
+    let mut builder = crate::tls::client()
         .redirect(reqwest::redirect::Policy::none())
         .timeout(timeout)
         .pool_max_idle_per_host(0)

@@ -70,7 +70,7 @@ impl Carrier {
         tokio: Handle,
         complaints: Complaints,
     ) -> Result<Self, reqwest::Error> {
-        let mut builder = reqwest::Client::builder()
+        let mut builder = crate::tls::client()
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT_WITHIN)
             .timeout(WITHIN)

@@ -117,7 +117,9 @@ async fn a_ticket_that_a_person_closed_is_left_alone_until_a_person_is_needed() 
     let kept = tell(&channel, &story()[..2]).await.unwrap().unwrap();
     let id = kept["sys_id"].as_str().unwrap();
     let close = json!({"state": "8"});
-    let answer = reqwest::Client::new()
+    let answer = keymend::tls::client()
+        .build()
+        .unwrap()
         .patch(format!("{}/api/now/table/incident/{id}", sky.running.url()))
         .basic_auth("keymend", Some("drill-password"))
         .header("content-type", "application/json")

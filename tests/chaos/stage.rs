@@ -107,7 +107,7 @@ impl Stage {
         let mut stage = Self {
             began: clock.now(),
             responders_clock: clock.beside(),
-            http: reqwest::Client::builder().no_proxy().build().unwrap(),
+            http: keymend::tls::client().no_proxy().build().unwrap(),
             clock,
             cloud,
             store: sqlite,

@@ -130,7 +130,7 @@ impl Serve {
             out.lines().find_map(|line| line.strip_prefix("listening on ").map(str::to_owned))
         });
         let url = format!("{}/api/alerts?code={SECRET}", line.await);
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let client = keymend::tls::client().no_proxy().build().unwrap();
         let answer = client.post(url).body(alert(&database("orders"), "e-1").to_string()).send().await.unwrap();
         assert_eq!(answer.status().as_u16(), 202);
         serve

@@ -119,7 +119,7 @@ impl Host {
         let lines = Lines::default();
         let launch = Launch::new(app_root, &json, &options.settings, options.platform_restarts);
         let timeout = Duration::from_secs(240);
-        let proxy = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
+        let proxy = keymend::tls::client().no_proxy().redirect(reqwest::redirect::Policy::none());
         let inner = Arc::new(Inner {
             worker: Worker::start(launch, lines.clone()),
             sender: Sender::new(json.function_timeout, options.chunked),

@@ -52,7 +52,7 @@ pub struct Sender {
 impl Sender {
     pub fn new(function_timeout: Duration, chunked: bool) -> Self {
         let timeout = function_timeout + Duration::from_secs(60);
-        let client = reqwest::Client::builder().no_proxy().timeout(timeout).build().unwrap();
+        let client = keymend::tls::client().no_proxy().timeout(timeout).build().unwrap();
         Self { client, function_timeout, chunked }
     }
 

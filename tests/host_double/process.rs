@@ -261,7 +261,7 @@ async fn until_exit(shared: &Shared) -> Option<ExitStatus> {
 async fn until_ready(shared: &Shared, port: u16) {
     let began = Instant::now();
     let timeout = shared.launch.function_timeout + Duration::from_secs(60);
-    let client = reqwest::Client::builder().no_proxy().timeout(timeout).build().unwrap();
+    let client = keymend::tls::client().no_proxy().timeout(timeout).build().unwrap();
     let looks = shared.launch.initialization_timeout.as_millis() / BETWEEN_LOOKS.as_millis();
     for _ in 0..=looks {
         match client.get(format!("http://127.0.0.1:{port}/")).send().await {

@@ -47,7 +47,7 @@ impl Queues {
             Err(_) => sas(part("accountname")?, part("accountkey")?)?,
         };
         let endpoint = part("queueendpoint")?.trim_end_matches('/').to_owned();
-        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build();
+        let http = keymend::tls::client().no_proxy().timeout(Duration::from_secs(30)).build();
         Ok(Self { http: http.map_err(|error| error.to_string())?, endpoint, sas })
     }
 

@@ -38,7 +38,7 @@ async fn the_real_host_starts_the_app_and_takes_an_alert() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = keymend::tls::client().no_proxy().build().unwrap();
     let began = Instant::now();
     let healthy = loop {
         let answer = client.get(format!("http://127.0.0.1:{port}/api/health")).send().await;

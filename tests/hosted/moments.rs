@@ -150,7 +150,7 @@ async fn a_job_that_takes_long_keeps_neither_the_ping_nor_others_waiting() {
     let is_busy = || host.calls().iter().any(|call| call.function == "jobs" && call.ended.is_none());
     assert!(is_busy());
     let port = host.worker().ready().await.unwrap();
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = keymend::tls::client().no_proxy().build().unwrap();
     let mut pings = Vec::new();
     for _ in 0..100 {
         let asked = Instant::now();
@@ -210,7 +210,7 @@ async fn no_input_crashes_or_hangs_the_handler() {
             );
         }
     }
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = keymend::tls::client().no_proxy().build().unwrap();
     for body in ["", "{", "a\nlog\nin a line\r\n{\"level\":\"ERROR\"}", "\u{0}\u{1b}[31m"] {
         let answer = client.post(host.url_with_key("/api/alerts")).body(body).send().await.unwrap();
         assert!(answer.status().is_client_error(), "{}", answer.status());

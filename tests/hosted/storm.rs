@@ -200,7 +200,7 @@ async fn send_all(
     sent: Arc<Mutex<Vec<Sent>>>,
 ) {
     let mut random = StdRng::seed_from_u64(seed);
-    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build().unwrap();
+    let client = keymend::tls::client().no_proxy().timeout(Duration::from_secs(10)).build().unwrap();
     let mut sending = JoinSet::new();
     while let Some(body) = alerts.recv().await {
         let copies = if random.random_bool(0.35) { 2 } else { 1 };
@@ -245,7 +245,7 @@ async fn assert_nothing_lost(stage: &Stage, fronts: &[String], sent: &[Sent]) {
         acknowledged.len()
     ));
     assert!(sent.len() >= ALERTS, "{} alerts", sent.len());
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = keymend::tls::client().no_proxy().build().unwrap();
     for one in &acknowledged {
         let answer = client.post(&fronts[0]).json(&one.body).send().await.unwrap();
         let answer: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();

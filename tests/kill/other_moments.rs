@@ -81,7 +81,7 @@ async fn ring(State(bell): State<Arc<Doorbell>>, body: Bytes) -> StatusCode {
 async fn kill_when_taken(story: &Story, nth: usize, loses_the_answer: bool) -> Ended {
     let mut stage = Stage::open(story).await;
     let (taken, mut was_taken) = mpsc::unbounded_channel();
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = keymend::tls::client().no_proxy().build().unwrap();
     let bell = Doorbell { serve: stage.webhook(), client, taken, nth, loses_the_answer, count: Mutex::default() };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     stage.cloud.deliver_to(format!("http://{}/", listener.local_addr().unwrap()));

@@ -86,7 +86,7 @@ impl Gate {
     pub async fn before(to: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
-        let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        let http = keymend::tls::client().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
         let inner = Arc::new(Inner {
             to: to.to_owned(),
             http,

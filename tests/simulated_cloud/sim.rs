@@ -40,7 +40,7 @@ async fn it_listens_and_its_clock_runs_faster() {
     let clock = get(&format!("{}/sim/clock", sim.1)).await;
     assert_eq!(clock["speed"], 3600.0);
     let body = json!({ "kind": "disable-key" });
-    let http = reqwest::Client::new();
+    let http = keymend::tls::client().build().unwrap();
     let broken = http.post(format!("{}/sim/break", sim.1)).json(&body).send().await.unwrap();
     assert_eq!(broken.status().as_u16(), 200);
     // An hour of the cloud's is a second of ours.

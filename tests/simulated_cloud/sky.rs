@@ -51,7 +51,7 @@ impl Sky {
         let cloud = Cloud::new(world, clock.clone());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let running = cloud.serve(listener).await.unwrap();
-        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(20)).build().unwrap();
+        let http = keymend::tls::client().no_proxy().timeout(Duration::from_secs(20)).build().unwrap();
         Self { cloud, running, clock, http, busy }
     }
 

@@ -47,7 +47,7 @@ async fn a_request_that_is_never_answered_leaves_the_clock_running() {
     let mut sky = Sky::new(World::standard()).await;
     sky.cloud.fault(Fault::new(FaultKind::Timeout, SERVER, 1));
     let url = format!("{}{SUB}{SERVER}?api-version=2025-01-01", sky.running.url());
-    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_millis(200)).build().unwrap();
+    let client = keymend::tls::client().no_proxy().timeout(Duration::from_millis(200)).build().unwrap();
     assert!(client.get(url).bearer_auth(TOKEN).send().await.unwrap_err().is_timeout());
     sky.pass(5).await;
     assert_eq!(sky.cloud.requests()[0].answered_at, None);

@@ -63,7 +63,7 @@ pub struct Proxy {
 
 impl Proxy {
     pub async fn start(azurite: &Azurite) -> Self {
-        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let http = keymend::tls::client().no_proxy().build().unwrap();
         let road = Arc::new(Road { order: Mutex::default(), http });
         let blob = listen(&road, azurite.blob_endpoint()).await;
         let queue = listen(&road, azurite.queue_endpoint()).await;

@@ -63,7 +63,7 @@ async fn an_account_that_is_not_there_is_told_in_time() {
 }
 
 async fn overwrite(azurite: &Azurite, place: &AzureStorageSettings, prefix: &str, body: &str) {
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let http = keymend::tls::client().no_proxy().build().unwrap();
     let container = format!("{}/{}", azurite.blob_endpoint(), place.container);
     let signature = account_signature(ALL);
     let list = format!("{container}?restype=container&comp=list&prefix={prefix}&{signature}");

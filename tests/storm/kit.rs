@@ -80,7 +80,7 @@ impl Storm {
         let house = house::build(policy, &running.url(), TOKEN, folder.path(), &clock).await.unwrap();
         let (collector, address, heard) = collect().await;
         cloud.deliver_to(address);
-        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(20)).build().unwrap();
+        let http = keymend::tls::client().no_proxy().timeout(Duration::from_secs(20)).build().unwrap();
         Self {
             store: house.store(),
             webhook: house.webhook(),

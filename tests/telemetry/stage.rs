@@ -157,7 +157,7 @@ async fn start(folder: &Path, env: &[(&str, &str)], cloud: &Cloud) -> Serve {
 }
 
 pub fn client() -> reqwest::Client {
-    reqwest::Client::builder().no_proxy().build().unwrap()
+    keymend::tls::client().no_proxy().build().unwrap()
 }
 
 fn write_settings(folder: &Path, story: &Story, cloud: &str) {

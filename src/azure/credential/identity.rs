@@ -128,10 +128,8 @@ impl Identity {
     }
 
     fn client(&self) -> azure_core::Result<reqwest::Client> {
-        let mut builder = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT)
-            .timeout(WHOLE);
+        let mut builder =
+            crate::tls::client().redirect(reqwest::redirect::Policy::none()).connect_timeout(CONNECT).timeout(WHOLE);
         if matches!(self.config, CredentialConfig::ManagedIdentity { .. }) {
             // The identity endpoint is beside us: a proxy would get the secret of the endpoint, and the token.
             builder = builder.no_proxy();

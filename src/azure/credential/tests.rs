@@ -39,7 +39,7 @@ impl HttpClient for Led {
 }
 
 fn identity(stand_in: &StandIn, config: CredentialConfig, cloud: Cloud) -> Identity {
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let http = crate::tls::client().no_proxy().build().unwrap();
     let led = Led { address: stand_in.address.parse().unwrap(), http };
     Identity::over(config, cloud, Arc::new(led), Duration::from_secs(20))
 }
@@ -243,7 +243,7 @@ async fn hiccups_are_tried_again_and_an_outage_ends() {
 async fn an_endpoint_that_never_answers_costs_no_more_than_the_deadline() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let http = crate::tls::client().no_proxy().build().unwrap();
     let led = Led { address: address.parse().unwrap(), http };
     let identity = Identity::over(managed(None), Cloud::Public, Arc::new(led), Duration::from_millis(200));
     let error = Credential::from_source(Arc::new(identity)).bearer(ARM, now()).await.unwrap_err().to_string();

@@ -70,7 +70,7 @@ pub(in crate::cli) async fn simulated_principal(settings: &Settings) -> Option<P
         return None;
     }
     let address = settings.azure.endpoints.arm().join("sim/responder").ok()?;
-    let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(3)).build().ok()?;
+    let http = crate::tls::client().no_proxy().timeout(Duration::from_secs(3)).build().ok()?;
     let responder = http.get(address).send().await.ok()?.error_for_status().ok()?.json::<Responder>().await.ok()?;
     Some(Principal { object_id: responder.object_id, person: false })
 }

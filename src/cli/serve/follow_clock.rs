@@ -39,7 +39,7 @@ pub(crate) async fn clock(settings: &Settings) -> anyhow::Result<Clock> {
         return Ok(Clock::system());
     }
     let address = settings.azure.endpoints.arm().join("sim/clock").context("the address of the simulated clock")?;
-    let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(3)).build()?;
+    let http = crate::tls::client().no_proxy().timeout(Duration::from_secs(3)).build()?;
     let mut last = anyhow!("it was not asked");
     let began = tokio::time::Instant::now();
     while began.elapsed() < PATIENCE {
@@ -61,8 +61,12 @@ pub(crate) async fn clock(settings: &Settings) -> anyhow::Result<Clock> {
     Err(last).with_context(|| format!("simulated.follow_clock is on, and {address} does not tell the time"))
 }
 
-/// Keeps the clock in use, for commands that work on the same store.
+/// Keeps the clock in use, for commands that work on the same store. The machine's own
+/// needs no word, and a start that waits for no disk.
 pub(super) async fn remember(store: &dyn Store, clock: &Clock, followed: bool) -> store::Result<()> {
+    if !followed && kept(store).await?.is_none_or(|kept| kept.speed.is_none()) {
+        return Ok(());
+    }
     let (machine, shown) = (Clock::system().now(), clock.now());
     let kept = Kept { machine, shown, speed: clock.factor().filter(|_| followed) };
     // Three plain values always serialize.
@@ -72,8 +76,7 @@ pub(super) async fn remember(store: &dyn Store, clock: &Clock, followed: bool) -
 
 /// The clock by which `serve` last ran on this store.
 pub(crate) async fn remembered(store: &dyn Store) -> store::Result<Clock> {
-    let fact = store.fact(FACT.0, FACT.1).await?;
-    let kept = fact.and_then(|(value, _)| serde_json::from_value::<Kept>(value).ok());
+    let kept = kept(store).await?;
     let system = Clock::system();
     Ok(match kept {
         Some(Kept { machine, shown, speed: Some(speed) }) if speed > 0.0 => {
@@ -82,4 +85,9 @@ pub(crate) async fn remembered(store: &dyn Store) -> store::Result<Clock> {
         }
         _ => system,
     })
+}
+
+async fn kept(store: &dyn Store) -> store::Result<Option<Kept>> {
+    let fact = store.fact(FACT.0, FACT.1).await?;
+    Ok(fact.and_then(|(value, _)| serde_json::from_value(value).ok()))
 }

@@ -20,6 +20,7 @@ use crate::responder::{Responder, Wake};
 use crate::settings::{Settings, StoreLocation};
 use crate::store::azure::{StorageAccess, StorageAccount};
 use crate::store::{AzureStore, Measured, SqliteStore, Store};
+use crate::tls;
 
 /// How long a process before this one, which was asked to stop, may take to end.
 const PREDECESSOR_ENDS: Duration = Duration::from_secs(7);
@@ -60,7 +61,15 @@ pub async fn build(settings: &Settings, called: Called) -> anyhow::Result<House>
         keep_incidents: settings.keep_incidents,
         heartbeat: settings.channels.notify.heartbeat.map(|every| Heartbeat { every, sender: channels::sender() }),
     };
+    tokio::task::spawn_blocking(read_trusted);
     Ok(House { responder, link_keys, faults })
+}
+
+/// Reads the certificates of this machine beside the start, so that the first repair need not wait for them.
+fn read_trusted() {
+    if let Err(error) = tls::read_trusted() {
+        tracing::error!(%error, "no server can be trusted: install this machine's certificates (the package ca-certificates)");
+    }
 }
 
 /// Whether somebody else calls us for each job.

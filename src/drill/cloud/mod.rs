@@ -201,7 +201,7 @@ impl Cloud {
             inbox: Mutex::default(),
             sinks: Mutex::default(),
             quiet_until: Mutex::new(Timestamp::MIN),
-            client: reqwest::Client::builder().no_proxy().build().ok(),
+            client: crate::tls::client().no_proxy().build().ok(),
             wake,
             woken: Mutex::new(Some(woken)),
             running: AtomicBool::new(false),

@@ -34,7 +34,7 @@ const LARGEST_ANSWER: usize = 64 << 20;
 
 /// The options that all clients of an account share.
 pub(super) fn client_options(account: &StorageAccount) -> Result<ClientOptions> {
-    let mut builder = reqwest::Client::builder()
+    let mut builder = crate::tls::client()
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(CONNECT)
         .timeout(WHOLE)
