@@ -22,6 +22,9 @@ const STORIES: [(&str, Preset); 5] = [
     ("hold-tag", Preset::Auto),
 ];
 
+/// One of so many first answers that a lie fits to is one for certain.
+const CERTAIN: u32 = 3;
+
 /// What a lie makes of an answer. It is told where to lead the asker astray, and answers whether it lied.
 type Lie = fn(&mut Said, &str) -> bool;
 
@@ -100,7 +103,7 @@ fn link(said: &mut Said, to: &str) -> bool {
     true
 }
 
-/// Each lie in each story: all the time, for the first answers alone, or now and then.
+/// Each lie in each story: all the time, or now and then.
 pub fn tasks(seed: u64, some: Option<usize>) -> Vec<Task> {
     let mut all = Vec::new();
     for story in STORIES {
@@ -127,12 +130,23 @@ fn play(story: (&'static str, Preset), lie: usize, share: f64, seed: u64) -> Out
         let address = format!("http://{}", trap.local_addr().unwrap());
         let lies = Arc::new(AtomicU32::new(0));
         let (count, base) = (lies.clone(), stage.address());
-        let random = std::sync::Mutex::new(StdRng::seed_from_u64(seed));
+        let mut random = StdRng::seed_from_u64(seed ^ ((lie as u64) << 32));
+        let certain = random.random_range(0..CERTAIN);
+        let random = std::sync::Mutex::new(random);
+        let fitting = AtomicU32::new(0);
         stage.cloud.lie_with(move |one: &Exchange, said| {
-            if !matches!(one.plane, Plane::Arm | Plane::KeyVault) || !random.lock().unwrap().random_bool(share) {
+            if !matches!(one.plane, Plane::Arm | Plane::KeyVault) {
                 return;
             }
+            let truth = said.clone();
             if (LIES[lie].1)(said, &address) {
+                let mut random = random.lock().unwrap();
+                // One of the first answers that the lie fits to is one, however rare lies are: else it might be never met.
+                let due = fitting.fetch_add(1, Ordering::SeqCst) == certain;
+                if !random.random_bool(share) && !due {
+                    *said = truth;
+                    return;
+                }
                 count.fetch_add(1, Ordering::SeqCst);
                 if said.body["nextLink"] == "" {
                     let path = one.url.trim_start_matches("https://");

@@ -44,10 +44,10 @@ fn seed() -> u64 {
 #[test]
 fn what_must_hold_holds_whatever_fails() {
     let seed = seed();
-    let mut tasks = matrix::tasks(seed, Some(16));
-    tasks.extend(stores::tasks(seed, Some(8)));
-    tasks.extend(hostile::tasks(seed, Some(6)));
-    tasks.extend(times::tasks(seed, 1, Some(10)));
+    let mut tasks = matrix::tasks(seed, Some(8));
+    tasks.extend(stores::tasks(seed, Some(4)));
+    tasks.extend(hostile::tasks(seed, Some(4)));
+    tasks.extend(times::tasks(seed, 1, Some(6)));
     tasks.extend(budget::tasks(seed, 1));
     let report = campaign(tasks);
     say(&report.table());

@@ -93,5 +93,5 @@ fn an_incident_that_nobody_comes_back_to_is_found() {
 #[test]
 fn messages_that_are_never_sent_are_found() {
     let found = found(with("vault-deleted", Preset::Auto, Wrong::LosesMessages));
-    assert!(!found.is_empty(), "messages were lost");
+    assert_found(&found, Invariant::TeamTold);
 }

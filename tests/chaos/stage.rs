@@ -20,6 +20,7 @@ use keymend::store::{NewJob, SqliteStore, Store, Work};
 use serde_json::Value;
 use tokio::net::TcpListener;
 
+use crate::between::{Between, Wrong};
 use crate::invariants::Seen;
 
 const BEGINNING: &str = "2026-11-24T02:00:00Z";
@@ -83,7 +84,9 @@ pub struct Stage {
     pub responders_clock: Clock,
     pub cloud: Cloud,
     http: reqwest::Client,
-    store: Arc<dyn Store>,
+    store: Arc<Between>,
+    /// The incidents as of so many saves: they are not read again before there is another.
+    looked: Option<(u32, Arc<Vec<Incident>>)>,
     plan: Plan,
     houses: Vec<House>,
     running: Running,
@@ -103,14 +106,15 @@ impl Stage {
         let held = clock.busy();
         let cloud = Cloud::new(plan.setup.world.clone(), clock.clone());
         let running = cloud.serve(TcpListener::bind("127.0.0.1:0").await.unwrap()).await.unwrap();
-        let sqlite: Arc<dyn Store> = Arc::new(SqliteStore::open(&folder.path().join("keymend.db")).unwrap());
+        let sqlite = Arc::new(SqliteStore::open(&folder.path().join("keymend.db")).unwrap());
         let mut stage = Self {
             began: clock.now(),
             responders_clock: clock.beside(),
             http: keymend::tls::client().no_proxy().build().unwrap(),
             clock,
             cloud,
-            store: sqlite,
+            store: Arc::new(Between::new(sqlite, Wrong::Nothing)),
+            looked: None,
             script: plan.setup.script.clone(),
             plan,
             houses: Vec::new(),
@@ -146,7 +150,8 @@ impl Stage {
         )
         .unwrap();
         let patrol = if plan.setup.patrol { PatrolSettings::default() } else { PatrolSettings::off() };
-        let store = plan.wrap.as_ref().map_or_else(|| self.store.clone(), |wrap| wrap(self.store.clone()));
+        let store: Arc<dyn Store> = self.store.clone();
+        let store = plan.wrap.as_ref().map_or_else(|| store.clone(), |wrap| wrap(store.clone()));
         let ground = Ground {
             policy: plan.believes.as_ref().unwrap_or(&plan.setup.policy),
             patrol,
@@ -230,8 +235,16 @@ impl Stage {
         due.map(|step| add(self.began, step.after)).filter(|at| *at > now).fold(add(now, TICK), Timestamp::min)
     }
 
-    async fn incidents(&self) -> Vec<Incident> {
-        self.store.incidents(false, 100).await.unwrap()
+    async fn incidents(&mut self) -> Arc<Vec<Incident>> {
+        let saves = self.store.count("save");
+        match &self.looked {
+            Some((then, incidents)) if *then == saves => incidents.clone(),
+            _ => {
+                let incidents = Arc::new(self.store.incidents(false, 100).await.unwrap());
+                self.looked = Some((saves, incidents.clone()));
+                incidents
+            }
+        }
     }
 
     fn act_script(&mut self, now: Timestamp, incidents: &[Incident]) {
@@ -286,8 +299,8 @@ impl Stage {
         now >= add(*self.over_since.get_or_insert(now), AFTERMATH)
     }
 
-    async fn conclude(self) -> Played {
-        let incidents = self.incidents().await;
+    async fn conclude(mut self) -> Played {
+        let incidents = self.incidents().await.to_vec();
         let setup = &self.plan.setup;
         let undeclared = judge::faults(&setup.expect, &incidents, &self.cloud);
         let length = self.clock.now().duration_since(self.began);

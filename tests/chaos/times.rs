@@ -1,6 +1,8 @@
 //! Clocks that jump, tokens that expire in the middle of a repair, alerts that come twice, in another order, or a week late, a
 //! responder that is replaced at any moment, and two at once.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 use keymend::clock::add;
 use keymend::domain::policy::Preset;
@@ -66,7 +68,7 @@ const fn family(happening: Happening) -> &'static str {
     }
 }
 
-/// `rounds` times each happening in each story; or `some` of them.
+/// `rounds` times each happening in each story; or `some` of them, of each family one before there are two of any.
 pub fn tasks(seed: u64, rounds: u64, some: Option<usize>) -> Vec<Task> {
     let mut all = Vec::new();
     for round in 0..rounds {
@@ -76,7 +78,17 @@ pub fn tasks(seed: u64, rounds: u64, some: Option<usize>) -> Vec<Task> {
     }
     let mut random = StdRng::seed_from_u64(seed);
     rand::seq::SliceRandom::shuffle(all.as_mut_slice(), &mut random);
-    all.truncate(some.unwrap_or(usize::MAX));
+    if let Some(some) = some {
+        let mut counts = BTreeMap::<&str, usize>::new();
+        let rank = |one: (_, Happening, _)| {
+            let count = counts.entry(family(one.1)).or_default();
+            *count += 1;
+            (*count, one)
+        };
+        let mut ranked: Vec<_> = all.into_iter().map(rank).collect();
+        ranked.sort_by_key(|(rank, _)| *rank);
+        all = ranked.into_iter().map(|(_, one)| one).take(some).collect();
+    }
     let task = |(story, happening, seed): ((&'static str, Preset), Happening, u64)| {
         let label = format!("{} ({}): {happening:?}, seed {seed}", story.0, story.1.name());
         Task::new(family(happening), label, move || on_a_thread(play(story, happening, seed)))

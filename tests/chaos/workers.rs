@@ -80,6 +80,8 @@ pub struct Report {
     pub families: BTreeMap<&'static str, Tally>,
     /// What does not hold, each with its story.
     pub found: Vec<String>,
+    /// Stories whose fault never happened: they prove nothing.
+    pub never_met: Vec<String>,
 }
 
 impl Report {
@@ -88,13 +90,16 @@ impl Report {
         tally.played += 1;
         tally.hit += usize::from(outcome.hits > 0);
         tally.as_declared += usize::from(outcome.as_declared);
+        if outcome.hits == 0 {
+            self.never_met.push(format!("{}: {}", task.family, task.label));
+        }
         for (of, why) in &outcome.breaches {
             *tally.breaches.entry(*of).or_default() += 1;
             self.found.push(format!("{}: {of}: {why}", task.label));
         }
     }
 
-    /// One line a family.
+    /// One line a family, and the stories that prove nothing.
     pub fn table(&self) -> String {
         let mut lines =
             vec![format!("{:<28} {:>7} {:>7} {:>12} {:>9}", "family", "played", "hit", "as declared", "breaches")];
@@ -105,6 +110,10 @@ impl Report {
                 tally.played, tally.hit, tally.as_declared
             ));
             lines.extend(tally.breaches.iter().map(|(of, count)| format!("    {of}: {count}")));
+        }
+        if !self.never_met.is_empty() {
+            lines.push(format!("{} stories never met their fault, and prove nothing:", self.never_met.len()));
+            lines.extend(self.never_met.iter().map(|label| format!("    {label}")));
         }
         lines.join("\n")
     }

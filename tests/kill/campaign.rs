@@ -1,12 +1,14 @@
 //! Kills by the thousand, at random moments: also where a person is asked, where the patrol walks, and where a channel hangs.
 //! `scripts/chaos` runs it; `KEYMEND_TEST_KILLS` says how many, `KEYMEND_TEST_SEED` from which seed.
 
+use std::any::Any;
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use jiff::{SignedDuration, Timestamp};
 use keymend::clock::{Clock, add};
 use keymend::domain::incident::ApprovalDecision;
@@ -44,6 +46,21 @@ const KINDS: [(fn() -> Story, Besides); 6] = [
     (Story::late_alert, Besides::AChannelHangs),
 ];
 
+/// What came of a story.
+enum Outcome {
+    /// Its end, and what is wrong with it.
+    Ended(Box<Ended>, Vec<String>),
+    /// The machine was so slow that Azure gave an alert up: that tells nothing.
+    TooSlow,
+    /// It never ended.
+    Panicked(String),
+}
+
+fn in_words(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().cloned();
+    text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
+}
+
 #[derive(Debug, Default)]
 struct Counts {
     stories: usize,
@@ -78,31 +95,38 @@ async fn a_thousand_kills() {
         .map(|seed| {
             let kind = usize::try_from(seed % KINDS.len() as u64).unwrap();
             let baseline = baselines[kind].as_ref();
-            async move { (seed, kind, one(seed, kind, baseline).await) }
+            async move {
+                // A story that never ends panics, and is one finding among others.
+                let outcome = AssertUnwindSafe(one(seed, kind, baseline)).catch_unwind().await;
+                (seed, kind, outcome.unwrap_or_else(|panic| Outcome::Panicked(in_words(&*panic))))
+            }
         })
         .buffer_unordered(AT_A_TIME);
     while kills < wanted {
         let (seed, kind, outcome) = runs.next().await.unwrap();
         let name = name(kind);
         let count = counts.entry(name).or_default();
-        match outcome {
-            Some((ended, faults)) => {
-                count.stories += 1;
+        let faults = match outcome {
+            Outcome::TooSlow => {
+                count.again += 1;
+                continue;
+            }
+            Outcome::Panicked(why) => vec![why],
+            Outcome::Ended(ended, faults) => {
                 count.kills += ended.kills;
                 kills += ended.kills;
                 let rate = kills as f64 / began.elapsed().as_secs_f64() * 60.0;
-                progress(&format!(
-                    "{kills}/{wanted} kills, {rate:.0} a minute: {name}, seed {seed}, {} kills: {}",
-                    ended.kills,
-                    if faults.is_empty() { "ok" } else { "FAILED" }
-                ));
-                for fault in faults {
-                    count.faults += 1;
-                    progress(&format!("FOUND {name}, seed {seed}: {fault}"));
-                    found.push(format!("{name}, seed {seed}: {fault}"));
-                }
+                let well = if faults.is_empty() { "ok" } else { "FAILED" };
+                let story = format!("{name}, seed {seed}, {} kills: {well}", ended.kills);
+                progress(&format!("{kills}/{wanted} kills, {rate:.0} a minute: {story}"));
+                faults
             }
-            None => count.again += 1,
+        };
+        count.stories += 1;
+        for fault in faults {
+            count.faults += 1;
+            progress(&format!("FOUND {name}, seed {seed}: {fault}"));
+            found.push(format!("{name}, seed {seed}: {fault}"));
         }
     }
     progress(&format!("{:<44} {:>7} {:>6} {:>9} {:>6}", "story", "played", "kills", "too slow", "found"));
@@ -123,19 +147,18 @@ const fn name(kind: usize) -> &'static str {
     ][kind]
 }
 
-/// One story; `None` where the machine was so slow that Azure gave an alert up, which tells nothing.
-async fn one(seed: u64, kind: usize, baseline: Option<&Ended>) -> Option<(Ended, Vec<String>)> {
+async fn one(seed: u64, kind: usize, baseline: Option<&Ended>) -> Outcome {
     let (story, besides) = KINDS[kind];
     let mut story = story();
     story.patrol = besides == Besides::ThePatrolWalks;
     let length = baseline.map_or(SignedDuration::from_mins(6), |one| one.length() + SignedDuration::from_mins(1));
-    let ended = play(&story.slower(), besides, seed, length).await?;
+    let Some(ended) = play(&story.slower(), besides, seed, length).await else { return Outcome::TooSlow };
     let given_up = |fault: &String| fault.contains("was answered None");
     // The patrol may tell of it first, and a person decides when: both end the same, by other messages.
     let compared = baseline.filter(|_| besides == Besides::Nothing);
     let mut faults = ended.faults(compared);
     if faults.iter().any(given_up) {
-        return None;
+        return Outcome::TooSlow;
     }
     if besides == Besides::ThePatrolWalks {
         faults.retain(|fault| !fault.contains("signals in the store"));
@@ -146,9 +169,10 @@ async fn one(seed: u64, kind: usize, baseline: Option<&Ended>) -> Option<(Ended,
     if !faults.is_empty() {
         faults.extend(ended.logs.clone());
     }
-    Some((ended, faults))
+    Outcome::Ended(Box::new(ended), faults)
 }
 
+/// `None` where nobody listened for so long that Azure may have given an alert up.
 async fn play(story: &Story, besides: Besides, seed: u64, length: SignedDuration) -> Option<Ended> {
     let mut random = StdRng::seed_from_u64(seed);
     let mut stage = Stage::open(story).await;

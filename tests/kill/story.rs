@@ -15,7 +15,8 @@ pub struct Story {
     /// Virtual seconds in a second. It takes a few seconds; the start of `serve` takes much less of the story than the Action
     /// Group goes on trying for.
     pub speed: f64,
-    /// How many alerts the Action Group has to deliver.
+    /// How many alerts the Action Group has to deliver. Where the patrol walks, nobody knows before: what it finds before the
+    /// databases are lost may be repaired before there is an alert.
     pub alerts: usize,
     /// Whether the patrol walks.
     pub patrol: bool,
