@@ -47,7 +47,7 @@ fn blast_radius(plan: &Plan, situation: &Situation<'_>) -> Option<GateHit> {
         .then(|| hard(Gate::BlastRadius, format!("{} servers are affected, more than the {limit} allowed", all.len())))
 }
 
-/// The same repair was made lately, and here is the same fault again: somebody undid it.
+/// The same repair was made in this incident, or lately, and here is the same fault again: somebody undid it.
 fn undone(plan: &Plan, situation: &Situation<'_>) -> Option<GateHit> {
     let hours = situation.policy.gates.repeat_within_hours;
     let (made, subject) = plan
@@ -59,12 +59,13 @@ fn undone(plan: &Plan, situation: &Situation<'_>) -> Option<GateHit> {
     let what = subject.split('|').next().unwrap_or_default();
     Some(hard(
         Gate::Undone,
-        format!("{what} was made at {} and undone since; it is not made again within {hours} hours", utc(made)),
+        format!("{what} was made at {} and undone since; it is not made again in the same incident, nor within {hours} hours", utc(made)),
     ))
 }
 
-/// When the repair of `subject` was last made and took effect, within the policy's hours. What this incident merely
-/// began, or what Azure refused, does not count.
+/// When the repair of `subject` was last made and took effect: in this incident, however long ago, for an incident may stay
+/// open for days, and our clock may be put right meanwhile; or within the policy's hours. What this incident merely began, or
+/// what Azure refused, does not count.
 fn was_made_before(subject: &str, situation: &Situation<'_>) -> Option<Timestamp> {
     let since = add(situation.now, -SignedDuration::from_hours(i64::from(situation.policy.gates.repeat_within_hours)));
     let attempts: Vec<&Attempt> =
@@ -81,9 +82,10 @@ fn was_made_before(subject: &str, situation: &Situation<'_>) -> Option<Timestamp
         })
     };
     let remembered = situation.memory.repairs.iter().filter(|(known, at)| known == subject && !ineffective(*at));
+    let lately = remembered.map(|(_, at)| *at).filter(|at| *at >= since);
     let own = attempts.iter().filter_map(|attempt| match &attempt.outcome {
         Some(AttemptOutcome::Made { at }) => Some(*at),
         _ => None,
     });
-    remembered.map(|(_, at)| *at).chain(own).filter(|at| *at >= since).max()
+    lately.chain(own).max()
 }
