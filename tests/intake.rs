@@ -5,6 +5,10 @@ mod breaking;
 mod doors;
 #[cfg(feature = "drill")]
 mod intake_tokens;
+/// What must hold for any bytes: the fuzzers' own.
+#[cfg(feature = "drill")]
+#[path = "../fuzz/src/lib.rs"]
+mod properties;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -489,4 +493,20 @@ fn pointers(value: &Value, at: String) -> Vec<String> {
         all.extend(pointers(child, format!("{at}/{key}")));
     }
     all
+}
+
+/// What `scripts/fuzz` has learnt, once more.
+#[cfg(feature = "drill")]
+#[test]
+fn what_the_fuzzers_kept_still_holds() {
+    for (name, property) in properties::ALL {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(name);
+        let inputs: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|file| file.unwrap().path()).collect();
+        assert!(!inputs.is_empty(), "{} is empty", folder.display());
+        for input in inputs {
+            let bytes = std::fs::read(&input).unwrap();
+            let held = std::panic::catch_unwind(|| property(&bytes));
+            assert!(held.is_ok(), "does not hold: scripts/fuzz --replay {} {name}", input.display());
+        }
+    }
 }

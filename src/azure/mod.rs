@@ -14,6 +14,7 @@
 //! | [`operation`] | following a long-running operation |
 //! | [`caller`] | who we are by our own tokens, and the time there |
 //! | [`dependent`] | things that depend on a key: one file a kind |
+//! | `shapes` | any body read as each kind of answer, for fuzzing |
 //! | `sql`, `sql_databases`, [`sql_settings`], `key_vault`, `key_attributes`, `key_vault_keys`, `authorization`, `own_rights`, `locks`, `activity_log`, `alert_rules`, `resource_graph`, `managed_identity` | one service each: reads, writes and their parsers |
 
 mod activity_log;
@@ -39,6 +40,8 @@ mod replication;
 mod request;
 pub mod resource_graph;
 mod retry;
+#[cfg(feature = "drill")]
+pub mod shapes;
 mod sql;
 mod sql_databases;
 pub mod sql_settings;

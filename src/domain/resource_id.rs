@@ -164,11 +164,15 @@ impl ResourceId {
         other.key == self.key || other.key.strip_prefix(&self.key).is_some_and(|rest| rest.starts_with('/'))
     }
 
-    /// The id of a child: `child("databases", "orders")`.
+    /// The id of a child: `child("databases", "orders")`. Names come from Azure's answers: one with a slash in it would lead
+    /// elsewhere.
     ///
     /// # Errors
     /// As [`Self::parse`].
     pub fn child(&self, kind: &str, name: &str) -> Result<Self, InvalidResourceId> {
+        if [kind, name].iter().any(|part| part.is_empty() || part.contains('/') || part.trim() != *part) {
+            return Err(InvalidResourceId::Shape);
+        }
         Self::parse(&format!("{}/{kind}/{name}", self.text))
     }
 }
@@ -282,6 +286,17 @@ mod tests {
         let short = id("/subscriptions/s1/resourceGroups/rg/providers/Microsoft.Sql/servers/sql");
         let long = id("/subscriptions/s1/resourceGroups/rg/providers/Microsoft.Sql/servers/sql2");
         assert!(!short.contains(&long));
+    }
+
+    #[test]
+    fn a_child_is_one_part_below() {
+        let server = id("/subscriptions/s1/resourceGroups/rg/providers/Microsoft.Sql/servers/sql");
+        assert_eq!(server.child("databases", "orders").unwrap().sql_database(), Some("orders"));
+        for name in
+            ["", ".", "..", "orders/", "/orders", "a/b", "a/providers/Microsoft.Authorization", "a/b/c", " a", "a?b"]
+        {
+            assert!(server.child("databases", name).is_err(), "{name:?} was accepted");
+        }
     }
 
     #[test]

@@ -86,6 +86,14 @@ impl Settings {
         file.settings(env)
     }
 
+    /// The same from a text that is called `name`, as if it lay in the working directory.
+    ///
+    /// # Errors
+    /// [`Problems`]: all of them.
+    pub fn from_text(name: &str, text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, Problems> {
+        File::of_text(name.to_owned(), PathBuf::new(), text)?.settings(env)
+    }
+
     /// Only where the store is, for commands that need nothing else: other settings may be absent or wrong.
     ///
     /// # Errors
@@ -99,6 +107,10 @@ impl Settings {
         let location = store::store(&mut table, Sources { env, folder: &folder }, &mut problems).location;
         if problems.is_empty() { Ok(location) } else { Err(Problems { source_name: name, list: problems }) }
     }
+}
+
+fn wrong(name: &str, why: String, instead: &str) -> Problems {
+    Problems { source_name: name.to_owned(), list: vec![Problem::new(name, why, instead)] }
 }
 
 struct File {
@@ -115,19 +127,18 @@ impl File {
             return Ok(Self { name, folder: PathBuf::new(), table: Table::new() });
         };
         let name = path.display().to_string();
-        let wrong = |why: String, instead: &str| {
-            let list = vec![Problem::new(name.clone(), why, instead)];
-            Problems { source_name: name.clone(), list }
-        };
         let text = std::fs::read_to_string(&path).map_err(|error| {
-            wrong(format!("the file cannot be read: {error}"), "Name another one with --config FILE")
+            wrong(&name, format!("the file cannot be read: {error}"), "Name another one with --config FILE")
         })?;
+        Self::of_text(name, path.parent().map(Path::to_path_buf).unwrap_or_default(), &text)
+    }
+
+    fn of_text(name: String, folder: PathBuf, text: &str) -> Result<Self, Problems> {
         let table = text.parse::<Table>().map_err(|error| {
             let place = error.span().map(|span| text[..span.start].matches('\n').count() + 1);
             let place = place.map_or_else(String::new, |line| format!("line {line}: "));
-            wrong(format!("{place}{}", error.message()), "Write it as TOML, see keymend.example.toml")
+            wrong(&name, format!("{place}{}", error.message()), "Write it as TOML, see keymend.example.toml")
         })?;
-        let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
         Ok(Self { name, folder, table })
     }
 

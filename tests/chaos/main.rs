@@ -11,6 +11,7 @@
 //! | `hostile` | answers that lie |
 //! | `times` | clocks, tokens, alerts again and late, replaced and two at once |
 //! | `budget` | more to repair than may be written |
+//! | `machine`, `mortal` | an incident under arbitrary interleavings, and a responder that dies between any two calls |
 //! | `once_found` | what was found once |
 //! | `planted` | bugs that must be found |
 #![cfg(feature = "drill")]
@@ -20,7 +21,9 @@ mod between;
 mod budget;
 mod hostile;
 mod invariants;
+mod machine;
 mod matrix;
+mod mortal;
 mod once_found;
 mod planted;
 mod stage;

@@ -1,5 +1,6 @@
 //! Callers with a token of Entra: which ones are let in, and that nobody else gets anything done.
 
+mod altered;
 mod forged;
 mod keys;
 mod stage;
