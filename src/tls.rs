@@ -16,7 +16,6 @@ static SHARED: LazyLock<Arc<Trusted>> =
     LazyLock::new(|| Arc::new(Trusted::new(Arc::new(aws_lc_rs::default_provider()))));
 
 /// A client that trusts what this machine trusts. Connections alone are shared with no other client.
-#[must_use]
 pub fn client() -> reqwest::ClientBuilder {
     match &*CONFIG {
         Ok(config) => reqwest::Client::builder().tls_backend_preconfigured(config.clone()),

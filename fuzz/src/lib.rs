@@ -23,8 +23,11 @@ pub use ids::ids;
 pub use settings::settings;
 pub use tokens::tokens;
 
+/// Reads bytes that anybody may have written, and panics where a property does not hold.
+pub type Target = fn(&[u8]);
+
 /// The names of all, each with what it does.
-pub const ALL: [(&str, fn(&[u8])); 6] = [
+pub const ALL: [(&str, Target); 6] = [
     ("alerts", alerts),
     ("envelopes", envelopes),
     ("tokens", tokens),

@@ -5,12 +5,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Subcommand;
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::serve::remembered as remembered_clock;
 use crate::cli::memory::MemoryArgs;
 use crate::cli::output::{misused, plain, say};
+use crate::clock::Clock;
 use crate::responder::answer::{self, Answer, By, NotKept};
 use crate::settings::StoreLocation;
 use crate::store::care::{self, Checkup};
@@ -98,7 +98,7 @@ async fn run_on(location: &StoreLocation, args: &StoreArgs) -> Result<(String, E
             let arriving = care::bring(from, file, PREDECESSOR_ENDS)?;
             // Before it takes the place: killed in between, nothing may go on unseen.
             let held = hold_open_incidents(arriving.path()).await?;
-            let kept = arriving.take_place(Timestamp::now())?;
+            let kept = arriving.take_place(Clock::system().now())?;
             let told = json!({ "store": file, "backup": from, "kept": kept, "on_hold": held });
             Ok((one_of(as_json, restored(file, from, kept.as_deref(), &held), &told), ExitCode::SUCCESS))
         }

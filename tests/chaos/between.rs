@@ -87,7 +87,7 @@ impl Between {
             (Wrong::LosesMessages, Work::Tell { .. }) => {
                 let mut told = self.told.lock().unwrap();
                 *told += 1;
-                *told % 3 != 0
+                !told.is_multiple_of(3)
             }
             (Wrong::LosesPasses, Work::Pass { .. }) => first,
             _ => true,

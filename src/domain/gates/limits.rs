@@ -59,7 +59,10 @@ fn undone(plan: &Plan, situation: &Situation<'_>) -> Option<GateHit> {
     let what = subject.split('|').next().unwrap_or_default();
     Some(hard(
         Gate::Undone,
-        format!("{what} was made at {} and undone since; it is not made again in the same incident, nor within {hours} hours", utc(made)),
+        format!(
+            "{what} was made at {} and undone since; it is not made again in the same incident, nor within {hours} hours",
+            utc(made)
+        ),
     ))
 }
 

@@ -270,7 +270,11 @@ fn a_repair_that_somebody_undid_is_not_made_again() {
     world.incident.attempts.clear();
     let (change, made) = (world.plan().changes.remove(0), world.made(72 * 60));
     world.attempt(change, 72 * 60, made);
-    assert_eq!(gates(&world), [Gate::Undone], "made in this incident three days ago, or so a clock says that was put right");
+    assert_eq!(
+        gates(&world),
+        [Gate::Undone],
+        "made in this incident three days ago, or so a clock says that was put right"
+    );
 }
 
 #[test]
