@@ -184,4 +184,10 @@ fn the_container_is_built_from_everything_that_the_program_includes() {
         }
     }
     assert!(outside > 0, "the roles are included from outside src");
+    // Cargo builds nothing where a target that its manifest names has no file.
+    let manifest: toml::Table = read("Cargo.toml").parse().unwrap();
+    for bench in manifest["bench"].as_array().unwrap() {
+        let file = PathBuf::from(format!("benches/{}.rs", bench["name"].as_str().unwrap()));
+        assert!(covers(&copied, &file) && covers(&let_through, &file), "{} does not reach the build", file.display());
+    }
 }
