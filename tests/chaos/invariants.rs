@@ -12,6 +12,9 @@ use keymend::domain::resource_id::ResourceId;
 use keymend::drill::cloud::{Cloud, Delivery, Exchange, Plane, What};
 use serde_json::Value;
 
+use crate::messages::{Message, difference, gaps, message, message_id, words};
+use crate::writes::{changed_twice, is_under, over_budget, path_of, remedy_of, resource};
+
 /// How soon after a gate came down a change that was already on its way may still arrive.
 const ON_ITS_WAY: SignedDuration = SignedDuration::from_secs(60);
 /// The channels that every story has, by the path of their sink.
@@ -78,14 +81,6 @@ pub struct Seen {
     pub no_writes: bool,
 }
 
-/// A message that came to the team.
-struct Message {
-    incident: String,
-    sequence: u64,
-    situation: String,
-    servers: BTreeSet<String>,
-}
-
 /// Everything that does not hold.
 pub fn breaches(seen: &Seen) -> Vec<Breach> {
     let mut all = Vec::new();
@@ -93,69 +88,13 @@ pub fn breaches(seen: &Seen) -> Vec<Breach> {
     let writes = seen.cloud.requests_that(Exchange::is_write);
     let messages = seen.messages();
     add(Invariant::NoAlertLost, seen.alerts_lost(&messages));
-    add(Invariant::ChangedOnce, changed_twice(&writes));
+    add(Invariant::ChangedOnce, changed_twice(&seen.cloud, &writes));
     add(Invariant::InScope, seen.out_of_scope(&writes));
     add(Invariant::NotPastAGate, seen.past_a_gate(&writes));
     add(Invariant::WithinBudget, over_budget(&writes, seen.policy.gates.writes_per_hour));
     add(Invariant::EndsOrIsWithAPerson, seen.open_ends(&messages));
     add(Invariant::TeamTold, seen.untold(&messages));
     all
-}
-
-/// Which remedy a write is, by what it asks of Azure.
-pub fn remedy_of(write: &Exchange) -> Remedy {
-    let (url, method) = (write.url.to_lowercase(), write.method.as_str());
-    let path = url.split('?').next().unwrap_or_default();
-    let body = write.request_body.clone().unwrap_or_default();
-    let kind = path.rsplit('/').nth(1).unwrap_or_default();
-    match (write.plane, method) {
-        (Plane::KeyVault, "POST") => Remedy::RecoverKey,
-        (Plane::KeyVault, _) if body.pointer("/attributes/exp").is_some() => Remedy::ExtendExpiry,
-        (Plane::KeyVault, _) => Remedy::EnableKey,
-        _ if path.ends_with("/revalidate") => Remedy::Revalidate,
-        _ if kind == "roleassignments" => Remedy::AssignRole,
-        _ if kind == "accesspolicies" => Remedy::AddAccessPolicy,
-        (_, "PUT") if kind == "vaults" => Remedy::RecoverVault,
-        (_, _) if kind == "vaults" => Remedy::TrustedServicesBypass,
-        (_, "PATCH") if kind == "servers" || kind == "managedinstances" => Remedy::AssignIdentity,
-        _ => Remedy::RestoreSettings,
-    }
-}
-
-fn path_of(exchange: &Exchange) -> &str {
-    exchange.url.split('?').next().unwrap_or_default()
-}
-
-/// What a write is about. A role assignment has a name of its own each time: there the principal counts.
-fn thing_of(write: &Exchange) -> String {
-    let path = path_of(write).to_lowercase();
-    let principal = write.request_body.as_ref().and_then(|body| body.pointer("/properties/principalId")?.as_str());
-    match (remedy_of(write), principal) {
-        (Remedy::AssignRole, Some(principal)) => {
-            format!("{} for {principal}", path.rsplit_once('/').map_or(path.as_str(), |(scope, _)| scope))
-        }
-        _ => path,
-    }
-}
-
-fn changed_twice(writes: &[Exchange]) -> Vec<String> {
-    let mut effects: BTreeMap<(Remedy, String), Vec<Timestamp>> = BTreeMap::new();
-    for write in writes.iter().filter(|write| write.effect) {
-        effects.entry((remedy_of(write), thing_of(write))).or_default().push(write.at);
-    }
-    // Each setting is a change of its own, told apart by its body.
-    effects.retain(|(remedy, _), at| *remedy != Remedy::RestoreSettings && at.len() > 1);
-    effects.into_iter().map(|((remedy, thing), at)| format!("{remedy} took effect {at:?} on {thing}")).collect()
-}
-
-fn over_budget(writes: &[Exchange], budget: u32) -> Vec<String> {
-    let effects: Vec<Timestamp> = writes.iter().filter(|write| write.effect).map(|write| write.at).collect();
-    let hour = |from: &Timestamp| {
-        effects.iter().filter(|at| *at >= from && **at < add(*from, SignedDuration::from_hours(1))).count()
-    };
-    let most = effects.iter().map(hour).max().unwrap_or_default();
-    let allowed = usize::try_from(budget).unwrap_or(usize::MAX);
-    if most > allowed { vec![format!("{most} changes in an hour, {budget} are allowed")] } else { Vec::new() }
 }
 
 impl Seen {
@@ -227,31 +166,36 @@ impl Seen {
             } else if mode == Mode::Approve && !approved {
                 past.push(said(write, "and nobody had approved it"));
             }
-            if let Some((at, gate)) = self.gate_before(write.at) {
+            if let Some((at, gate)) = self.gate_before(write) {
                 past.push(said(write, &format!("although {gate} since {at}")));
             }
         }
         past
     }
 
-    /// What people had done by then that forbids every change, long enough before for everybody to know.
-    fn gate_before(&self, at: Timestamp) -> Option<(Timestamp, String)> {
-        let before = |began: Timestamp| at > add(began, ON_ITS_WAY);
-        let hold = self.policy.gates.hold_tag.as_str();
-        let mut gate = None;
+    /// What people had done that forbids this change, long enough before for everybody to know.
+    fn gate_before(&self, write: &Exchange) -> Option<(Timestamp, String)> {
+        let before = |began: Timestamp| write.at > add(began, ON_ITS_WAY);
+        let tag = self.policy.gates.hold_tag.as_str();
+        let (mut held, mut locked, mut denied) = (None, None, None);
         for (began, what) in self.deeds.iter().filter(|(began, _)| before(*began)) {
             match what {
-                What::SetTag { name, value, .. } if name.eq_ignore_ascii_case(hold) => {
-                    let held = value.as_deref().is_some_and(|value| value != "false");
-                    gate = held.then(|| (*began, format!("the tag {name} was set")));
+                What::SetTag { name, value, .. } if name.eq_ignore_ascii_case(tag) => {
+                    let holds = value.as_deref().is_some_and(|value| value != "false");
+                    held = holds.then(|| (*began, format!("the tag {name} was set")));
                 }
-                What::AddLock { .. } => gate = Some((*began, "a lock was set".to_owned())),
-                What::AddDeny { .. } => gate = Some((*began, "a deny assignment was made".to_owned())),
-                What::RemoveLock { .. } | What::RemoveDeny { .. } => gate = None,
+                What::AddLock { scope, .. } if is_under(write, scope.as_deref()) => {
+                    locked = Some((*began, "a lock was set".to_owned()));
+                }
+                What::AddDeny { .. } if remedy_of(write) == Remedy::AssignRole => {
+                    denied = Some((*began, "a deny assignment was made".to_owned()));
+                }
+                What::RemoveLock { .. } => locked = None,
+                What::RemoveDeny { .. } => denied = None,
                 _ => {}
             }
         }
-        gate
+        held.or(locked).or(denied)
     }
 
     fn open_ends(&self, messages: &[Message]) -> Vec<String> {
@@ -295,11 +239,11 @@ impl Seen {
         if messages.is_empty() && self.failing_channels.is_empty() && world["losses"] != 0 && !self.false_alarm() {
             untold.push("databases were lost, and no message came".to_owned());
         }
-        let mut came: BTreeMap<&str, BTreeMap<String, BTreeSet<String>>> = BTreeMap::new();
+        let mut came: BTreeMap<&str, BTreeMap<String, BTreeSet<Vec<String>>>> = BTreeMap::new();
         for posted in self.cloud.inbox().iter().filter(|one| (200..300).contains(&one.status)) {
             let Some(channel) = CHANNELS.iter().find(|channel| **channel == posted.sink) else { continue };
             let Some(id) = message_id(&posted.body) else { continue };
-            came.entry(channel).or_default().entry(id).or_default().insert(posted.body.to_string());
+            came.entry(channel).or_default().entry(id).or_default().insert(words(&posted.body));
         }
         let all: BTreeSet<&String> = came.values().flat_map(BTreeMap::keys).collect();
         for channel in CHANNELS.iter().filter(|channel| !self.failing_channels.contains(channel)) {
@@ -309,7 +253,9 @@ impl Seen {
         }
         for (channel, messages) in &came {
             let differ = messages.iter().filter(|(_, bodies)| bodies.len() > 1);
-            untold.extend(differ.map(|(id, bodies)| format!("{channel} got {} different messages {id}", bodies.len())));
+            untold.extend(differ.map(|(id, bodies)| {
+                format!("{channel} got {} different messages {id}: {}", bodies.len(), difference(bodies))
+            }));
         }
         if self.failing_channels.is_empty() {
             untold.extend(gaps(messages));
@@ -318,56 +264,8 @@ impl Seen {
     }
 }
 
-/// Messages of an incident are counted from 1: one that is missing was written and never came.
-fn gaps(messages: &[Message]) -> Vec<String> {
-    let mut of: BTreeMap<&str, BTreeSet<u64>> = BTreeMap::new();
-    for message in messages {
-        of.entry(&message.incident).or_default().insert(message.sequence);
-    }
-    let missing = |(incident, got): (&str, BTreeSet<u64>)| {
-        let last = got.last().copied().unwrap_or_default();
-        (1..=last)
-            .filter(|one| !got.contains(one))
-            .map(|one| format!("message {one} of {incident} never came"))
-            .collect::<Vec<_>>()
-    };
-    of.into_iter().flat_map(missing).collect()
-}
-
 fn list(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().map(Vec::as_slice).unwrap_or_default().iter()
-}
-
-/// What a path leads to: the longest beginning of it that is a resource's id.
-fn resource(path: &str) -> Option<ResourceId> {
-    let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]).collect::<Vec<_>>();
-    ends.into_iter().rev().find_map(|end| ResourceId::parse(&path[..end]).ok())
-}
-
-fn message(body: &Value) -> Option<Message> {
-    let data = &body["data"];
-    let text = data.to_string().to_lowercase();
-    let servers = text.match_indices("/servers/").map(|(at, mark)| {
-        let rest = &text[at + mark.len()..];
-        let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '-').unwrap_or(rest.len());
-        format!("/servers/{}", &rest[..end])
-    });
-    Some(Message {
-        incident: data["incident"].as_str()?.to_owned(),
-        sequence: data["sequence"].as_u64()?,
-        situation: data["situation"].as_str()?.to_owned(),
-        servers: servers.collect(),
-    })
-}
-
-/// A message's id: in the event, or at the end of a card's text (`incident ID · message N`).
-fn message_id(body: &Value) -> Option<String> {
-    if let Some(id) = body["id"].as_str() {
-        return Some(id.to_owned());
-    }
-    let text = body.pointer("/attachments/0/content/fallbackText")?.as_str()?;
-    let (_, tail) = text.rsplit_once("incident ")?;
-    Some(tail.trim().replace(" · message ", "."))
 }
 
 /// The server that an alert is about, as a part of a path.

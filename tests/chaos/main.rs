@@ -23,6 +23,7 @@ mod hostile;
 mod invariants;
 mod machine;
 mod matrix;
+mod messages;
 mod mortal;
 mod once_found;
 mod planted;
@@ -30,6 +31,7 @@ mod stage;
 mod stores;
 mod times;
 mod workers;
+mod writes;
 
 use workers::{campaign, say};
 

@@ -292,7 +292,10 @@ impl Stage {
         let at_rest = |one: &Incident| one.ended_at.is_some() && !one.is_restoring() || one.phase == Phase::Escalated;
         let opened = incidents.iter().any(|one| !judge::is_warning(one));
         let quiet = opened || now >= add(self.began, self.plan.setup.horizon);
-        if !self.script.is_empty() || !quiet || !incidents.iter().all(at_rest) {
+        // What is down and is nobody's incident will be one, when its alert has come and was worked on.
+        let all_known = incidents.iter().any(|one| one.ended_at.is_none())
+            || self.cloud.statuses().values().all(|status| status != "Inaccessible");
+        if !self.script.is_empty() || !quiet || !all_known || !incidents.iter().all(at_rest) {
             self.over_since = None;
             return false;
         }

@@ -23,6 +23,9 @@ mod every_request;
 #[allow(dead_code, reason = "shared with tests/chaos")]
 #[path = "../chaos/invariants.rs"]
 mod invariants;
+#[allow(dead_code, reason = "shared with tests/chaos")]
+#[path = "../chaos/messages.rs"]
+mod messages;
 mod other_moments;
 mod requests;
 #[allow(dead_code, reason = "shared with tests/two_processes.rs")]
@@ -32,6 +35,9 @@ mod stage;
 mod story;
 mod troubles;
 mod verdict;
+#[allow(dead_code, reason = "shared with tests/chaos")]
+#[path = "../chaos/writes.rs"]
+mod writes;
 
 use std::io::Write;
 use std::sync::LazyLock;
