@@ -270,5 +270,7 @@ fn event_grid_gets_back_its_validation_code_and_nothing_else_does() {
     assert_eq!(validation_code(json!([event]).to_string().as_bytes()).as_deref(), Some("C-1"));
     let other = json!({"eventType": "Microsoft.KeyVault.KeyExpired", "data": {"validationCode": "C-1"}});
     assert_eq!(validation_code(other.to_string().as_bytes()), None);
+    let escaped = event.to_string().replace("Validation", "\\u0056alidation");
+    assert_eq!(validation_code(escaped.as_bytes()).as_deref(), Some("C-1"), "{escaped}");
     assert_eq!(validation_code(b"[1, null"), None);
 }

@@ -2,7 +2,8 @@
 //!
 //! Changes that wait while it is busy share its next transaction, and with it one fsync: a storm of alerts costs a few
 //! commits, not one each. Every change has its own savepoint, so that one that fails undoes itself alone, and nobody is
-//! answered before the commit.
+//! answered before the commit. Alerts, which come by the hundred and fail for no reason of their own, share one: a savepoint
+//! for each costs as much as all else of storing it.
 
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
@@ -30,12 +31,17 @@ pub(super) struct Writer {
 /// A change that waits for its turn and then for the commit.
 trait Change: Send {
     fn apply(&mut self, connection: &Connection) -> Result<()>;
+    /// Whether it may be undone because another one beside it failed, and be told so.
+    fn shares(&self) -> bool;
+    /// Takes back that it was applied: it was undone for `why`.
+    fn undone(&mut self, why: &StoreError);
     /// Tells whoever waits: `Err` if the transaction as a whole did not happen.
     fn answer(self: Box<Self>, fate: Result<()>);
 }
 
 struct Pending<T, F> {
     path: PathBuf,
+    shares: bool,
     work: Option<F>,
     outcome: Option<Result<T>>,
     reply: oneshot::Sender<Result<T>>,
@@ -48,6 +54,14 @@ impl<T: Send, F: Send + FnOnce(&Connection) -> Outcome<T>> Change for Pending<T,
         let fate = outcome.as_ref().map(|_| ()).map_err(Clone::clone);
         self.outcome = Some(outcome);
         fate
+    }
+
+    fn shares(&self) -> bool {
+        self.shares
+    }
+
+    fn undone(&mut self, why: &StoreError) {
+        self.outcome = Some(Err(why.clone()));
     }
 
     fn answer(self: Box<Self>, fate: Result<()>) {
@@ -99,8 +113,25 @@ impl Writer {
         T: Send + 'static,
         F: Send + 'static + FnOnce(&Connection) -> Outcome<T>,
     {
+        self.queue(work, false).await
+    }
+
+    /// The same for a change that fails only where the store does, and may then be undone with others of its kind.
+    pub(super) async fn change_with_others<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Send + 'static + FnOnce(&Connection) -> Outcome<T>,
+    {
+        self.queue(work, true).await
+    }
+
+    async fn queue<T, F>(&self, work: F, shares: bool) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Send + 'static + FnOnce(&Connection) -> Outcome<T>,
+    {
         let (reply, answer) = oneshot::channel();
-        let pending = Pending { path: self.path.clone(), work: Some(work), outcome: None, reply };
+        let pending = Pending { path: self.path.clone(), shares, work: Some(work), outcome: None, reply };
         let queue = self.queue.as_ref().ok_or_else(|| stopped(&self.path))?;
         queue.send(Box::new(pending)).await.map_err(|_| stopped(&self.path))?;
         answer.await.map_err(|_| stopped(&self.path))?
@@ -119,13 +150,15 @@ impl Drop for Writer {
 fn commit_together(connection: &mut Connection, batch: &mut [Box<dyn Change>], path: &Path) -> Result<()> {
     let explain = |error: rusqlite::Error| super::fault::Fault::from(error).about(path);
     let mut transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(explain)?;
-    for change in batch {
+    for together in batch.chunk_by_mut(|one, next| one.shares() && next.shares()) {
         let savepoint = transaction.savepoint().map_err(explain)?;
-        let fate = change.apply(&savepoint);
-        if fate.is_ok() {
-            savepoint.commit().map_err(explain)?;
-        } else {
-            drop(savepoint);
+        let fate = together.iter_mut().try_for_each(|change| change.apply(&savepoint));
+        match &fate {
+            Ok(()) => savepoint.commit().map_err(explain)?,
+            Err(why) => {
+                drop(savepoint);
+                together.iter_mut().for_each(|change| change.undone(why));
+            }
         }
         // A full disk makes SQLite undo the whole transaction by itself: then nobody's change has happened.
         if transaction.is_autocommit() {
@@ -139,13 +172,13 @@ fn commit_together(connection: &mut Connection, batch: &mut [Box<dyn Change>], p
 mod tests {
     use super::*;
 
-    fn insert(word: &'static str, fails: bool) -> (Box<dyn Change>, oneshot::Receiver<Result<()>>) {
+    fn insert(word: &'static str, fails: bool, shares: bool) -> (Box<dyn Change>, oneshot::Receiver<Result<()>>) {
         let (reply, answer) = oneshot::channel();
         let work = move |connection: &Connection| -> Outcome<()> {
             connection.execute("INSERT INTO word VALUES (?1)", [word])?;
             if fails { Err(StoreError::Conflict.into()) } else { Ok(()) }
         };
-        (Box::new(Pending { path: PathBuf::new(), work: Some(work), outcome: None, reply }), answer)
+        (Box::new(Pending { path: PathBuf::new(), shares, work: Some(work), outcome: None, reply }), answer)
     }
 
     fn words(connection: &Connection) -> Vec<String> {
@@ -158,7 +191,7 @@ mod tests {
         let mut connection = Connection::open_in_memory().unwrap();
         connection.execute_batch("CREATE TABLE word (word)").unwrap();
         let (changes, answers): (Vec<_>, Vec<_>) =
-            [insert("a", false), insert("b", true), insert("c", false)].into_iter().unzip();
+            [insert("a", false, false), insert("b", true, false), insert("c", false, false)].into_iter().unzip();
         let mut batch = changes;
         let fate = commit_together(&mut connection, &mut batch, Path::new("x"));
         assert_eq!(fate, Ok(()));
@@ -169,13 +202,29 @@ mod tests {
     }
 
     #[test]
+    fn of_changes_that_share_all_are_undone_and_refused_and_no_other() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch("CREATE TABLE word (word)").unwrap();
+        let words_of =
+            [("a", false, true), ("b", false, false), ("c", false, true), ("d", true, true), ("e", false, true)];
+        let (mut batch, answers): (Vec<_>, Vec<_>) =
+            words_of.into_iter().map(|(word, fails, shares)| insert(word, fails, shares)).unzip();
+        assert_eq!(commit_together(&mut connection, &mut batch, Path::new("x")), Ok(()));
+        assert_eq!(words(&connection), ["a", "b"]);
+        batch.into_iter().for_each(|change| change.answer(Ok(())));
+        let answers: Vec<_> = answers.into_iter().map(|mut answer| answer.try_recv().unwrap()).collect();
+        let refused = Err(StoreError::Conflict);
+        assert_eq!(answers, [Ok(()), Ok(()), refused.clone(), refused.clone(), refused]);
+    }
+
+    #[test]
     fn a_commit_that_fails_undoes_and_refuses_all() {
         let mut connection = Connection::open_in_memory().unwrap();
         // Whether a word is known is only looked at by the commit.
         let tables = "PRAGMA foreign_keys = ON; CREATE TABLE known (word PRIMARY KEY);
             CREATE TABLE word (word REFERENCES known DEFERRABLE INITIALLY DEFERRED)";
         connection.execute_batch(tables).unwrap();
-        let (change, mut answer) = insert("a", false);
+        let (change, mut answer) = insert("a", false, false);
         let mut batch = vec![change];
         let fate = commit_together(&mut connection, &mut batch, Path::new("x"));
         assert!(matches!(fate, Err(StoreError::Unavailable(_))), "{fate:?}");
