@@ -29,6 +29,8 @@ pub struct House {
     store: Arc<dyn Store>,
     webhook: String,
     address: String,
+    wake: Wake,
+    clock: Clock,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -49,6 +51,12 @@ impl House {
     #[must_use]
     pub fn pages(&self) -> String {
         format!("{}/api/incidents", self.address)
+    }
+
+    /// Makes it look for work now, as it does by itself every two seconds of real time: on a stepped clock a story may be over
+    /// before those have passed.
+    pub fn look(&self) {
+        self.wake.now(&self.clock);
     }
 
     /// Stops it.
@@ -160,7 +168,7 @@ pub async fn build_of(site: Ground<'_>, store: Arc<dyn Store>, azure: Azure) -> 
         scope: Arc::new(policy.scope.clone()),
         callers,
         clock: clock.clone(),
-        wake,
+        wake: wake.clone(),
         limits: Limits::default(),
         faults: Arc::new([]),
         pages: Site::new(Access::Open { here_only: true }, Links::default(), Some(pages.url), channels)
@@ -174,7 +182,7 @@ pub async fn build_of(site: Ground<'_>, store: Arc<dyn Store>, azure: Azure) -> 
     let patrol = Patrol::new(responder.clone(), patrol);
     let walking = tokio::spawn(async move { patrol.run().await });
     let working = tokio::spawn(async move { responder.run().await });
-    Ok(House { store, webhook, address, tasks: vec![serving, walking, working] })
+    Ok(House { store, webhook, address, wake, clock: clock.clone(), tasks: vec![serving, walking, working] })
 }
 
 /// What a token for `hook` must be, by the simulated tenant at `cloud`.

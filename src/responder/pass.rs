@@ -57,6 +57,7 @@ impl Responder {
         let mut draft = Draft::new(incident, version);
         draft.incident.passes += 1;
         draft.incident.quiet_passes += 1;
+        self.mind_the_clock(&mut draft.incident);
         self.catch_up(&mut draft).await?;
         if let Some(again) = self.follow(&mut draft).await? {
             draft.incident.quiet_passes = 0;
@@ -71,6 +72,18 @@ impl Responder {
         }
         let evidence = self.look_at_all(&mut draft).await?;
         self.decide_and_act(draft, &evidence).await
+    }
+
+    /// Whoever wrote the incident last may have had a clock that was ahead of this one.
+    fn mind_the_clock(&self, incident: &mut Incident) {
+        let now = self.clock.now();
+        let Some(ahead) = incident.put_right(now) else { return };
+        tracing::warn!(incident = %incident.id, minutes = ahead.as_mins(), "the incident was written by a clock that was ahead");
+        let line = format!(
+            "A clock was ahead by {} min or more when this incident was written to; what was done since counts from now.",
+            ahead.as_mins()
+        );
+        incident.note(now, EntryKind::Noticed, line);
     }
 
     /// A change that was recorded as made, and that nobody was told of: the process ended in between, or somebody else saved

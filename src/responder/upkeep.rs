@@ -58,7 +58,8 @@ impl Responder {
     /// The same for a loop, at most once a minute.
     pub(super) async fn look_around(&self, looked: &mut Option<Timestamp>) {
         let now = self.clock.now();
-        if looked.is_some_and(|last| now < add(last, LOOK_EVERY)) {
+        // A clock that was put back shows a time before the last look.
+        if looked.is_some_and(|last| now >= last && now < add(last, LOOK_EVERY)) {
             return;
         }
         *looked = Some(now);
@@ -69,7 +70,7 @@ impl Responder {
     async fn tidy(&self) -> Result<(), StoreError> {
         let now = self.clock.now();
         let last = self.store.fact(TIDIED.0, TIDIED.1).await?;
-        if last.is_some_and(|(_, last)| now < add(last, TIDY_EVERY)) {
+        if last.is_some_and(|(_, last)| now >= last && now < add(last, TIDY_EVERY)) {
             return Ok(());
         }
         // Said first, so that of several processes one does it.

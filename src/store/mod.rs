@@ -152,6 +152,11 @@ pub enum Handout {
     Gone,
 }
 
+/// No job is put off for longer.
+pub const LONGEST_WAIT: SignedDuration = SignedDuration::from_hours(1);
+/// None is held for longer, also on a clock that runs faster.
+pub const LONGEST_LEASE: SignedDuration = SignedDuration::from_hours(24);
+
 /// What [`Store::sweep`] found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Swept {
@@ -295,8 +300,8 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// old, and an incident may stay as long as a signal that it took.
     async fn prune(&self, incidents_before: Option<Timestamp>, now: Timestamp) -> Result<Pruned>;
 
-    /// Completes what a crash left half done, and calls anew for jobs that are due and were forgotten. To be called every
-    /// minute or so, by anybody. A store whose calls are single transactions and whose workers look by themselves has
-    /// nothing to do here.
+    /// Completes what a crash left half done, calls anew for jobs that are due and were forgotten, and makes due what waits
+    /// until after [`LONGEST_WAIT`], or is held until after [`LONGEST_LEASE`]: a clock that was ahead put it there. To be
+    /// called every minute or so, by anybody.
     async fn sweep(&self, now: Timestamp) -> Result<Swept>;
 }

@@ -177,7 +177,7 @@ impl Happened {
         }
         if self.wrong_until.is_some_and(|until| now >= until) {
             self.wrong_until = None;
-            stage.responders_clock.be_wrong_by(SignedDuration::ZERO);
+            stage.put_clock(SignedDuration::ZERO);
         }
         while let Some((minute, what)) = story.moves.get(self.next)
             && now >= add(stage.began(), SignedDuration::from_mins(*minute))
@@ -212,7 +212,7 @@ impl Happened {
             Move::Crash(dies) => life.ends(*dies),
             Move::ClockJumps(minutes) => {
                 self.wrong_until = Some(add(now, WRONG_FOR));
-                stage.responders_clock.be_wrong_by(SignedDuration::from_mins(*minutes));
+                stage.put_clock(SignedDuration::from_mins(*minutes));
             }
             Move::Says(word) => self.say(*word, store, stage, now).await,
             Move::StoreFails { times, after } => life.fails(*times, *after),

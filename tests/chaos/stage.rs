@@ -173,6 +173,12 @@ impl Stage {
         self.cloud.deliver_to(self.houses[0].webhook());
     }
 
+    /// The responders' clock is wrong by so much from now on. They notice as they look for work.
+    pub fn put_clock(&self, wrong: SignedDuration) {
+        self.responders_clock.be_wrong_by(wrong);
+        self.houses.iter().for_each(House::look);
+    }
+
     /// When the story began.
     pub fn began(&self) -> Timestamp {
         self.began

@@ -119,7 +119,7 @@ async fn play(story: (&'static str, Preset), happening: Happening, seed: u64) ->
             Happening::Jump(minutes) => {
                 let wrong = if now >= begins && now < ends { minutes } else { 0 };
                 state.hits += u32::from(wrong != 0);
-                stage.responders_clock.be_wrong_by(SignedDuration::from_mins(wrong));
+                stage.put_clock(SignedDuration::from_mins(wrong));
             }
             Happening::AlertsAgain => state.post_again(stage).await,
             Happening::AlertsLate => state.post_late(stage, now).await,

@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 use keymend::store::{Handout, NewJob, POISON_AFTER, Store, StoreError, Swept, Work};
 
-use crate::kit::{LEASE, Place, at, drain, incident_id, lease, loss, nothing_due, pass};
+use crate::kit::{LEASE, Place, at, drain, incident_id, lease, loss, nothing_due, pass, server};
 
 /// When a lease taken at `now` ends, in seconds.
 fn lease_end(now: i64) -> i64 {
@@ -308,4 +308,25 @@ pub async fn a_sweep_of_a_whole_store_changes_nothing(place: &dyn Place) {
     assert_eq!(swept.completed, 0);
     assert_eq!(drain(&*store, 10).await.len(), 2);
     assert_eq!(store.sweep(at(11)).await.unwrap(), Swept::default());
+}
+
+/// A clock that was days ahead stored jobs, and took one up whose process ended: none of them waits for those days.
+pub async fn what_a_clock_that_was_ahead_put_off_is_recalled(place: &dyn Place) {
+    let store = place.open().await;
+    let days = 3 * 24 * 3600;
+    store.enqueue(&pass("held", days), at(days)).await.unwrap();
+    let held = lease(&*store, days).await;
+    store.enqueue(&pass("ahead", days), at(days)).await.unwrap();
+    store.enqueue(&pass("soon", 1800), at(0)).await.unwrap();
+    let dated = NewJob { work: Work::Locate { target: server("sql") }, due: at(days) };
+    store.enqueue(&dated, at(0)).await.unwrap();
+    assert_eq!(store.sweep(at(0)).await.unwrap().called, 2, "the one that waits, and the one that is held");
+    let due: Vec<String> = drain(&*store, 0).await;
+    assert_eq!(
+        due.len(),
+        2,
+        "{due:?}: a pass in half an hour, and a look at the date of a key, come when they are due"
+    );
+    assert_eq!(store.complete(&held, at(1)).await, Err(StoreError::Conflict), "others hold it now");
+    assert_eq!(store.sweep(at(1)).await.unwrap(), Swept::default(), "once is enough");
 }

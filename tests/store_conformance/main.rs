@@ -76,6 +76,7 @@ macro_rules! conformance {
                     a_worn_out_job_is_not_handed_out_by_its_key
                     a_job_can_be_set_aside_by_key
                     a_sweep_of_a_whole_store_changes_nothing
+                    what_a_clock_that_was_ahead_put_off_is_recalled
                 }
                 facts {
                     a_fact_is_kept_and_replaced

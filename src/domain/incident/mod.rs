@@ -8,6 +8,7 @@ mod hold;
 mod identity;
 mod member;
 mod phase;
+mod put_right;
 mod timeline;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -3,12 +3,16 @@
 //! A job is *waiting* (due at `ready_at`), *held* (whoever knows `lease` may finish it, also after the lease ended at
 //! `ready_at`, until the next one takes it), or *set aside*.
 
+use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::blobs::{Metadata, Seen};
 use super::document::micros;
-use crate::store::{NewJob, POISON_AFTER, Result, StoreError, Work};
+use crate::store::{LONGEST_LEASE, LONGEST_WAIT, NewJob, POISON_AFTER, Result, StoreError, Work};
+
+/// How the keys of jobs begin that wait for a date.
+const DATED: &str = "locate:";
 
 /// Why a job is set aside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -156,6 +160,24 @@ impl JobRecord {
         self.set_aside.is_none() && late > patience && late > then.saturating_mul(2)
     }
 
+    /// Makes it due, if a clock that was ahead put it off for longer than any job is put off, but for looks at the date of a
+    /// key. Answers whether it was.
+    pub fn recall(&mut self, now: i64) -> bool {
+        if self.set_aside.is_some() || self.key.starts_with(DATED) {
+            return false;
+        }
+        let ahead = |time: i64, most: SignedDuration| time.saturating_sub(now) > most.as_micros() as i64;
+        let again = self.again_at.is_some_and(|at| ahead(at, LONGEST_WAIT));
+        if again {
+            self.again_at = Some(now);
+        }
+        let put_off = ahead(self.ready_at, if self.held { LONGEST_LEASE } else { LONGEST_WAIT });
+        if put_off {
+            self.wait_until(now);
+        }
+        again || put_off
+    }
+
     /// What a list tells of it.
     pub fn metadata(&self) -> Metadata {
         let state = match self.set_aside {
@@ -168,6 +190,7 @@ impl JobRecord {
             ("state".to_owned(), state.to_owned()),
             ("ready".to_owned(), self.ready_at.to_string()),
             ("attempts".to_owned(), self.attempts.to_string()),
+            ("kind".to_owned(), self.key.split(':').next().unwrap_or_default().to_owned()),
         ])
     }
 }

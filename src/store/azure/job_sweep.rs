@@ -8,13 +8,13 @@ use super::document::{micros, readable};
 use super::job_record::{Aside, JobRecord};
 use super::jobs::Jobs;
 use super::names;
-use crate::store::Result;
+use crate::store::{LONGEST_WAIT, Result};
 
 /// How long a job is due before its doorbell is taken for lost.
 const LOST_WHEN_SWEPT: SignedDuration = SignedDuration::from_secs(30);
 
 impl Jobs<'_> {
-    /// Rings for what nobody came for, tells of poison that was not told of, and looks again at what an older program
+    /// Rings for what nobody came for or was put off for too long, tells of poison that was not told of, and looks again at what an older program
     /// could not read. Answers how many jobs were called for.
     pub async fn sweep(&self, now: Timestamp) -> Result<usize> {
         let mut listed = self.blobs.list(names::JOBS).await?;
@@ -22,7 +22,9 @@ impl Jobs<'_> {
         listed.retain(|seen| match seen.text("state") {
             "open" => {
                 let late = seen.number("ready").map(|ready_at| micros(now).saturating_sub(ready_at));
-                self.doorbell.is_some() && late.is_some_and(|late| late > patience)
+                let put_off = late.is_some_and(|late| -late > LONGEST_WAIT.as_micros() as i64);
+                put_off && seen.text("kind") != "locate"
+                    || self.doorbell.is_some() && late.is_some_and(|late| late > patience)
             }
             "poison" => self.doorbell.is_some(),
             "unreadable" => true,
@@ -37,7 +39,8 @@ impl Jobs<'_> {
             return Ok(false);
         };
         let key = record.key.clone();
-        match record.set_aside {
+        let aside = record.set_aside;
+        match aside {
             Some(Aside::Poison) if !record.told => {
                 if let Some(doorbell) = self.doorbell {
                     doorbell.tell_of_poison(&key).await?;
@@ -47,6 +50,7 @@ impl Jobs<'_> {
                 return Ok(false);
             }
             Some(Aside::Unreadable) if record.readable_work().is_ok() => record.revive(micros(now)),
+            None if record.recall(micros(now)) => {}
             None if record.is_forgotten(micros(now), patience) => record.called_at = Some(micros(now)),
             _ => return Ok(false),
         }

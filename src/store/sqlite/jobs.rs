@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::document::{self, micros};
 use super::fault::Outcome;
 use crate::clock;
-use crate::store::{Handout, LeasedJob, NewJob, POISON_AFTER, StoreError, Work};
+use crate::store::{Handout, LONGEST_LEASE, LONGEST_WAIT, LeasedJob, NewJob, POISON_AFTER, StoreError, Work};
 
 pub(super) fn enqueue(connection: &Connection, job: &NewJob) -> Outcome<()> {
     connection
@@ -152,6 +152,22 @@ pub(super) fn end_leases(connection: &Connection, now: Timestamp) -> Outcome<usi
     let ended = connection
         .execute("UPDATE job SET ready_at = ?1 WHERE held AND set_aside IS NULL AND ready_at > ?1", [micros(now)])?;
     Ok(ended)
+}
+
+/// Makes due what a clock that was ahead put off for longer than any job is put off, but for looks at the date of a key.
+/// Answers how many there were.
+pub(super) fn recall(connection: &Connection, now: Timestamp) -> Outcome<usize> {
+    let (now, waits, leases) =
+        (micros(now), micros(clock::add(now, LONGEST_WAIT)), micros(clock::add(now, LONGEST_LEASE)));
+    let recalled = connection
+        .prepare_cached(
+            "UPDATE job SET ready_at = min(ready_at, CASE WHEN held AND ready_at <= ?3 THEN ready_at ELSE ?1 END),
+                again_at = CASE WHEN again_at > ?2 THEN ?1 ELSE again_at END
+             WHERE set_aside IS NULL AND key NOT LIKE 'locate:%'
+                AND (ready_at > ?3 OR again_at > ?2 OR NOT held AND ready_at > ?2)",
+        )?
+        .execute([now, waits, leases])?;
+    Ok(recalled)
 }
 
 pub(super) fn next_due(connection: &Connection) -> Outcome<Option<Timestamp>> {

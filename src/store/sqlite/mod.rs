@@ -240,7 +240,8 @@ impl Store for SqliteStore {
         Ok(Pruned { signals, facts, incidents })
     }
 
-    async fn sweep(&self, _now: Timestamp) -> Result<Swept> {
-        Ok(Swept::default())
+    async fn sweep(&self, now: Timestamp) -> Result<Swept> {
+        let called = self.writer.change(move |connection| jobs::recall(connection, now)).await?;
+        Ok(Swept { completed: 0, called })
     }
 }
