@@ -178,3 +178,39 @@ impl Policy {
         if self.preset == Preset::Observe { preset } else { self.remedies.get(&remedy).copied().unwrap_or(preset) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_preset_is_called_as_settings_write_it() {
+        for (preset, name) in [(Preset::Observe, "observe"), (Preset::Guarded, "guarded"), (Preset::Auto, "auto")] {
+            assert_eq!(preset.name(), name);
+            assert_eq!(serde_json::from_value::<Preset>(name.into()).ok(), Some(preset));
+        }
+    }
+
+    #[test]
+    fn waiting_is_never_asked_about() {
+        for preset in [Preset::Observe, Preset::Guarded, Preset::Auto] {
+            assert_eq!(preset.mode(Remedy::Wait), Mode::Auto, "{preset:?}");
+        }
+        assert_eq!(Preset::Observe.mode(Remedy::Revalidate), Mode::Off);
+        assert_eq!(Preset::Guarded.mode(Remedy::EnableKey), Mode::Approve);
+    }
+
+    #[test]
+    fn a_key_is_extended_ahead_by_half_of_what_is_gained_at_most() {
+        let ahead = |before, days, mode| {
+            let gates = Gates { max_expiry_extension_days: days, ..Gates::default() };
+            let remedies = BTreeMap::from([(Remedy::ExtendExpiry, mode)]);
+            Policy { gates, remedies, extend_before_hours: before, ..Policy::default() }.extends_ahead()
+        };
+        assert_eq!(ahead(24, 7, Mode::Auto), Some(SignedDuration::from_hours(24)));
+        assert_eq!(ahead(24, 1, Mode::Approve), Some(SignedDuration::from_hours(12)));
+        assert_eq!(ahead(0, 7, Mode::Auto), None, "not before it has expired");
+        assert_eq!(ahead(24, 0, Mode::Auto), None, "never");
+        assert_eq!(ahead(24, 7, Mode::Off), None);
+    }
+}

@@ -13,6 +13,8 @@ mod places;
 mod unread;
 
 #[cfg(test)]
+mod reach_tests;
+#[cfg(test)]
 mod tests;
 
 use std::collections::BTreeSet;
