@@ -162,7 +162,7 @@ pub const LONGEST_LEASE: SignedDuration = SignedDuration::from_hours(24);
 pub struct Swept {
     /// Saves that a crash had left half done, completed now.
     pub completed: usize,
-    /// Jobs that were due and that nobody had been called for, called for now.
+    /// Jobs that were due and that nobody had been called for, or that a clock that was ahead put off, called for now.
     pub called: usize,
 }
 

@@ -1,7 +1,9 @@
 //! An incident that was written by a clock that was ahead. Pure.
 //!
 //! A time that lies ahead would be waited for until the clock gets there again, which may be days. How long ago it really was
-//! nobody knows, so what was done counts from now: every wait begins anew, and none is cut short.
+//! nobody knows, so what was done counts from now, and every wait begins anew. Where it is this clock that is behind, those waits
+//! are cut short once it is right again: a person is then called, or a re-validation tried, too early. What was made is never made
+//! again for that, and the budget is kept elsewhere.
 
 use jiff::{SignedDuration, Timestamp};
 

@@ -40,8 +40,8 @@ pub fn validation_code(body: &[u8]) -> Option<String> {
     })
 }
 
-/// Whether the question can be in a body at all, also with letters written as `\u0061`: of every alert it is looked for, and to
-/// parse each twice would cost a third of what taking it costs.
+/// Whether the question can be in a body at all, also with letters written as `\u0061`: of every alert it is looked for, and each
+/// would be parsed twice.
 fn may_ask(body: &[u8]) -> bool {
     let text = String::from_utf8_lossy(body).to_ascii_lowercase();
     text.contains(VALIDATION) || text.contains("\\u")
