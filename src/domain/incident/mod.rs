@@ -3,12 +3,12 @@
 
 mod approval;
 mod attempt;
+mod clock_was_ahead;
 mod document;
 mod hold;
 mod identity;
 mod member;
 mod phase;
-mod put_right;
 mod timeline;
 
 use std::collections::{BTreeMap, BTreeSet};
