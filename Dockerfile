@@ -12,6 +12,7 @@ FROM rust:1.88-alpine AS build
 RUN apk add --no-cache build-base && cargo install --locked cargo-auditable@0.7.7
 WORKDIR /keymend
 COPY Cargo.toml Cargo.lock ./
+COPY .cargo .cargo
 # Cargo asks for every target that its manifest names.
 COPY benches benches
 COPY infra/roles infra/roles

@@ -35,6 +35,9 @@ pub fn misused(text: &str) -> ExitCode {
 /// colours, or turn the direction of writing around.
 #[must_use]
 pub fn plain(text: &str) -> String {
+    if text.bytes().all(|c| (b' '..=b'~').contains(&c)) {
+        return text.to_owned();
+    }
     let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     text.chars().map(|c| if c.is_control() || turns(c) { ' ' } else { c }).collect()
 }

@@ -57,6 +57,7 @@ impl Responder {
         opening: &Mutex<()>,
     ) -> JobResult {
         let (ids, signals): (Vec<SignalRef>, Vec<Signal>) = waiting.into_iter().unzip();
+        tracing::info!(%target, signals = signals.len(), "looking at what was told");
         if let Some(due) = self.gathers(target, &signals).await? {
             return self.locate_later(target, due).await;
         }

@@ -23,6 +23,8 @@ const MESSAGES: usize = 64;
 const LEASE: SignedDuration = SignedDuration::from_mins(2);
 /// Other processes (`keymend incidents approve`) store jobs too: look at least this often, in real time.
 const LOOK_AT_LEAST: Duration = Duration::from_secs(2);
+/// Between two looks for jobs because somebody rang, in real time: in a storm of alerts each of them rings.
+const BREATH: Duration = Duration::from_millis(20);
 
 /// What became of a job that somebody was called for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,13 +88,14 @@ impl Responder {
         let opening = Arc::new(Mutex::new(()));
         let mut looked = None;
         loop {
+            let began = Instant::now();
             if let Err(error) = self.take_up(&mut running, &opening).await {
                 tracing::error!(%error, "the store cannot be read; trying again");
                 self.clock.pause(SignedDuration::from_secs(5)).await;
             }
             // After a look for jobs, which sets aside those that ended the process too often.
             self.look_around(&mut looked).await;
-            held = self.rest(&mut running, held).await;
+            held = self.rest(&mut running, held, began + BREATH).await;
         }
     }
 
@@ -146,9 +149,9 @@ impl Responder {
         Ok(())
     }
 
-    /// Waits until a job ends, a job is due, or somebody rings; lets go of the clock once it knows of the wait. Comes back
-    /// holding it.
-    async fn rest(&self, running: &mut UnderWay, held: Vec<Busy>) -> Vec<Busy> {
+    /// Waits until a job ends, a job is due, or somebody rings, who is not heard before `rested`; lets go of the clock once it
+    /// knows of the wait. Comes back holding it.
+    async fn rest(&self, running: &mut UnderWay, held: Vec<Busy>, rested: Instant) -> Vec<Busy> {
         let full = running.is_full();
         let due = self.store.next_due().await.ok().flatten().filter(|_| !full);
         let until_due = async {
@@ -157,6 +160,14 @@ impl Responder {
                 None => std::future::pending().await,
             }
         };
+        let somebody_rings = async {
+            let held = self.wake.heard().await;
+            // A stepped clock stands still meanwhile.
+            if self.clock.factor().is_some() {
+                tokio::time::sleep_until(rested).await;
+            }
+            held
+        };
         let let_go = async move {
             drop(held);
             std::future::pending().await
@@ -164,7 +175,7 @@ impl Responder {
         tokio::select! {
             biased;
             Some(_) = running.jobs.join_next() => vec![self.clock.busy()],
-            held = self.wake.heard() => held,
+            held = somebody_rings => held,
             held = until_due => vec![held],
             () = tokio::time::sleep(LOOK_AT_LEAST) => vec![self.clock.busy()],
             never = let_go => never,

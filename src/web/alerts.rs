@@ -1,16 +1,20 @@
 //! `POST /api/alerts`: from a body to stored signals. The body is only a doorbell: what it says decides where to look.
 
+use std::sync::{Mutex, PoisonError};
+
 use axum::body::{Body, BodyDataStream, Bytes};
 use axum::extract::{FromRequest, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::Response;
 use futures::StreamExt;
+use jiff::Timestamp;
 use serde_json::json;
 
 use super::callers::{Admitted, BadSecret, BadToken, Refusal};
 use super::concern::concerns;
 use super::{App, Limits, answer};
 use crate::domain::signal::{self, Reading, Signal};
+use crate::store::Accepted;
 use crate::telemetry::count;
 
 /// How much of a body that is refused unread is taken off the wire, so that the caller can finish and hear why.
@@ -84,7 +88,7 @@ async fn keep(app: &App, signals: Vec<Signal>) -> Response {
         Ok(accepted) => {
             app.wake.now(&app.clock);
             count::signals_taken(ours.iter().map(|signal| signal.kind), accepted.new, accepted.repeated);
-            tracing::info!(new = accepted.new, repeated = accepted.repeated, told = %in_short(&ours), "an alert was stored");
+            say_stored(accepted, &ours, app.clock.now());
             let mut body = json!({ "accepted": accepted.new, "repeated": accepted.repeated });
             if ours.len() < told {
                 body["out_of_scope"] = json!(told - ours.len());
@@ -95,6 +99,28 @@ async fn keep(app: &App, signals: Vec<Signal>) -> Response {
             tracing::error!(%error, signals = ours.len(), "an alert could not be stored; the caller was asked to try again");
             answer::come_again("the alert could not be stored; try again")
         }
+    }
+}
+
+/// Alerts of one second that are told of in the log one by one.
+const TOLD_ONE_BY_ONE: u32 = 20;
+
+/// One line in the log for each alert, but in a storm: there the look at what was stored says how many there were.
+fn say_stored(accepted: Accepted, ours: &[Signal], now: Timestamp) {
+    static SECOND: Mutex<(i64, u32)> = Mutex::new((0, 0));
+    let many = {
+        let mut second = SECOND.lock().unwrap_or_else(PoisonError::into_inner);
+        if second.0 != now.as_second() {
+            *second = (now.as_second(), 0);
+        }
+        second.1 = second.1.saturating_add(1);
+        second.1 > TOLD_ONE_BY_ONE
+    };
+    let Accepted { new, repeated } = accepted;
+    if many {
+        tracing::debug!(new, repeated, told = %in_short(ours), "an alert was stored");
+    } else {
+        tracing::info!(new, repeated, told = %in_short(ours), "an alert was stored");
     }
 }
 

@@ -4,6 +4,7 @@
 mod care;
 mod child;
 mod claim;
+mod crowd;
 mod damage;
 mod disk;
 mod killed;

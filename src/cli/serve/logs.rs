@@ -4,6 +4,7 @@
 
 pub(crate) mod redact;
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 use tracing::{Level, Metadata};
@@ -105,7 +106,11 @@ impl Line<'_> {
     /// One line, without secrets, and without what could steer the terminal of whoever reads it.
     fn line(&self, event: &[u8]) -> String {
         let text = plain(String::from_utf8_lossy(event).trim_end_matches('\n'));
-        let mut line = self.redactor.redact(&text).into_owned();
+        let redacted = match self.redactor.redact(&text) {
+            Cow::Owned(redacted) => Some(redacted),
+            Cow::Borrowed(_) => None,
+        };
+        let mut line = redacted.unwrap_or(text);
         line.push('\n');
         line
     }

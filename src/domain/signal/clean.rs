@@ -19,6 +19,9 @@ const INVISIBLE: [std::ops::RangeInclusive<char>; 4] =
 /// The text without control characters (line breaks become blanks), cut to `longest` characters; blank is absent.
 #[must_use]
 pub fn words(text: &str, longest: usize) -> Option<String> {
+    if is_clean(text, longest) {
+        return Some(text.to_owned());
+    }
     let shown = text
         .chars()
         .map(|c| if c.is_whitespace() { ' ' } else { c })
@@ -37,6 +40,12 @@ pub fn words(text: &str, longest: usize) -> Option<String> {
     }
     kept.truncate(kept.trim_end().len());
     Some(kept).filter(|kept| !kept.is_empty())
+}
+
+/// Whether [`words`] would change nothing, as is so for nearly every name that Azure writes.
+fn is_clean(text: &str, longest: usize) -> bool {
+    let visible = text.bytes().all(|c| (b' '..=b'~').contains(&c));
+    visible && !text.is_empty() && text.len() <= longest && text.trim().len() == text.len() && !text.contains("  ")
 }
 
 /// A point in time in any of the forms that were seen: `Z` or an offset, no zone at all (then UTC), any number of
@@ -104,5 +113,18 @@ mod tests {
         assert_eq!(words(" a\u{0}\r\nb\u{202e}\tc ", 10).as_deref(), Some("a b c"));
         assert_eq!(words(&"ü".repeat(2000), LONGEST_TEXT).map(|text| text.chars().count()), Some(1000));
         assert_eq!(words("\n \u{feff}", 10), None);
+        for (written, kept) in [
+            ("a b", "a b"),
+            ("a  b", "a b"),
+            (" a", "a"),
+            ("a ", "a"),
+            ("0123456789", "0123456789"),
+            ("0123456789a", "0123456789"),
+            ("012345678 9", "012345678"),
+            ("a\tb\u{7f}", "a b"),
+        ] {
+            assert_eq!(words(written, 10).as_deref(), Some(kept), "{written:?}");
+        }
+        assert_eq!(words("", 10), None);
     }
 }

@@ -19,7 +19,7 @@ pub(super) fn get<'a>(object: &'a Object, key: &str) -> Option<&'a Value> {
     object.get(key).filter(there).or_else(|| {
         object
             .iter()
-            .find(|(name, value)| name.trim().eq_ignore_ascii_case(key) && there(value))
+            .find(|(name, value)| name.len() >= key.len() && name.trim().eq_ignore_ascii_case(key) && there(value))
             .map(|(_, value)| value)
     })
 }

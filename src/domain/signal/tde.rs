@@ -33,6 +33,9 @@ enum Phrase {
     Restoring(Option<Outcome>),
 }
 
+/// The shortest text that tells anything: `key vault within 1 min`.
+const SHORTEST_SAID: usize = 22;
+
 /// What the strings of an event gave away.
 #[derive(Default)]
 struct Clues {
@@ -71,6 +74,10 @@ impl Clues {
             self.inner_outcome = self.inner_outcome.or_else(|| Outcome::parse(text));
         } else if self.mentioned.is_none() && !target_names.iter().any(|name| text.trim().eq_ignore_ascii_case(name)) {
             self.mentioned = name_within(text);
+        }
+        // Names and ids have no blank, and everything that is said has more than one.
+        if text.len() < SHORTEST_SAID || !text.contains(char::is_whitespace) {
+            return;
         }
         let plain = plain(text);
         if self.said.is_none()
@@ -130,6 +137,10 @@ fn whole_name(text: &str) -> Option<Turn> {
 
 /// The event name that stands in a string as a word of its own: not inside a path or a longer name.
 fn name_within(text: &str) -> Option<Turn> {
+    // Of the many strings of an event hardly any holds it.
+    if !text.as_bytes().windows(4).any(|four| four.eq_ignore_ascii_case(b"make")) {
+        return None;
+    }
     let text = text.to_ascii_lowercase();
     let mut from = 0;
     while let Some(at) = text[from..].find("make").map(|n| from + n) {
@@ -158,7 +169,15 @@ fn name_at(text: &str) -> Option<(Turn, &str)> {
 
 /// Lower case, single blanks, and `reestablish` for `re-establish`: the texts differ in nothing else that matters.
 fn plain(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ").to_ascii_lowercase().replace("re-", "re")
+    let mut plain = String::with_capacity(text.len());
+    for word in text.split_whitespace() {
+        if !plain.is_empty() {
+            plain.push(' ');
+        }
+        plain.push_str(word);
+    }
+    plain.make_ascii_lowercase();
+    if plain.contains("re-") { plain.replace("re-", "re") } else { plain }
 }
 
 fn phrase(plain: &str) -> Option<Phrase> {

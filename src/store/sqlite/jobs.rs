@@ -9,25 +9,49 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::document::{self, micros};
 use super::fault::Outcome;
 use crate::clock;
+use crate::domain::resource_id::ResourceId;
 use crate::store::{Handout, LONGEST_LEASE, LONGEST_WAIT, LeasedJob, NewJob, POISON_AFTER, StoreError, Work};
 
+/// How long alerts about one target are gathered while it is being looked at, or soon will be: longer than a look takes, so that a
+/// storm costs ten looks a second and not hundreds, and nothing beside the minutes that Azure needs to tell.
+const GATHERED_FOR: SignedDuration = SignedDuration::from_millis(100);
+
 pub(super) fn enqueue(connection: &Connection, job: &NewJob) -> Outcome<()> {
+    put(connection, job, job.due)
+}
+
+/// Calls for a look at what was told of a target: at once if nobody was called yet, and otherwise in a moment, so that what comes
+/// in a crowd is looked at together.
+pub(super) fn call_to(connection: &Connection, target: &ResourceId, now: Timestamp) -> Outcome<()> {
+    let work = Work::Locate { target: target.clone() };
+    let soon = clock::add(now, GATHERED_FOR);
+    let is_called = connection
+        .prepare_cached(
+            "SELECT 1 FROM job WHERE key = ?1 AND set_aside IS NULL
+             AND CASE WHEN held THEN again_at <= ?2 ELSE ready_at <= ?2 AND attempts = 0 END",
+        )?
+        .exists(params![work.key(), micros(soon)])?;
+    if is_called { Ok(()) } else { put(connection, &NewJob { work, due: now }, soon) }
+}
+
+/// Stores a job, due at its time. One that is there already is due at `again` at the latest.
+fn put(connection: &Connection, job: &NewJob, again: Timestamp) -> Outcome<()> {
     connection
         .prepare_cached(
             // All right-hand sides see the row as it was before.
             "INSERT INTO job (key, work, ready_at) VALUES (?1, ?2, ?3)
              ON CONFLICT (key) DO UPDATE SET
                 again_at = CASE WHEN held AND set_aside IS NULL
-                           THEN min(ifnull(again_at, excluded.ready_at), excluded.ready_at) ELSE again_at END,
+                           THEN min(ifnull(again_at, ?4), ?4) ELSE again_at END,
                 ready_at = CASE WHEN set_aside IS NOT NULL THEN excluded.ready_at
                                 WHEN held THEN ready_at
-                                ELSE min(ready_at, excluded.ready_at) END,
+                                ELSE min(ready_at, ?4) END,
                 attempts = CASE WHEN held AND set_aside IS NULL THEN attempts ELSE 0 END,
                 work     = CASE WHEN set_aside IS NOT NULL THEN excluded.work ELSE work END,
                 held     = CASE WHEN set_aside IS NOT NULL THEN 0 ELSE held END,
                 set_aside = NULL",
         )?
-        .execute(params![job.work.key(), document::write(&job.work)?, micros(job.due)])?;
+        .execute(params![job.work.key(), document::write(&job.work)?, micros(job.due), micros(again)])?;
     Ok(())
 }
 

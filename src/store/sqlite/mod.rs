@@ -116,7 +116,7 @@ impl Store for SqliteStore {
         if rows.is_empty() {
             return Ok(Accepted { new: 0, repeated: 0 });
         }
-        self.writer.change_with_others(move |connection| signals::accept(connection, &rows, now)).await
+        self.writer.change_at_once(move |connection| signals::accept(connection, &rows, now)).await
     }
 
     async fn untaken_signals(&self, subject: &ResourceId) -> Result<Vec<(SignalRef, Signal)>> {

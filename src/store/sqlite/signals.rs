@@ -10,7 +10,7 @@ use crate::clock;
 use crate::domain::incident::IncidentId;
 use crate::domain::resource_id::ResourceId;
 use crate::domain::signal::Signal;
-use crate::store::{Accepted, KNOWN_FOR, NewJob, SignalRef, TAKEN_KEPT_FOR, Work};
+use crate::store::{Accepted, KNOWN_FOR, SignalRef, TAKEN_KEPT_FOR};
 
 /// A signal made ready outside of the transaction.
 pub(super) struct Row {
@@ -45,7 +45,7 @@ pub(super) fn accept(connection: &Connection, rows: &[Row], now: Timestamp) -> O
     subjects.sort_unstable();
     subjects.dedup();
     for target in subjects {
-        jobs::enqueue(connection, &NewJob { work: Work::Locate { target: target.clone() }, due: now })?;
+        jobs::call_to(connection, target, now)?;
     }
     Ok(accepted)
 }

@@ -1,0 +1,47 @@
+//! Alerts that come in a crowd.
+
+use jiff::{SignedDuration, Timestamp};
+use keymend::store::{LeasedJob, SqliteStore, Store};
+
+use crate::{at, loss};
+
+const LEASE: SignedDuration = SignedDuration::from_secs(60);
+
+fn millis(millis: i64) -> Timestamp {
+    at(0) + SignedDuration::from_millis(millis)
+}
+
+async fn due(store: &SqliteStore, now: Timestamp) -> Option<LeasedJob> {
+    store.lease(now, LEASE).await.unwrap()
+}
+
+#[tokio::test]
+async fn the_first_is_looked_at_at_once_and_those_that_follow_together_soon_after() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&folder.path().join("keymend.db")).unwrap();
+    store.accept(&[loss("sql", "first")], millis(0)).await.unwrap();
+    let first = due(&store, millis(0)).await.expect("nobody waits for the first");
+    for number in 1..50 {
+        store.accept(&[loss("sql", &number.to_string())], millis(number)).await.unwrap();
+    }
+    store.complete(&first, millis(50)).await.unwrap();
+    store.accept(&[loss("sql", "after the first look")], millis(60)).await.unwrap();
+    assert_eq!(due(&store, millis(60)).await, None, "they are gathered");
+    let second = due(&store, millis(101)).await.expect("a tenth of a second after the second alert came");
+    store.complete(&second, millis(110)).await.unwrap();
+    assert_eq!(store.next_due().await.unwrap(), None, "one look for all of them");
+    store.accept(&[loss("sql", "much later")], millis(200)).await.unwrap();
+    assert!(due(&store, millis(200)).await.is_some(), "it is the first again");
+}
+
+#[tokio::test]
+async fn a_look_that_was_put_off_is_brought_forward_by_an_alert() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&folder.path().join("keymend.db")).unwrap();
+    store.accept(&[loss("sql", "first")], at(0)).await.unwrap();
+    let look = due(&store, at(0)).await.unwrap();
+    store.retry(&look, at(600), "Azure did not answer").await.unwrap();
+    assert_eq!(due(&store, at(1)).await, None);
+    store.accept(&[loss("sql", "second")], at(1)).await.unwrap();
+    assert!(due(&store, at(2)).await.is_some());
+}
