@@ -20,6 +20,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::JoinSet;
 
+use crate::drill::{MACHINE, WHOLE_MACHINE};
 use crate::host_double::Host;
 use crate::host_double::invoke::Outcome;
 use crate::stage::Stage;
@@ -71,6 +72,7 @@ async fn two_handlers_killed_again_and_again_lose_nothing_and_do_nothing_twice()
     let mut policy =
         keymend::domain::policy::Policy { preset: Preset::Auto, window_minutes: 240, ..Default::default() };
     policy.scope.subscriptions = vec![world.subscription.clone()];
+    let _share = MACHINE.acquire_many(WHOLE_MACHINE / 2).await.unwrap();
     let Some(stage) = Stage::open(&world, &policy, SPEED).await else { return };
     let start = async || {
         let change = |options: &mut crate::host_double::Options| {

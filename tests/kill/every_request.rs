@@ -1,5 +1,5 @@
 //! Kills at every request that the responder sends in a story: before it is carried out, and before it is answered. At every
-//! write and every message; of the reads, at one in twelve, drawn anew each time. `KEYMEND_TEST_STORY=all` kills at each of
+//! write and every message; of the reads, at one in twenty, drawn anew each time. `KEYMEND_TEST_STORY=all` kills at each of
 //! them, which takes some times as long.
 
 use futures::StreamExt;
@@ -18,7 +18,7 @@ const TRIES: usize = 4;
 /// Undisturbed runs: what they have in common is what a run that is to be killed will have, too.
 const UNDISTURBED: usize = 6;
 /// One read in so many is killed at.
-const READS_ONE_IN: u32 = 12;
+const READS_ONE_IN: u32 = 20;
 /// How many reads out of so many may not come in a run that is to be killed: how often the databases are looked at until
 /// they are back depends on the machine by a little.
 const ONE_READ_IN: usize = 10;

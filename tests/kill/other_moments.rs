@@ -23,7 +23,7 @@ use crate::stage::Stage;
 use crate::story::{ACTION_GROUP_TRIES_FOR, Story};
 use crate::verdict::Ended;
 
-const RANDOM_RUNS: u64 = 16;
+const RANDOM_RUNS: u64 = 10;
 const TRIES: usize = 6;
 
 /// Plays until the machine was quick enough for the story to tell anything, and answers what is wrong.

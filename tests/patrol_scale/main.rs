@@ -11,7 +11,7 @@ use stage::{Estate, Hour};
 async fn hours_of_patrol_leave_nothing_behind_and_a_loss_among_them_is_repaired() {
     // About as many servers for each request that may be sent as in the long measurement.
     let patrol = PatrolSettings { read_share_percent: 5, ..PatrolSettings::default() };
-    let hours = Estate { vaults: 8, servers: 50, hours: 3, patrol: patrol.clone(), loss: true }.watch(|_| {}).await;
+    let hours = Estate { vaults: 5, servers: 50, hours: 3, patrol: patrol.clone(), loss: true }.watch(|_| {}).await;
     let [first, second, last] = &hours[..] else { panic!("{hours:?}") };
     assert!(first.rows.values().sum::<i64>() > 0, "the patrol remembers what it saw: {:?}", first.rows);
     assert_eq!(first.rows, second.rows, "the store holds as many rows after two hours as after one");
