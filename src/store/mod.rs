@@ -28,6 +28,10 @@ pub const KNOWN_FOR: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// How long a signal is kept after it was taken or dismissed, for whoever asks later what was told.
 pub const TAKEN_KEPT_FOR: SignedDuration = SignedDuration::from_hours(30 * 24);
 
+/// How long alerts about one target are gathered while it is being looked at, or soon will be: longer than a look takes, so that a
+/// storm costs ten looks a second and not hundreds, and nothing beside the minutes that Azure needs to tell.
+pub const GATHERED_FOR: SignedDuration = SignedDuration::from_millis(100);
+
 /// How long a fact is kept that nobody has renewed: the patrol renews what still exists every day.
 pub const FACT_KEPT_FOR: SignedDuration = SignedDuration::from_hours(365 * 24);
 
@@ -198,7 +202,8 @@ pub struct Pruned {
 #[async_trait]
 pub trait Store: Send + Sync + std::fmt::Debug {
     /// Stores signals and, for each distinct [`Signal::subject`] of a new one, a [`Work::Locate`] job due at `now`:
-    /// alerts about 400 databases of 40 servers make 40 jobs.
+    /// alerts about 400 databases of 40 servers make 40 jobs. Where that job waits or is being done already, it is due (again)
+    /// [`GATHERED_FOR`] after `now` at the latest.
     ///
     /// A signal whose [`Signal::fingerprint`] was stored within the last 7 days ([`KNOWN_FOR`]) is repeated and changes
     /// nothing: that of an event is its id, kind and subject, that of one without an id its kind, target, time and text.

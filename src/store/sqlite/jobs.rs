@@ -10,11 +10,9 @@ use super::document::{self, micros};
 use super::fault::Outcome;
 use crate::clock;
 use crate::domain::resource_id::ResourceId;
-use crate::store::{Handout, LONGEST_LEASE, LONGEST_WAIT, LeasedJob, NewJob, POISON_AFTER, StoreError, Work};
-
-/// How long alerts about one target are gathered while it is being looked at, or soon will be: longer than a look takes, so that a
-/// storm costs ten looks a second and not hundreds, and nothing beside the minutes that Azure needs to tell.
-const GATHERED_FOR: SignedDuration = SignedDuration::from_millis(100);
+use crate::store::{
+    GATHERED_FOR, Handout, LONGEST_LEASE, LONGEST_WAIT, LeasedJob, NewJob, POISON_AFTER, StoreError, Work,
+};
 
 pub(super) fn enqueue(connection: &Connection, job: &NewJob) -> Outcome<()> {
     put(connection, job, job.due)

@@ -4,6 +4,7 @@
 //! a time may work on its jobs (see [`claim`]).
 
 pub mod care;
+mod change;
 mod claim;
 mod document;
 mod facts;
@@ -14,6 +15,7 @@ mod open;
 mod recent;
 mod schema;
 mod signals;
+mod waiting;
 mod writer;
 
 use std::path::{Path, PathBuf};

@@ -3,34 +3,18 @@
 //! Changes that wait while it is busy share its next transaction, and with it one fsync: a storm of alerts costs a few
 //! commits, not one each. Every change has its own savepoint, so that one that fails undoes itself alone, and nobody is
 //! answered before the commit. Alerts, which come by the hundred and fail for no reason of their own, come first and need none: if
-//! one fails, all of them are undone and come again. Savepoints took a fifth of the time that went into storing alerts.
-//!
-//! An alert's sender waits for its answer; the responder's own changes have time. While alerts come in, those wait a moment for
-//! the next alert and are written with it: an fsync of their own would keep the alerts waiting.
+//! one fails, all of them are undone and come again.
 
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use rusqlite::{Connection, TransactionBehavior};
-use tokio::runtime::Runtime;
-use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, timeout_at};
+use tokio::sync::mpsc;
 
+use super::change::{Change, Pending, stopped};
 use super::fault::Outcome;
+use super::waiting::Waiting;
 use crate::store::{Result, StoreError};
-
-/// How many changes may wait before those who bring more have to wait themselves.
-const WAITING: usize = 1024;
-
-/// How many changes share one transaction at most.
-const TOGETHER: usize = 256;
-
-/// How long a change that is no alert waits for one to be written with.
-const FOR_COMPANY: Duration = Duration::from_millis(5);
-
-/// How long after an alert others are expected.
-const MORE_MAY_COME: Duration = Duration::from_millis(50);
 
 /// The way to the writing thread. Dropping it ends the thread after what waits is done.
 #[derive(Debug)]
@@ -40,62 +24,11 @@ pub(super) struct Writer {
     thread: Option<JoinHandle<()>>,
 }
 
-/// A change that waits for its turn and then for the commit.
-trait Change: Send {
-    fn apply(&mut self, connection: &Connection) -> Result<()>;
-    /// Whether it is an alert: its sender waits, and it may be undone because another one beside it failed, and be told so.
-    fn is_alert(&self) -> bool;
-    /// Takes back that it was applied: it was undone for `why`.
-    fn undone(&mut self, why: &StoreError);
-    /// Tells whoever waits: `Err` if the transaction as a whole did not happen.
-    fn answer(self: Box<Self>, fate: Result<()>);
-}
-
-struct Pending<T, F> {
-    path: PathBuf,
-    is_alert: bool,
-    work: Option<F>,
-    outcome: Option<Result<T>>,
-    reply: oneshot::Sender<Result<T>>,
-}
-
-impl<T: Send, F: Send + FnOnce(&Connection) -> Outcome<T>> Change for Pending<T, F> {
-    fn apply(&mut self, connection: &Connection) -> Result<()> {
-        let Some(work) = self.work.take() else { return Ok(()) };
-        let outcome = work(connection).map_err(|fault| fault.about(&self.path));
-        let fate = outcome.as_ref().map(|_| ()).map_err(Clone::clone);
-        self.outcome = Some(outcome);
-        fate
-    }
-
-    fn is_alert(&self) -> bool {
-        self.is_alert
-    }
-
-    fn undone(&mut self, why: &StoreError) {
-        self.outcome = Some(Err(why.clone()));
-    }
-
-    fn answer(self: Box<Self>, fate: Result<()>) {
-        let Self { path, outcome, reply, .. } = *self;
-        let answer = fate.and_then(|()| outcome.unwrap_or_else(|| Err(stopped(&path))));
-        // Nobody may be waiting any more (the request was given up); the change stands all the same.
-        let _ = reply.send(answer);
-    }
-}
-
-fn stopped(path: &Path) -> StoreError {
-    StoreError::Unavailable(format!("{}: the thread that writes it has ended; restart keymend", path.display()))
-}
-
 impl Writer {
     /// Starts the thread over `connection`, which nobody else writes through.
     pub(super) fn start(path: PathBuf, mut connection: Connection) -> Result<Self> {
-        let (queue, changes) = mpsc::channel::<Box<dyn Change>>(WAITING);
         let no_thread = |error| StoreError::Unavailable(format!("no thread can be started: {error}"));
-        let timer = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(no_thread)?;
-        let mut waiting =
-            Waiting { changes, timer, last_alert: None, for_company: FOR_COMPANY, more_may_come: MORE_MAY_COME };
+        let (queue, mut waiting) = Waiting::open().map_err(no_thread)?;
         let place = path.clone();
         let thread = std::thread::Builder::new()
             .name("keymend-store".to_owned())
@@ -104,9 +37,7 @@ impl Writer {
                     let fate = commit_together(&mut connection, &mut batch, &place);
                     if fate.is_err() {
                         // Those who came while we waited for a lock would wait as long again, for the same answer.
-                        while let Ok(next) = waiting.changes.try_recv() {
-                            batch.push(next);
-                        }
+                        batch.extend(waiting.rest());
                     }
                     for change in batch {
                         change.answer(fate.clone());
@@ -140,59 +71,11 @@ impl Writer {
         T: Send + 'static,
         F: Send + 'static + FnOnce(&Connection) -> Outcome<T>,
     {
-        let (reply, answer) = oneshot::channel();
-        let pending = Pending { path: self.path.clone(), is_alert, work: Some(work), outcome: None, reply };
+        let (pending, answer) = Pending::new(self.path.clone(), is_alert, work);
         let queue = self.queue.as_ref().ok_or_else(|| stopped(&self.path))?;
         queue.send(Box::new(pending)).await.map_err(|_| stopped(&self.path))?;
         answer.await.map_err(|_| stopped(&self.path))?
     }
-}
-
-/// What waits to be written.
-struct Waiting {
-    changes: mpsc::Receiver<Box<dyn Change>>,
-    timer: Runtime,
-    last_alert: Option<Instant>,
-    for_company: Duration,
-    more_may_come: Duration,
-}
-
-impl Waiting {
-    /// What is written next, together; `None` once nothing can come any more.
-    fn next(&mut self) -> Option<Vec<Box<dyn Change>>> {
-        let mut batch = vec![self.changes.blocking_recv()?];
-        self.take_what_is_there(&mut batch);
-        let now = Instant::now();
-        if !goes_now(&batch) && self.last_alert.is_some_and(|last| now < last + self.more_may_come) {
-            while !goes_now(&batch)
-                && let Some(next) = self.next_until(now + self.for_company)
-            {
-                batch.push(next);
-                self.take_what_is_there(&mut batch);
-            }
-        }
-        if batch.iter().any(|change| change.is_alert()) {
-            self.last_alert = Some(Instant::now());
-        }
-        Some(batch)
-    }
-
-    fn take_what_is_there(&mut self, batch: &mut Vec<Box<dyn Change>>) {
-        while batch.len() < TOGETHER
-            && let Ok(next) = self.changes.try_recv()
-        {
-            batch.push(next);
-        }
-    }
-
-    fn next_until(&mut self, until: Instant) -> Option<Box<dyn Change>> {
-        let changes = &mut self.changes;
-        self.timer.block_on(async { timeout_at(until, changes.recv()).await.ok().flatten() })
-    }
-}
-
-fn goes_now(batch: &[Box<dyn Change>]) -> bool {
-    batch.len() >= TOGETHER || batch.iter().any(|change| change.is_alert())
 }
 
 impl Drop for Writer {
@@ -232,16 +115,8 @@ fn commit_together(connection: &mut Connection, batch: &mut [Box<dyn Change>], p
 
 #[cfg(test)]
 mod tests {
+    use super::super::change::insert;
     use super::*;
-
-    fn insert(word: &'static str, fails: bool, is_alert: bool) -> (Box<dyn Change>, oneshot::Receiver<Result<()>>) {
-        let (reply, answer) = oneshot::channel();
-        let work = move |connection: &Connection| -> Outcome<()> {
-            connection.execute("INSERT INTO word VALUES (?1)", [word])?;
-            if fails { Err(StoreError::Conflict.into()) } else { Ok(()) }
-        };
-        (Box::new(Pending { path: PathBuf::new(), is_alert, work: Some(work), outcome: None, reply }), answer)
-    }
 
     fn words(connection: &Connection) -> Vec<String> {
         let mut select = connection.prepare("SELECT word FROM word ORDER BY word").unwrap();
@@ -277,44 +152,6 @@ mod tests {
         let answers: Vec<_> = answers.into_iter().map(|mut answer| answer.try_recv().unwrap()).collect();
         assert_eq!(answers.iter().filter(|answer| **answer == Err(StoreError::Conflict)).count(), 4);
         assert_eq!(answers[1], Ok(()));
-    }
-
-    fn waiting(for_company: Duration) -> (mpsc::Sender<Box<dyn Change>>, Waiting) {
-        let (queue, changes) = mpsc::channel(WAITING);
-        let timer = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        (queue, Waiting { changes, timer, last_alert: None, for_company, more_may_come: Duration::from_secs(600) })
-    }
-
-    #[test]
-    fn while_alerts_come_other_changes_are_written_with_the_next_one() {
-        let (queue, mut waiting) = waiting(Duration::from_secs(600));
-        let send = |is_alert| queue.blocking_send(insert("a", false, is_alert).0).unwrap();
-        send(false);
-        assert_eq!(waiting.next().unwrap().len(), 1, "without alerts nothing waits for one");
-        send(true);
-        assert_eq!(waiting.next().unwrap().len(), 1, "an alert never waits");
-        send(false);
-        let company = std::thread::spawn({
-            let queue = queue.clone();
-            move || {
-                queue.blocking_send(insert("b", false, false).0).unwrap();
-                queue.blocking_send(insert("c", false, true).0).unwrap();
-            }
-        });
-        let together = waiting.next().unwrap();
-        company.join().unwrap();
-        assert!(together.iter().any(|change| change.is_alert()), "{} changes and no alert", together.len());
-        drop(queue);
-        assert!(waiting.next().is_none());
-    }
-
-    #[test]
-    fn an_alert_that_does_not_come_is_not_waited_for_long() {
-        let (queue, mut waiting) = waiting(Duration::from_millis(1));
-        queue.blocking_send(insert("a", false, true).0).unwrap();
-        assert_eq!(waiting.next().unwrap().len(), 1);
-        queue.blocking_send(insert("b", false, false).0).unwrap();
-        assert_eq!(waiting.next().unwrap().len(), 1);
     }
 
     #[test]
