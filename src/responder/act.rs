@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use tracing::Instrument;
 
-use super::pass::Draft;
+use super::draft::Draft;
 use super::tell::Say;
 use super::{JobResult, Responder, memory};
 use crate::clock::add;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::Responder;
-use super::look::FEW_SERVERS;
+use super::schedule::FEW_SERVERS;
 use crate::domain::database_ref::DatabaseRef;
 use crate::domain::evidence::{Database, Fact};
 use crate::domain::incident::{EntryKind, Incident, Member};

@@ -9,9 +9,8 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
+use super::concern::{Concerned, is_cause, is_our_own};
 use super::inventory::JUST_READ;
-use super::join::is_our_own;
-use super::locate::{Concerned, is_cause};
 use super::{JobResult, Responder, schedule};
 use crate::clock::add;
 use crate::domain::diagnose::diagnose;

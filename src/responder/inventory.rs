@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
-use super::locate::Concerned;
+use super::concern::Concerned;
 use super::{JobResult, Responder};
 use crate::clock::add;
 use crate::domain::evidence::{Fact, Protector};

@@ -4,8 +4,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use tokio::sync::Mutex;
 
-use super::locate::{Concerned, is_cause, tells_loss};
-use super::{JobResult, Responder, look, schedule};
+use super::concern::{Concerned, is_cause, is_our_own, tells_loss};
+use super::{JobResult, Responder, schedule};
 use crate::clock::add;
 use crate::domain::evidence::Fact;
 use crate::domain::incident::{EntryKind, Incident, IncidentKey};
@@ -168,25 +168,16 @@ fn welcome(
         let over = incident.window_said_over;
         incident.take(signal, now);
         // With many servers the schedule finds out by itself; a look for each restored database would be a storm of reads.
-        let restored = signal.kind == SignalKind::RestoreSucceeded && incident.members.len() <= look::FEW_SERVERS;
+        let restored = signal.kind == SignalKind::RestoreSucceeded && incident.members.len() <= schedule::FEW_SERVERS;
         news |= restored
             || signal.kind == SignalKind::RestoreFailed
             || is_cause(signal.kind) && !is_our_own(incident, signal) && !was_seen(incident, signal)
             || incident.window_said_over && !over;
     }
-    if let Some(line) = heard(signals, incident.members.len() > look::FEW_SERVERS) {
+    if let Some(line) = heard(signals, incident.members.len() > schedule::FEW_SERVERS) {
         incident.note(now, EntryKind::Noticed, line);
     }
     news
-}
-
-/// Whether a signal tells of a change that this incident made: Azure's logs carry the correlation id that answered it.
-/// Such an echo is no news, while a change by anybody else always is.
-pub(super) fn is_our_own(incident: &Incident, signal: &Signal) -> bool {
-    signal.correlation_id.as_ref().is_some_and(|told| {
-        let ours = incident.attempts.iter().filter_map(|attempt| attempt.correlation_id.as_ref());
-        ours.into_iter().any(|id| id.eq_ignore_ascii_case(told))
-    })
 }
 
 /// Whether a change that a signal tells of was there to be seen when every server was last looked at: the logs are late.

@@ -4,13 +4,13 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
+use super::concern::{Concerned, is_cause, tells_loss};
 use super::glance::Glance;
 use super::inventory::{SERVER_KEY, ServerKey};
 use super::{JobError, JobResult, Responder};
 use crate::clock::add;
 use crate::domain::evidence::{Fact, Protector};
 use crate::domain::incident::IncidentKey;
-use crate::domain::key_uri::KeyUri;
 use crate::domain::resource_id::ResourceId;
 use crate::domain::signal::{Signal, SignalKind};
 use crate::probe;
@@ -29,14 +29,6 @@ const ASK_AGAIN: [SignedDuration; 2] = [SignedDuration::from_secs(20), SignedDur
 const ASKED: &str = "asked";
 /// How long they are not asked again because of a vault that nothing is known to depend on.
 const ASKED_FOR: SignedDuration = SignedDuration::from_mins(60);
-
-/// A server that signals concern, with its key if that could be told.
-pub(super) struct Concerned {
-    /// Which.
-    pub server: ResourceId,
-    /// Its protector's key.
-    pub key: Option<KeyUri>,
-}
 
 impl Responder {
     /// Takes the stored signals of one target to the incidents they belong to. Incidents are opened under `opening`.
@@ -240,35 +232,6 @@ impl Responder {
 fn again_at(said: &Value, seen: Timestamp) -> Option<Timestamp> {
     let times = usize::try_from(said["times"].as_u64()?).ok()?;
     ASK_AGAIN.get(times.checked_sub(1)?).map(|wait| add(seen, *wait))
-}
-
-/// Whether a signal says that a database has lost its key.
-pub(super) const fn tells_loss(kind: SignalKind) -> bool {
-    matches!(
-        kind,
-        SignalKind::AccessLost
-            | SignalKind::WaitingForAccess
-            | SignalKind::SelfHealEnded
-            | SignalKind::RestoreFailed
-            | SignalKind::FoundInaccessible
-    )
-}
-
-/// Whether a signal tells of a change that may take access away.
-pub(super) const fn is_cause(kind: SignalKind) -> bool {
-    matches!(
-        kind,
-        SignalKind::VaultDeleted
-            | SignalKind::VaultChanged
-            | SignalKind::AccessPolicyChanged
-            | SignalKind::RoleAssignmentChanged
-            | SignalKind::ServerChanged
-            | SignalKind::ProtectorChanged
-            | SignalKind::ServerKeyChanged
-            | SignalKind::IdentityDeleted
-            | SignalKind::KeyExpired
-            | SignalKind::FoundBroken
-    )
 }
 
 fn by_vault(concerned: Vec<Concerned>) -> Vec<Vec<Concerned>> {

@@ -4,8 +4,8 @@ use jiff::{SignedDuration, Timestamp};
 use tracing::Instrument;
 
 use super::databases::Changes;
-use super::pass::Draft;
-use super::{JobResult, Responder, inventory};
+use super::draft::Draft;
+use super::{JobResult, Responder, inventory, schedule};
 use crate::clock::add;
 use crate::domain::diagnose::{diagnose, geo_partners};
 use crate::domain::diagnosis::{Cause, Diagnosis};
@@ -19,46 +19,8 @@ use crate::probe::{self, Question};
 
 /// How far back the Activity Log is read.
 const LOOK_BACK: SignedDuration = SignedDuration::from_hours(24);
-/// With so few servers the whole chain is looked at again in every second verification pass: it costs little, and a
-/// repair that somebody undoes is noticed soon.
-pub const FEW_SERVERS: usize = 3;
-/// With more servers, the whole chain is looked at again when no database has come back for this long. Azure heals
-/// "within the subsequent hour".
-const LOOK_AGAIN_AFTER: SignedDuration = SignedDuration::from_mins(40);
 /// How long a re-validation whose answer was lost is taken to be under way.
 pub const REVALIDATION_UNKNOWN: SignedDuration = SignedDuration::from_mins(20);
-
-/// What kind of look a pass takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Look {
-    /// The whole chain.
-    Full,
-    /// The databases alone: one request a server.
-    Databases,
-}
-
-/// Which look is due. Pure.
-#[must_use]
-pub fn due(incident: &Incident, now: Timestamp) -> Look {
-    let watching = matches!(incident.phase, Phase::Propagating | Phase::Revalidating | Phase::Verifying);
-    let waiting = matches!(incident.phase, Phase::AwaitingApproval)
-        && incident.approval.as_ref().is_some_and(|asked| asked.decision.is_none() && now < asked.answer_by);
-    let unread = incident.members.values().any(|member| member.observed_at.is_none());
-    let unsettled = incident.attempts.iter().any(|attempt| attempt.outcome.is_none() && attempt.operation.is_none());
-    let whole = incident.diagnosis.as_ref().is_some_and(Diagnosis::chain_is_whole) || incident.last_made_at().is_some();
-    if unread || unsettled || incident.gone_since.is_some() || !(watching && whole || waiting) {
-        return Look::Full;
-    }
-    let last_full = incident.members.values().filter_map(|member| member.observed_at).min().unwrap_or(now);
-    let came_back = incident.timeline.iter().rev().find(|entry| entry.kind == EntryKind::Verified);
-    let progress = came_back.map_or(last_full, |entry| entry.at.max(last_full));
-    let again = if incident.members.len() <= FEW_SERVERS {
-        incident.passes.is_multiple_of(2)
-    } else {
-        now >= add(progress, LOOK_AGAIN_AFTER)
-    };
-    if again { Look::Full } else { Look::Databases }
-}
 
 impl Responder {
     /// Looks at the whole chain and takes what was seen into the incident.
@@ -139,7 +101,7 @@ impl Responder {
 fn to_read(incident: &Incident) -> Vec<ResourceId> {
     let all: Vec<ResourceId> = incident.servers().cloned().collect();
     let watching = matches!(incident.phase, Phase::Propagating | Phase::Revalidating | Phase::Verifying);
-    if !watching || all.len() <= FEW_SERVERS {
+    if !watching || all.len() <= schedule::FEW_SERVERS {
         return all;
     }
     let unread = incident.members.values().filter(|member| member.observed_at.is_none());

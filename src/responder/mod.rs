@@ -3,10 +3,12 @@
 //! | file | job |
 //! |---|---|
 //! | [`worker`] | takes due jobs from the store and does them |
+//! | `concern` | whom signals concern, and what their kinds say |
 //! | [`locate`] | from accepted signals to the incident they belong to |
 //! | [`glance`] | whether a change that may take a key away has done so |
 //! | [`inventory`] | which server depends on which key |
 //! | [`join`] | adds servers and signals to an incident, or opens one |
+//! | `draft` | an incident in the hands of a pass |
 //! | [`pass`] | one pass over one incident |
 //! | [`look`] | what a pass reads, and what that does to the incident |
 //! | [`databases`] | which databases are down, came back, lost settings |
@@ -21,7 +23,7 @@
 //! | [`tell`] | notices, composed and stored with the incident |
 //! | [`deliver`] | through each channel in order, once each |
 //! | `partners` | which servers are asked for their geo partners |
-//! | [`schedule`] | when to come back |
+//! | [`schedule`] | when to come back, and how much to look at then |
 //! | [`merge`] | what joined an incident while a pass was at work |
 //! | [`memory`] | what is remembered over all incidents |
 //! | [`set_aside`] | jobs that were set aside, and messages that nobody can read: a person is told |
@@ -32,9 +34,11 @@
 pub mod act;
 pub mod answer;
 pub mod beat;
+mod concern;
 pub mod databases;
 mod dates;
 pub mod deliver;
+mod draft;
 pub mod ending;
 pub mod expiry;
 pub mod glance;

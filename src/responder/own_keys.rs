@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use jiff::SignedDuration;
 use serde_json::Value;
 
+use super::concern::{Concerned, tells_loss};
 use super::glance::SERVER_SEEN;
-use super::locate::{Concerned, tells_loss};
 use super::{JobResult, Responder};
 use crate::clock::add;
 use crate::domain::evidence::{Database, Evidence, ServerEvidence};

@@ -2,7 +2,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::look::{self, Look};
+use super::draft::Draft;
+use super::schedule::Look;
 use super::tell::{self, Say};
 use super::{JobResult, Responder, ending, memory, merge, schedule};
 use crate::azure::{OperationUrl, Progress};
@@ -12,31 +13,10 @@ use crate::domain::diagnosis::{Link, LinkState};
 use crate::domain::evidence::Evidence;
 use crate::domain::gates;
 use crate::domain::incident::{AttemptOutcome, EntryKind, Incident, IncidentId, Phase};
-use crate::domain::notice::{Notice, Situation, Told};
+use crate::domain::notice::{Situation, Told};
 use crate::notify::{compose, texts};
-use crate::store::{NewJob, StoreError, Version, Work};
+use crate::store::{NewJob, StoreError, Work};
 use crate::telemetry::{count, milestones};
-
-/// An incident in the hands of a pass: what was loaded, and what will be saved with it.
-pub(super) struct Draft {
-    /// The document.
-    pub incident: Incident,
-    /// The version it was read at.
-    pub version: Version,
-    /// As it was read.
-    base: Incident,
-    /// Jobs that go with it.
-    pub jobs: Vec<NewJob>,
-    /// New notices.
-    pub notices: Vec<Notice>,
-}
-
-impl Draft {
-    /// As it was loaded.
-    pub fn new(incident: Incident, version: Version) -> Self {
-        Self { base: incident.clone(), incident, version, jobs: Vec::new(), notices: Vec::new() }
-    }
-}
 
 /// How long Azure is left alone between two looks at a running operation, where it does not say.
 const POLL: SignedDuration = SignedDuration::from_secs(20);
@@ -64,7 +44,7 @@ impl Responder {
             let due = add(self.clock.now(), again);
             return self.leave(draft, due).await;
         }
-        if look::due(&draft.incident, self.clock.now()) == Look::Databases {
+        if schedule::look_due(&draft.incident, self.clock.now()) == Look::Databases {
             self.look_at_databases(&mut draft.incident).await;
             if !self.calls_for_decision(&draft.incident) {
                 return self.carry_on(draft).await;
@@ -158,7 +138,7 @@ impl Responder {
                 _ => {}
             }
         }
-        let many = draft.incident.members.len() > look::FEW_SERVERS;
+        let many = draft.incident.members.len() > schedule::FEW_SERVERS;
         if many && draft.incident.whole_since.is_none() && draft.incident.repair_covers_diagnosis() {
             // Read back as made: reading every server again to see the same would be a burden on Azure.
             draft.incident.whole_since = draft.incident.last_made_at();

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 use jiff::SignedDuration;
 
-use super::pass::Draft;
+use super::draft::Draft;
 use super::{JobResult, Responder};
 use crate::clock::add;
 use crate::domain::database_ref::DatabaseRef;

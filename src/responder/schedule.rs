@@ -1,9 +1,10 @@
-//! When a pass comes back. Pure.
+//! When a pass comes back, and how much it looks at then. Pure.
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::clock::add;
-use crate::domain::incident::{Approval, Incident, Phase};
+use crate::domain::diagnosis::Diagnosis;
+use crate::domain::incident::{Approval, EntryKind, Incident, Phase};
 
 /// How long a new incident waits for the other alerts of the same loss before it is looked at. Alerts of one vault
 /// arrive in a burst; reading each server once instead of once per alert keeps us within Azure's request limits.
@@ -19,6 +20,12 @@ pub const DEADLINE_WARNING: SignedDuration = SignedDuration::from_mins(10);
 /// How long before a key expires people are reminded that nobody has decided about extending it.
 pub const EXPIRY_WARNING: SignedDuration = SignedDuration::from_mins(60);
 
+/// With so few servers the whole chain is looked at again in every second verification pass: it costs little, and a
+/// repair that somebody undoes is noticed soon.
+pub const FEW_SERVERS: usize = 3;
+/// With more servers, the whole chain is looked at again when no database has come back for this long. Azure heals
+/// "within the subsequent hour".
+const LOOK_AGAIN_AFTER: SignedDuration = SignedDuration::from_mins(40);
 /// The next look after `quiet` passes that saw nothing new: 30 s, 1, 2, 4 min, then every `longest`.
 fn backoff(quiet: u32, longest: SignedDuration) -> SignedDuration {
     let seconds = 30_i64.saturating_mul(1_i64 << quiet.min(12));
@@ -49,6 +56,38 @@ pub fn next_pass(incident: &Incident, now: Timestamp) -> Timestamp {
     let reminder = reminder.filter(|_| incident.phase == Phase::AwaitingApproval);
     let moments = [warning, incident.restore_before()].into_iter().chain(incident.look_by).chain(ahead).chain(reminder);
     moments.filter(|moment| *moment > now).fold(due, Timestamp::min)
+}
+
+/// What kind of look a pass takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look {
+    /// The whole chain.
+    Full,
+    /// The databases alone: one request a server.
+    Databases,
+}
+
+/// Which look is due.
+#[must_use]
+pub fn look_due(incident: &Incident, now: Timestamp) -> Look {
+    let watching = matches!(incident.phase, Phase::Propagating | Phase::Revalidating | Phase::Verifying);
+    let waiting = matches!(incident.phase, Phase::AwaitingApproval)
+        && incident.approval.as_ref().is_some_and(|asked| asked.decision.is_none() && now < asked.answer_by);
+    let unread = incident.members.values().any(|member| member.observed_at.is_none());
+    let unsettled = incident.attempts.iter().any(|attempt| attempt.outcome.is_none() && attempt.operation.is_none());
+    let whole = incident.diagnosis.as_ref().is_some_and(Diagnosis::chain_is_whole) || incident.last_made_at().is_some();
+    if unread || unsettled || incident.gone_since.is_some() || !(watching && whole || waiting) {
+        return Look::Full;
+    }
+    let last_full = incident.members.values().filter_map(|member| member.observed_at).min().unwrap_or(now);
+    let came_back = incident.timeline.iter().rev().find(|entry| entry.kind == EntryKind::Verified);
+    let progress = came_back.map_or(last_full, |entry| entry.at.max(last_full));
+    let again = if incident.members.len() <= FEW_SERVERS {
+        incident.passes.is_multiple_of(2)
+    } else {
+        now >= add(progress, LOOK_AGAIN_AFTER)
+    };
+    if again { Look::Full } else { Look::Databases }
 }
 
 /// When people hear from us next at the latest, if nothing happens before: the warning, the end of the window, or in

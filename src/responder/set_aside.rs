@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use self::job::{Job, shown};
-use super::pass::Draft;
+use super::draft::Draft;
 use super::tell::{NOTICE, Say};
 use super::{JobError, JobResult, Responder};
 use crate::clock::add;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::pass::Draft;
+use super::draft::Draft;
 use super::{JobResult, Responder};
 use crate::domain::diagnosis::Diagnosis;
 use crate::domain::incident::{EntryKind, Incident, IncidentId};

@@ -21,7 +21,7 @@ use crate::domain::restoration::{self, Fate, Restoration, changes_for, id_of};
 use crate::notify::texts;
 use crate::remedy::{self, Applied};
 use crate::responder::act::{AGAIN, QUESTION_OPEN, intend, outcome};
-use crate::responder::pass::Draft;
+use crate::responder::draft::Draft;
 use crate::responder::tell::Say;
 use crate::responder::{JobResult, Responder, memory};
 
