@@ -28,6 +28,8 @@ const TICK: SignedDuration = SignedDuration::from_secs(30);
 /// How long a story goes on after it seems to have ended: longer than it takes until a responder that has called a person
 /// looks again.
 const AFTERMATH: SignedDuration = SignedDuration::from_mins(25);
+/// How long after an alert it goes on at least: longer than an incident that is with a person waits for its next look.
+const LOOKED_INTO: SignedDuration = SignedDuration::from_mins(12);
 /// What faults may add to a story's length.
 const LONGER: SignedDuration = SignedDuration::from_hours(3);
 
@@ -305,7 +307,12 @@ impl Stage {
             self.over_since = None;
             return false;
         }
-        now >= add(*self.over_since.get_or_insert(now), AFTERMATH)
+        now >= add(*self.over_since.get_or_insert(now), AFTERMATH) && self.last_alert_was_long_enough_ago(now)
+    }
+
+    /// Whether nothing was told so lately that a responder who does its work may still be about to look into it.
+    fn last_alert_was_long_enough_ago(&self, now: Timestamp) -> bool {
+        self.cloud.deliveries().iter().map(|told| told.at).max().is_none_or(|at| now >= add(at, LOOKED_INTO))
     }
 
     async fn conclude(mut self) -> Played {
