@@ -64,6 +64,10 @@ impl Serve {
         self.said.lock().unwrap().contains("listening on http://")
     }
 
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
     /// Where it listens: `http://…`.
     pub fn address(&self) -> String {
         let said = self.said.lock().unwrap();

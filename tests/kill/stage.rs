@@ -119,7 +119,17 @@ impl Stage {
     /// Another process is the one that works from now on.
     pub fn take_over(&mut self, serve: Serve, killed_at: Timestamp) {
         self.serve = Some(serve);
-        self.away += self.cloud.clock().now().duration_since(killed_at);
+        self.was_away_since(killed_at);
+    }
+
+    /// Until now nobody listened for alerts.
+    pub fn was_away_since(&mut self, then: Timestamp) {
+        self.away += self.cloud.clock().now().duration_since(then);
+    }
+
+    /// What a process said that is none of the story's.
+    pub fn add_log(&mut self, log: String) {
+        self.logs.push(log);
     }
 
     /// Plays on until the trap springs; `None` if the story is over before.
