@@ -254,6 +254,19 @@ fn blast_radius_counts_servers_that_could_not_be_read() {
 }
 
 #[test]
+fn blast_radius_is_that_of_one_remedy() {
+    let mut world = world_of(&["a-sql", "b-sql", "c-sql"]);
+    world.lose_roles();
+    world.policy.gates.max_servers = 1;
+    assert_eq!(gates(&world), [Gate::BlastRadius]);
+    let server = server_id("a-sql");
+    let changes = vec![Change::AssignIdentity { server: server.clone(), keep: Vec::new() }];
+    let plan = Plan { cause: Cause::IdentityMissing, remedy: Remedy::AssignIdentity, changes, servers: vec![server] };
+    let hits = world.hits_of(&plan);
+    assert!(!hits.iter().any(|hit| hit.gate == Gate::BlastRadius), "three lost a role, one its identity: {hits:?}");
+}
+
+#[test]
 fn a_repair_that_somebody_undid_is_not_made_again() {
     let mut world = roles_lost();
     let subject = world.plan().changes[0].subjects().remove(0);
@@ -300,6 +313,14 @@ fn a_newer_version_hints_at_rotation_or_compromise() {
     assert!(gates(&world).is_empty(), "four days ago");
     world.evidence.keys[0].versions[1].1 = Some(at("2025-01-01T00:00:00Z"));
     assert!(gates(&world).is_empty(), "older");
+    let lately = Some(at("2026-11-23T08:00:00Z"));
+    world.evidence.keys[0].versions.iter_mut().for_each(|(_, made)| *made = lately);
+    assert!(gates(&world).is_empty(), "made together");
+
+    let mut beside = disabled();
+    let other = beside.link_older(&key_uri("old-key", Some(OLD_VERSION)));
+    other.versions = vec![(OLD_VERSION.to_owned(), lately)];
+    assert!(gates(&beside).is_empty(), "a version of another key");
 
     let mut deleted = self::world();
     deleted.delete_key();
