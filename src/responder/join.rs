@@ -29,15 +29,16 @@ const OPEN_INCIDENTS: usize = 200;
 const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_mins(1);
 
 impl Responder {
-    /// Adds servers and signals to the vault's open incident, or opens one.
+    /// Adds servers and signals to the vault's open incident, or opens one, and stores with it that `taken` are. Answers
+    /// `false` if there is no need of an incident.
     pub(super) async fn join(
         &self,
         group: &[Concerned],
         signals: &[Signal],
         taken: &[SignalRef],
         opening: &Mutex<()>,
-    ) -> JobResult {
-        let Some(first) = group.first() else { return Ok(()) };
+    ) -> JobResult<bool> {
+        let Some(first) = group.first() else { return Ok(false) };
         let key =
             first.key.as_ref().map_or_else(|| IncidentKey::server(&first.server), |key| IncidentKey::vault(&key.vault));
         let mut known = self.open_incident_of(&key, group).await?;
@@ -53,7 +54,7 @@ impl Responder {
             Some((incident, version)) => (incident, Some(version)),
             None if self.is_old_news(&key, group, signals).await? => {
                 tracing::info!(key = key.0, "the alerts tell of a loss that is over already");
-                return Ok(());
+                return Ok(false);
             }
             None => (Incident::open(self.ids.incident(now), key.clone(), self.policy.window_minutes, now), None),
         };
@@ -67,7 +68,8 @@ impl Responder {
         let due = add(now, if is_early { schedule::GATHER_CAUSES } else { schedule::GATHER });
         let jobs =
             (news || version.is_none()).then(|| NewJob { work: Work::Pass { incident: incident.id.clone() }, due });
-        self.save_joined(&incident, version, jobs.as_slice(), taken, now).await
+        self.save_joined(&incident, version, jobs.as_slice(), taken, now).await?;
+        Ok(true)
     }
 
     /// The open incident that the servers belong to. While Azure holds requests back, one alert may have opened an incident of

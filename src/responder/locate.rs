@@ -68,13 +68,17 @@ impl Responder {
         // One target belongs to one vault but for scopes above a vault, where each vault gets the signals.
         let groups = by_vault(concerned);
         let taken = if groups.len() == 1 { ids.as_slice() } else { &[] };
+        let mut joined = false;
         for group in &groups {
             match self.glance(target, group, &signals).await? {
                 Glance::Look => {}
                 Glance::Fine => continue,
                 Glance::Later(due) => return self.locate_later(target, due).await,
             }
-            self.join(group, &signals, taken, opening).await?;
+            joined |= self.join(group, &signals, taken, opening).await?;
+        }
+        if joined && !taken.is_empty() {
+            return Ok(());
         }
         Ok(self.store.dismiss(&ids, self.clock.now()).await?)
     }

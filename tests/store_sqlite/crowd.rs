@@ -45,3 +45,16 @@ async fn a_look_that_was_put_off_is_brought_forward_by_an_alert() {
     store.accept(&[loss("sql", "second")], at(1)).await.unwrap();
     assert!(due(&store, at(2)).await.is_some());
 }
+
+#[tokio::test]
+async fn what_another_process_took_is_known() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = || SqliteStore::open(&folder.path().join("keymend.db")).unwrap();
+    let (one, other) = (open(), open());
+    let new = async |store: &SqliteStore, event| store.accept(&[loss("sql", event)], at(0)).await.unwrap().new;
+    assert_eq!((new(&one, "a").await, new(&other, "b").await, new(&one, "c").await), (1, 1, 1));
+    for event in ["a", "b", "c"] {
+        assert_eq!((new(&one, event).await, new(&other, event).await), (0, 0), "{event}");
+    }
+    assert_eq!(new(&open(), "a").await, 0, "a process that begins later");
+}

@@ -43,8 +43,11 @@ pub fn validation_code(body: &[u8]) -> Option<String> {
 /// Whether the question can be in a body at all, also with letters written as `\u0061`: of every alert it is looked for, and each
 /// would be parsed twice.
 fn may_ask(body: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(body).to_ascii_lowercase();
-    text.contains(VALIDATION) || text.contains("\\u")
+    memchr::memchr3_iter(b'v', b'V', b'\\', body).any(|at| {
+        let rest = body.get(at..).unwrap_or_default();
+        let begins = |with: &[u8]| rest.get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with));
+        begins(b"\\u") || begins(b"validationevent")
+    })
 }
 
 /// Reads one event.

@@ -159,6 +159,12 @@ impl Signal {
     /// without one, of kind, target, time and text.
     #[must_use]
     pub fn fingerprint(&self) -> String {
+        self.fingerprint_about(&self.subject())
+    }
+
+    /// The same where the subject is known already.
+    #[must_use]
+    pub fn fingerprint_about(&self, subject: &ResourceId) -> String {
         let mut digest = Sha256::new();
         let mut field = |text: &str| {
             digest.update((text.len() as u64).to_be_bytes());
@@ -169,7 +175,7 @@ impl Signal {
             Some(id) => {
                 field("event");
                 field(&id.to_ascii_lowercase());
-                field(self.subject().key());
+                field(subject.key());
             }
             None => {
                 field("content");

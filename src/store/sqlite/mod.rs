@@ -11,6 +11,7 @@ mod facts;
 mod fault;
 mod incidents;
 mod jobs;
+mod known;
 mod open;
 mod recent;
 mod schema;
@@ -29,6 +30,7 @@ use serde_json::Value;
 
 use self::claim::Claim;
 use self::fault::Outcome;
+use self::known::Known;
 use self::recent::Recent;
 use self::writer::Writer;
 use super::{Accepted, Handout, LeasedJob, NewJob, Pruned, Result, SignalRef, Store, StoreError, Swept, Version};
@@ -46,6 +48,7 @@ pub struct SqliteStore {
     writer: Writer,
     reader: Arc<Mutex<Connection>>,
     recent: Arc<Recent>,
+    known: Arc<Known>,
     /// Given back last, after the last change was written.
     _claim: Option<Claim>,
 }
@@ -79,7 +82,8 @@ impl SqliteStore {
     fn start(opened: open::Opened, claim: Option<Claim>) -> Result<Self> {
         let open::Opened { path, writer, reader } = opened;
         let writer = Writer::start(path.clone(), writer)?;
-        Ok(Self { path, writer, reader: Arc::new(Mutex::new(reader)), recent: Arc::default(), _claim: claim })
+        let reader = Arc::new(Mutex::new(reader));
+        Ok(Self { path, writer, reader, recent: Arc::default(), known: Arc::default(), _claim: claim })
     }
 
     async fn read<T, F>(&self, work: F) -> Result<T>
@@ -118,7 +122,8 @@ impl Store for SqliteStore {
         if rows.is_empty() {
             return Ok(Accepted { new: 0, repeated: 0 });
         }
-        self.writer.change_at_once(move |connection| signals::accept(connection, &rows, now)).await
+        let known = Arc::clone(&self.known);
+        self.writer.change_at_once(move |connection| signals::accept(connection, &known, &rows, now)).await
     }
 
     async fn untaken_signals(&self, subject: &ResourceId) -> Result<Vec<(SignalRef, Signal)>> {

@@ -14,12 +14,9 @@ use crate::store::{Result, StoreError};
 /// How long a call waits for another program's lock. Azure gives a webhook 10 s; two waits must fit.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// How large the write-ahead log may stay after it was written back, in bytes.
+/// How large the write-ahead log may stay after it was written back, in bytes. SQLite writes it back when it has 4 MB: less often,
+/// alerts would wait longer while that is done.
 const LOG_KEPT: i64 = 16 << 20;
-
-/// How many pages of 4 KiB come together in the log before they are written back: as many as [`LOG_KEPT`] holds. Alerts wait while
-/// that is done.
-const LOG_PAGES: i64 = 3_500;
 
 /// The two connections of an opened file.
 pub(super) struct Opened {
@@ -126,7 +123,6 @@ fn configure(writer: &Connection) -> Outcome<()> {
     writer.pragma_update(None, "foreign_keys", true)?;
     // What a savepoint could undo is kept in memory. Writing it to a file took longer than writing the log, a profile showed.
     writer.pragma_update(None, "temp_store", "MEMORY")?;
-    writer.query_row(&format!("PRAGMA wal_autocheckpoint = {LOG_PAGES}"), [], |_| Ok(()))?;
     writer.query_row(&format!("PRAGMA journal_size_limit = {LOG_KEPT}"), [], |_| Ok(()))?;
     Ok(())
 }

@@ -69,6 +69,10 @@ const MIGRATIONS: &[&str] = &[
     CREATE INDEX incident_ended ON incident (ended_at) WHERE ended_at IS NOT NULL;
     CREATE INDEX signal_incident ON signal (incident_id) WHERE incident_id IS NOT NULL;
 ",
+    "
+    DROP INDEX signal_known;
+    CREATE INDEX signal_received ON signal (received_at, fingerprint);
+",
 ];
 
 /// The schema version of the file.

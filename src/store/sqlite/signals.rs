@@ -6,6 +6,7 @@ use rusqlite::{Connection, params};
 use super::document::{self, micros};
 use super::fault::Outcome;
 use super::jobs;
+use super::known::Known;
 use crate::clock;
 use crate::domain::incident::IncidentId;
 use crate::domain::resource_id::ResourceId;
@@ -21,24 +22,26 @@ pub(super) struct Row {
 
 impl Row {
     pub(super) fn new(signal: &Signal) -> Outcome<Self> {
-        Ok(Self { subject: signal.subject(), fingerprint: signal.fingerprint(), document: document::write(signal)? })
+        let subject = signal.subject();
+        Ok(Self { fingerprint: signal.fingerprint_about(&subject), subject, document: document::write(signal)? })
     }
 }
 
-pub(super) fn accept(connection: &Connection, rows: &[Row], now: Timestamp) -> Outcome<Accepted> {
+pub(super) fn accept(connection: &Connection, known: &Known, rows: &[Row], now: Timestamp) -> Outcome<Accepted> {
     let mut accepted = Accepted { new: 0, repeated: 0 };
-    let mut known =
-        connection.prepare_cached("SELECT 1 FROM signal WHERE fingerprint = ?1 AND received_at >= ?2 LIMIT 1")?;
     let mut insert = connection
         .prepare_cached("INSERT INTO signal (subject, fingerprint, received_at, document) VALUES (?1, ?2, ?3, ?4)")?;
     let since = micros(clock::add(now, -KNOWN_FOR));
+    let mut known = known.lock();
+    known.catch_up(connection, since)?;
     let mut subjects: Vec<&ResourceId> = Vec::new();
     for row in rows {
-        if known.exists(params![row.fingerprint, since])? {
+        if known.has(connection, &row.fingerprint, since)? {
             accepted.repeated += 1;
             continue;
         }
-        insert.execute(params![row.subject.key(), row.fingerprint, micros(now), row.document])?;
+        let id = insert.insert(params![row.subject.key(), row.fingerprint, micros(now), row.document])?;
+        known.put(&row.fingerprint, id, micros(now));
         accepted.new += 1;
         subjects.push(&row.subject);
     }
@@ -70,12 +73,15 @@ pub(super) fn take(
     incident: Option<&IncidentId>,
     now: Timestamp,
 ) -> Outcome<()> {
-    let mut update = connection
-        .prepare_cached("UPDATE signal SET taken_at = ?2, incident_id = ?3 WHERE id = ?1 AND taken_at IS NULL")?;
-    for id in ids {
-        let id: i64 = id.0.parse().unwrap_or(-1);
-        update.execute(params![id, micros(now), incident.map(|incident| &incident.0)])?;
-    }
+    let ids: Vec<i64> = ids.iter().filter_map(|id| id.0.parse().ok()).collect();
+    let ids = document::write(&ids)?;
+    // One statement for all: in a storm hundreds are taken at a time, and alerts wait meanwhile.
+    connection
+        .prepare_cached(
+            "UPDATE signal SET taken_at = ?2, incident_id = ?3
+             WHERE id IN (SELECT value FROM json_each(?1)) AND taken_at IS NULL",
+        )?
+        .execute(params![ids, micros(now), incident.map(|incident| &incident.0)])?;
     Ok(())
 }
 
