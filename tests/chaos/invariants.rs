@@ -201,6 +201,7 @@ impl Seen {
     fn open_ends(&self, messages: &[Message]) -> Vec<String> {
         const OVER: [&str; 3] = ["resolved", "recovered_without_us", "settings_restored"];
         const PERSON: [&str; 4] = ["escalated", "approval_asked", "approval_reminder", "observed_only"];
+        let told_elsewhere = self.ends_told_elsewhere();
         let mut last: BTreeMap<&str, &Message> = BTreeMap::new();
         for message in messages {
             let known = last.entry(&message.incident).or_insert(message);
@@ -211,6 +212,7 @@ impl Seen {
         let mut open: Vec<String> = last
             .values()
             .filter(|message| !OVER.contains(&message.situation.as_str()))
+            .filter(|message| !told_elsewhere.contains(&message.incident))
             // Once with a person, what follows tells how it stands.
             .filter(|last| {
                 !messages.iter().any(|one| one.incident == last.incident && PERSON.contains(&one.situation.as_str()))
@@ -231,6 +233,31 @@ impl Seen {
             open.push(format!("{} are inaccessible, and no incident is open", down.join(", ")));
         }
         open
+    }
+
+    /// Incidents of which Teams was told how they ended, or that a person is needed, where the webhook's receiver refuses messages
+    /// for good in this story.
+    fn ends_told_elsewhere(&self) -> BTreeSet<String> {
+        const ENDS: [&str; 8] = [
+            "RESOLVED",
+            "RECOVERED WITHOUT",
+            "SETTINGS AFTER",
+            "A PERSON IS NEEDED",
+            "ON HOLD",
+            "APPROVAL NEEDED",
+            "NOBODY HAS DECIDED",
+            "OBSERVED ONLY",
+        ];
+        if !self.failing_channels.contains(&"webhook") {
+            return BTreeSet::new();
+        }
+        let inbox = self.cloud.inbox();
+        let taken = inbox.iter().filter(|one| one.sink == "teams" && (200..300).contains(&one.status));
+        let ends = taken.filter(|one| {
+            let text = one.body.to_string();
+            ENDS.iter().any(|end| text.contains(end))
+        });
+        ends.filter_map(|one| Some(message_id(&one.body)?.rsplit_once('.')?.0.to_owned())).collect()
     }
 
     fn untold(&self, messages: &[Message]) -> Vec<String> {

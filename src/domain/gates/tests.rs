@@ -109,6 +109,8 @@ fn custodians_are_never_undone() {
         world.policy.gates.custodians = vec![named.to_owned()];
         assert_eq!(gates(&world), [Gate::Custodian], "{named}");
     }
+    let why = &world.hits()[0].why;
+    assert!(why.starts_with("eve@contoso.example, who is on the list of custodians: "), "{why}");
     world.policy.gates.custodians = vec![String::new(), "somebody".to_owned()];
     assert!(gates(&world).is_empty());
     world.policy.gates.custodians = vec!["eve@contoso.example".to_owned()];
@@ -437,6 +439,10 @@ fn what_a_gate_cannot_see_stops_a_repair() {
         assert!(hits.iter().any(|hit| hit.hard && hit.gate == Gate::CannotTell), "{what}: {hits:?}");
         assert!(revalidation_gates(&world).is_empty(), "{what}: re-validation gives nobody access");
     }
+    let mut denials = roles_lost();
+    denials.vault_evidence().denials = unread();
+    let why = &denials.hits_of(&plan_of_cause(&denials, Cause::RoleMissing))[0].why;
+    assert_eq!(why, "deny assignments may not be read: read on somewhere is missing");
     let mut shared = world_of(&["a-sql", "b-sql"]);
     shared.delete_key();
     shared.server().server = unread();
