@@ -18,6 +18,7 @@ pub mod resource_id;
 pub mod restoration;
 pub mod rights;
 pub mod signal;
+pub mod situation;
 #[cfg(test)]
 pub(crate) mod test_support;
 pub mod words;

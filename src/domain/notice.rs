@@ -10,65 +10,10 @@ use crate::domain::expiry::Expiring;
 use crate::domain::incident::{Approval, ApprovalDecision, Attempt, Entry, IncidentId, Phase};
 use crate::domain::plan::{GateHit, NeedsPerson, Plan};
 use crate::domain::resource_id::ResourceId;
-use crate::domain::restoration::{Fate, Restoration};
+use crate::domain::restoration::{LostSetting, Restoration};
 
-/// The situations that are told, in the order of the reference's card list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Situation {
-    /// Access is lost; being looked into.
-    FirstNotice,
-    /// The cause and what happens now.
-    Diagnosed,
-    /// A person must decide.
-    ApprovalAsked,
-    /// Nobody has decided yet.
-    ApprovalReminder,
-    /// A change was made; it is not over yet.
-    ChangeMade,
-    /// The window ends soon and nothing has worked yet.
-    DeadlineNear,
-    /// The window is over; re-validating.
-    WindowOver,
-    /// Every database is back, by our doing.
-    Resolved,
-    /// A person is needed.
-    Escalated,
-    /// Policy forbids changes: this is what would be done.
-    ObservedOnly,
-    /// Every database is back without us.
-    RecoveredWithoutUs,
-    /// It is over, and what Azure had dropped was put back, or was not.
-    SettingsRestored,
-    /// Nothing is lost; a key expires soon.
-    KeyExpiresSoon,
-}
-
-/// A setting that is other than before the loss.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LostSetting {
-    /// Whose.
-    pub database: DatabaseRef,
-    /// Which.
-    pub setting: String,
-    /// What it was.
-    pub before: String,
-    /// What it is.
-    pub now: String,
-}
-
-/// The settings of a restoration that are not what they were, as far as they have not been put back.
-#[must_use]
-pub fn still_lost(restoration: &Restoration) -> Vec<LostSetting> {
-    let lost = restoration.items.iter().filter(|item| !matches!(item.fate, Fate::PutBack { .. }));
-    lost.map(|item| LostSetting {
-        database: item.database.clone(),
-        setting: item.setting.clone(),
-        before: item.before.clone(),
-        now: item.now.clone(),
-    })
-    .collect()
-}
+pub use crate::domain::incident::Told;
+pub use crate::domain::situation::Situation;
 
 /// One message to people, complete: rendering it needs nothing else.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -144,27 +89,12 @@ pub struct Notice {
     pub expiring: Option<Expiring>,
 }
 
-/// What an incident remembers of a notice: enough to know what was said, and where the whole of it is kept.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Told {
-    /// The notice's id.
-    pub id: String,
-    /// Its number within the incident.
-    pub sequence: u32,
-    /// What kind of message.
-    pub situation: Situation,
-    /// When it was written.
-    pub at: Timestamp,
-    /// The cause it told.
-    pub cause: Option<Cause>,
-    /// Why it called a person.
-    pub needs_person: Option<NeedsPerson>,
-    /// The plan it spoke of.
-    pub plan_hash: Option<String>,
-    /// The plan that the last change belonged to that it told of.
-    pub made_hash: Option<String>,
-    /// The key that the whole notice is kept under.
-    pub kept: String,
+impl Notice {
+    /// Whether nothing is lost yet: the key expires soon.
+    #[must_use]
+    pub fn is_ahead(&self) -> bool {
+        self.cause == Some(Cause::KeyExpiring) && self.lost_at > self.at && self.down.is_empty()
+    }
 }
 
 impl Told {
@@ -184,28 +114,6 @@ impl Told {
             plan_hash: notice.approval.as_ref().map(|asked| asked.plan_hash.clone()),
             made_hash: Attempt::last_made(&notice.attempts).map(|attempt| attempt.plan_hash.clone()),
             kept: format!("{}:{}", notice.id, &digest[..16]),
-        }
-    }
-}
-
-impl Situation {
-    /// The CloudEvents type.
-    #[must_use]
-    pub const fn event_type(self) -> &'static str {
-        match self {
-            Self::FirstNotice => "io.keymend.incident.opened.v1",
-            Self::Diagnosed => "io.keymend.incident.diagnosed.v1",
-            Self::ApprovalAsked => "io.keymend.approval.requested.v1",
-            Self::ApprovalReminder => "io.keymend.approval.reminded.v1",
-            Self::ChangeMade => "io.keymend.incident.mitigated.v1",
-            Self::DeadlineNear => "io.keymend.incident.deadline.v1",
-            Self::WindowOver => "io.keymend.incident.revalidating.v1",
-            Self::Resolved => "io.keymend.incident.resolved.v1",
-            Self::Escalated => "io.keymend.incident.escalated.v1",
-            Self::ObservedOnly => "io.keymend.incident.observed.v1",
-            Self::RecoveredWithoutUs => "io.keymend.incident.recovered.v1",
-            Self::SettingsRestored => "io.keymend.incident.restored.v1",
-            Self::KeyExpiresSoon => "io.keymend.key.expiring.v1",
         }
     }
 }

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use crate::domain::notice::Notice;
 use crate::notify::TrialMessage;
 use crate::notify::links::Links;
+use crate::notify::texts::message::Tone;
 use crate::notify::texts::message::{Link, Mark, Part, Section};
-use crate::notify::texts::phases::Tone;
 use crate::notify::texts::words::{Line, Style};
 use crate::notify::texts::{self, Message};
 

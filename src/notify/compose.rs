@@ -7,8 +7,9 @@ use jiff::Timestamp;
 use crate::domain::database_ref::DatabaseRef;
 use crate::domain::diagnosis::{Cause, Diagnosis};
 use crate::domain::incident::{ApprovalDecision, Attempt, Incident};
-use crate::domain::notice::{LostSetting, Notice, Situation, Told};
+use crate::domain::notice::{Notice, Situation, Told};
 use crate::domain::plan::{NeedsPerson, Plan};
+use crate::domain::restoration::LostSetting;
 
 /// Builds the notice that tells `situation` of the incident as it stands now. Its number is the next one of the
 /// incident; the caller adds it to [`Incident::notices`] when it saves.

@@ -9,8 +9,8 @@ use super::schedule::FEW_SERVERS;
 use crate::domain::database_ref::DatabaseRef;
 use crate::domain::evidence::{Database, Fact};
 use crate::domain::incident::{EntryKind, Incident, Member};
-use crate::domain::notice::LostSetting;
 use crate::domain::resource_id::ResourceId;
+use crate::domain::restoration::LostSetting;
 use crate::probe;
 
 impl Responder {

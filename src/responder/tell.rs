@@ -60,7 +60,7 @@ impl Responder {
         let incident = &mut draft.incident;
         let next_message_at = (!incident.phase.is_end()).then(|| schedule::next_word(incident, now));
         let lost = databases::lost_settings(incident);
-        let lost = incident.restoration.as_ref().map_or(lost, crate::domain::notice::still_lost);
+        let lost = incident.restoration.as_ref().map_or(lost, crate::domain::restoration::still_lost);
         let known = incident.lost_at.is_some();
         let mut notice =
             compose::compose(incident, situation, say.reason, say.needs_person, lost, known, next_message_at, now);

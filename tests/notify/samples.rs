@@ -10,10 +10,11 @@ use keymend::domain::incident::{
     Approval, ApprovalDecision, Attempt, AttemptOutcome, EntryKind, Incident, IncidentId, IncidentKey, Phase,
 };
 use keymend::domain::key_uri::{KeyUri, VaultHost};
-use keymend::domain::notice::{LostSetting, Notice, Situation, Told};
+use keymend::domain::notice::{Notice, Situation, Told};
 use keymend::domain::plan::{Gate, GateHit, NeedsPerson, Plan};
 use keymend::domain::remedy::{CRYPTO_SERVICE_ENCRYPTION_USER, Change, GrantTo};
 use keymend::domain::resource_id::ResourceId;
+use keymend::domain::restoration::LostSetting;
 use keymend::domain::restoration::{Fate, Item, Restoration, Setting};
 use keymend::notify::compose::compose;
 use serde_json::json;

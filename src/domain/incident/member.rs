@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::key_uri::KeyUri;
-use crate::domain::notice::LostSetting;
 use crate::domain::resource_id::ResourceId;
+use crate::domain::restoration::LostSetting;
 use crate::domain::restoration::Snapshots;
 
 /// A server whose protector lives in the incident's vault.

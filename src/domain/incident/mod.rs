@@ -10,6 +10,7 @@ mod identity;
 mod member;
 mod phase;
 mod timeline;
+mod told;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,7 +21,6 @@ use crate::clock::add;
 use crate::domain::database_ref::DatabaseRef;
 use crate::domain::diagnosis::{Cause, Diagnosis, Finding};
 use crate::domain::key_uri::{KeyUri, VaultHost};
-use crate::domain::notice::Told;
 use crate::domain::plan::{GateHit, NeedsPerson};
 use crate::domain::remedy::{Change, Remedy};
 use crate::domain::resource_id::ResourceId;
@@ -34,6 +34,7 @@ pub use identity::{IncidentId, IncidentKey};
 pub use member::Member;
 pub use phase::Phase;
 pub use timeline::{Entry, EntryKind};
+pub use told::Told;
 
 /// A decision that stands is not repeated while one of so many last lines says it.
 const STILL_SAID: usize = 12;

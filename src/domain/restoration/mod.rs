@@ -6,6 +6,7 @@
 //! third value is somebody's change and stays.
 
 mod compare;
+mod lost_setting;
 mod progress;
 mod setting;
 
@@ -22,6 +23,7 @@ use crate::domain::dependent::Kind;
 use crate::domain::resource_id::ResourceId;
 
 pub use compare::{compare, is_dropped};
+pub use lost_setting::{LostSetting, still_lost};
 pub use progress::{changes_for, next, settle};
 pub use setting::{LongTerm, Setting, ShortTerm};
 

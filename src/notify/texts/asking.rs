@@ -6,7 +6,6 @@ use crate::notify::texts::changes::{others, plan_sentence, undo, untouched};
 use crate::notify::texts::clocks::{clock, next_message};
 use crate::notify::texts::message::{Part, Section};
 use crate::notify::texts::opening::{by_hand_parts, cause, deadline, exactly, gates, reason};
-use crate::notify::texts::phases::is_ahead;
 use crate::notify::texts::words::Line;
 
 fn plan(notice: &Notice) -> Option<&Plan> {
@@ -58,7 +57,7 @@ pub(super) fn approval(notice: &Notice) -> (Vec<Section>, Line) {
 fn unanswered(notice: &Notice) -> Line {
     let line = Line::of("As long as nobody answers, nothing is changed. ");
     match &notice.approval {
-        Some(approval) if is_ahead(notice) => {
+        Some(approval) if notice.is_ahead() => {
             line.say(format!("At {} the key expires. ", clock(approval.answer_by, notice.at)))
         }
         Some(approval) if approval.answer_by > notice.at && !notice.window_over => line.say(format!(
@@ -90,7 +89,7 @@ pub(super) fn window_ends(notice: &Notice) -> (Vec<Section>, Line) {
         }
         _ => sections.push(Section::titled("To repair it by hand", by_hand_parts(notice, 1))),
     }
-    if is_ahead(notice) {
+    if notice.is_ahead() {
         let next = "Once the key has expired, Keymend tells what is lost and asks anew. ";
         return (sections, Line::of(next).join(next_message(notice)));
     }

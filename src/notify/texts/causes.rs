@@ -2,6 +2,7 @@
 
 use crate::domain::diagnosis::{Cause, Finding};
 use crate::domain::key_uri::KeyUri;
+use crate::domain::notice::Notice;
 use crate::domain::resource_id::ResourceId;
 use crate::notify::texts::affected;
 use crate::notify::texts::clocks::{clock, date_and_clock};
@@ -80,6 +81,19 @@ pub fn resource_words(resource: &str) -> Line {
         ("microsoft.sql/servers/databases", _, Some(server)) => line.say(" on server ").name(server.name()),
         _ => line,
     }
+}
+
+/// The cause and its resource as a clause, where the diagnosis tells.
+#[must_use]
+pub fn cause_of(notice: &Notice) -> Line {
+    let cause = notice.cause.unwrap_or(Cause::Undetermined);
+    let finding = notice.diagnosis.iter().flat_map(|diagnosis| &diagnosis.findings).find(|it| it.cause == cause);
+    let resource = match (finding, &notice.vault) {
+        (Some(finding), _) => finding.resource.as_str(),
+        (None, Some(vault)) => vault.as_str(),
+        (None, None) => "",
+    };
+    cause_clause(cause, resource)
 }
 
 /// What is wrong as a clause without its consequence: `key vault contoso-kv is deleted`. Begins with a small letter.

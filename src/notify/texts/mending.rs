@@ -1,13 +1,14 @@
 //! The messages about what was done: a change made, and re-validation after the window.
 
 use crate::domain::incident::{Attempt, AttemptOutcome, Phase};
-use crate::domain::notice::{LostSetting, Notice};
+use crate::domain::notice::Notice;
 use crate::domain::remedy::Remedy;
+use crate::domain::restoration::LostSetting;
 use crate::notify::texts::changes::{change_sentence, done_sentence};
 use crate::notify::texts::clocks::{clock, next_message, restore_before, since};
 use crate::notify::texts::message::{Mark, Part, Section};
 use crate::notify::texts::opening::{cause, deadline, reason};
-use crate::notify::texts::phases::{is_ahead, last_attempts};
+use crate::notify::texts::phases::last_attempts;
 use crate::notify::texts::words::Line;
 
 /// Up to so many changes are told one by one; of more, half as many.
@@ -62,9 +63,9 @@ pub(super) fn approved(notice: &Notice) -> Option<Part> {
 pub(super) fn change_made(notice: &Notice) -> (Vec<Section>, Line) {
     let mut facts: Vec<Part> = approved(notice).into_iter().collect();
     facts.extend(cause(notice));
-    facts.extend(deadline(notice).filter(|_| !is_ahead(notice)));
+    facts.extend(deadline(notice).filter(|_| !notice.is_ahead()));
     facts.extend(reason("Note", notice));
-    let next = if is_ahead(notice) {
+    let next = if notice.is_ahead() {
         "Keymend reads the whole chain again and watches until Azure SQL has looked at the key. "
     } else if notice.window_over {
         "When the key can be used again, Keymend re-validates it on every server and checks that the databases are back. "

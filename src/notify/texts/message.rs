@@ -4,7 +4,6 @@ use jiff::Timestamp;
 
 use crate::domain::incident::IncidentId;
 use crate::domain::resource_id::ResourceId;
-use crate::notify::texts::phases::Tone;
 use crate::notify::texts::words::Line;
 
 /// How something that was checked or tried went.
@@ -113,6 +112,19 @@ impl Link {
             Self::Decide { .. } => "Review and decide",
         }
     }
+}
+
+/// How urgent a message looks. Never the only carrier of its meaning: the phase is in words too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tone {
+    /// Something is down, or a person must act.
+    Attention,
+    /// Something is wrong and being dealt with, or a decision is due.
+    Warning,
+    /// For information.
+    Accent,
+    /// It is over.
+    Good,
 }
 
 /// A message, ready to be shown.

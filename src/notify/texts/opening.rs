@@ -5,19 +5,18 @@ use crate::domain::incident::Phase;
 use crate::domain::notice::{Notice, Situation};
 use crate::domain::plan::Plan;
 use crate::domain::remedy::Remedy;
-use crate::notify::texts::causes::{cause_name, finding_in_retrospect, finding_sentence};
+use crate::notify::texts::causes::{cause_name, cause_of, finding_in_retrospect, finding_sentence};
 use crate::notify::texts::changes::{before_after, change_sentence, plan_sentence};
 use crate::notify::texts::clocks::{date_and_clock, next_message, outage_buffer, restore_before, since};
 use crate::notify::texts::gates::gate_sentence;
 use crate::notify::texts::message::{Mark, Part, Section};
-use crate::notify::texts::phases::{cause_of, is_ahead};
 use crate::notify::texts::who::changed_by;
 use crate::notify::texts::words::Line;
 use crate::notify::texts::{by_hand, link_name};
 
 /// The two clocks.
 pub(super) fn clocks(notice: &Notice) -> Vec<Part> {
-    if is_ahead(notice) {
+    if notice.is_ahead() {
         return deadline(notice).into_iter().collect();
     }
     let mut parts = vec![Part::Fact("Key access lost", since(notice))];
@@ -33,7 +32,7 @@ pub fn deadline(notice: &Notice) -> Option<Part> {
         Some(Cause::VaultUnreachable) if notice.down.is_empty() => {
             Some(Part::Fact("Azure SQL bears it until", outage_buffer(notice)))
         }
-        Some(Cause::KeyExpiring) if is_ahead(notice) => {
+        Some(Cause::KeyExpiring) if notice.is_ahead() => {
             Some(Part::Fact("The key expires at", Line::of(date_and_clock(notice.lost_at))))
         }
         _ => Some(Part::Fact("Restore key access before", restore_before(notice))),

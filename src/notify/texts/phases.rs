@@ -5,26 +5,14 @@ use crate::domain::incident::{Attempt, AttemptOutcome, Phase};
 use crate::domain::notice::{Notice, Situation};
 use crate::domain::plan::NeedsPerson;
 use crate::notify::texts::affected::{Subject, impact, is_about_nothing, subject};
-use crate::notify::texts::causes::cause_clause;
+use crate::notify::texts::causes::cause_of;
 use crate::notify::texts::changes::{done_in_short, plan_sentence};
 use crate::notify::texts::clocks::{clock, left, length};
 use crate::notify::texts::expiring;
 use crate::notify::texts::gates::{gate_name, person_words};
+use crate::notify::texts::message::Tone;
 use crate::notify::texts::restoring;
 use crate::notify::texts::words::{Line, count};
-
-/// How urgent a message looks. Never the only carrier of its meaning: the phase is in words too.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tone {
-    /// Something is down, or a person must act.
-    Attention,
-    /// Something is wrong and being dealt with, or a decision is due.
-    Warning,
-    /// For information.
-    Accent,
-    /// It is over.
-    Good,
-}
 
 /// The tone of a message.
 #[must_use]
@@ -70,7 +58,7 @@ pub fn banner(notice: &Notice) -> String {
         Situation::FirstNotice if !notice.down.is_empty() => {
             if one { "DATABASE DOWN" } else { "DATABASES DOWN" }.to_owned()
         }
-        Situation::FirstNotice if is_ahead(notice) => "KEY EXPIRES SOON, NO DATABASE DOWN".to_owned(),
+        Situation::FirstNotice if notice.is_ahead() => "KEY EXPIRES SOON, NO DATABASE DOWN".to_owned(),
         Situation::FirstNotice if notice.at_risk || notice.phase == Phase::AtRisk => {
             "KEY ACCESS AT RISK, NO DATABASE DOWN YET".to_owned()
         }
@@ -87,7 +75,7 @@ pub fn banner(notice: &Notice) -> String {
         },
         Situation::RecoveredWithoutUs if is_no_longer_ours(notice) => "CLOSED".to_owned(),
         Situation::Escalated if notice.needs_person == Some(NeedsPerson::Held) => "ON HOLD, BY A PERSON".to_owned(),
-        Situation::DeadlineNear if is_ahead(notice) => {
+        Situation::DeadlineNear if notice.is_ahead() => {
             format!("KEY EXPIRES SOON: {}", clock(notice.lost_at, notice.at))
         }
         Situation::DeadlineNear => format!("{words}: {}", clock(notice.restore_before, notice.at)),
@@ -101,29 +89,10 @@ pub fn is_no_longer_ours(notice: &Notice) -> bool {
     notice.situation == Situation::RecoveredWithoutUs && notice.phase == Phase::Closed
 }
 
-/// Whether nothing is lost yet: the key expires soon.
-#[must_use]
-pub fn is_ahead(notice: &Notice) -> bool {
-    notice.cause == Some(Cause::KeyExpiring) && notice.lost_at > notice.at && notice.down.is_empty()
-}
-
 /// Whether the loss that lay ahead was kept from happening.
 fn is_averted(notice: &Notice) -> bool {
     let over = notice.phase.is_end() || notice.situation == Situation::ChangeMade;
-    is_ahead(notice) && over
-}
-
-/// The cause and its resource as a clause, where the diagnosis tells.
-#[must_use]
-pub fn cause_of(notice: &Notice) -> Line {
-    let cause = notice.cause.unwrap_or(Cause::Undetermined);
-    let finding = notice.diagnosis.iter().flat_map(|diagnosis| &diagnosis.findings).find(|it| it.cause == cause);
-    let resource = match (finding, &notice.vault) {
-        (Some(finding), _) => finding.resource.as_str(),
-        (None, Some(vault)) => vault.as_str(),
-        (None, None) => "",
-    };
-    cause_clause(cause, resource)
+    notice.is_ahead() && over
 }
 
 /// The changes of the plan that was begun last.
@@ -140,7 +109,7 @@ pub fn headline(notice: &Notice) -> Line {
     let about = |rest: Line| it.line.clone().say(": ").join(rest);
     match notice.situation {
         Situation::FirstNotice if notice.cause == Some(Cause::GeoPartnerWithoutGrant) => about(cause_of(notice)),
-        Situation::FirstNotice if is_ahead(notice) => about(Line::of(format!(
+        Situation::FirstNotice if notice.is_ahead() => about(Line::of(format!(
             "the encryption key expires in {}",
             length(notice.lost_at.duration_since(notice.at))
         ))),
@@ -168,7 +137,7 @@ pub fn headline(notice: &Notice) -> Line {
             None => about(Line::of("a repair needs your approval")),
         },
         Situation::ChangeMade => about(made(notice)),
-        Situation::DeadlineNear if is_ahead(notice) => about(Line::of(format!(
+        Situation::DeadlineNear if notice.is_ahead() => about(Line::of(format!(
             "the encryption key expires in {}",
             length(notice.lost_at.duration_since(notice.at))
         ))),
@@ -223,7 +192,7 @@ fn made(notice: &Notice) -> Line {
 #[must_use]
 pub fn meaning(notice: &Notice) -> Line {
     let broken = !matches!(notice.cause, Some(Cause::StillInaccessible | Cause::Healthy));
-    let window = left(notice).filter(|_| broken && !is_about_nothing(notice) && !is_ahead(notice));
+    let window = left(notice).filter(|_| broken && !is_about_nothing(notice) && !notice.is_ahead());
     let window = window.map(|left| format!(" {} of the self-heal window are left.", length(left)));
     match notice.situation {
         Situation::FirstNotice | Situation::Diagnosed | Situation::ObservedOnly => impact(notice),
@@ -237,7 +206,7 @@ pub fn meaning(notice: &Notice) -> Line {
         Situation::ChangeMade if is_averted(notice) => {
             Line::of("No database went down. Rotate the key before the new date: Keymend cannot do that for you.")
         }
-        Situation::DeadlineNear if is_ahead(notice) => impact(notice).say(" Nobody has decided yet."),
+        Situation::DeadlineNear if notice.is_ahead() => impact(notice).say(" Nobody has decided yet."),
         Situation::ChangeMade => Line::of("Azure takes up to 10 minutes to let a change work. ").join(impact(notice)),
         Situation::DeadlineNear => Line::of(
             "Afterwards only re-validation brings databases back, and Azure drops settings: failover group, elastic \

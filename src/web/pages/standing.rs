@@ -4,7 +4,8 @@ use jiff::Timestamp;
 
 use crate::domain::diagnosis::Cause;
 use crate::domain::incident::{Approval, Incident, Phase};
-use crate::domain::notice::{Notice, Situation, Told, still_lost};
+use crate::domain::notice::{Notice, Situation, Told};
+use crate::domain::restoration::still_lost;
 use crate::notify::compose::compose;
 use crate::responder::{databases, schedule};
 

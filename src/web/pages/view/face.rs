@@ -3,8 +3,8 @@
 use crate::domain::incident::{Incident, Phase};
 use crate::domain::notice::{Notice, Situation};
 use crate::notify::texts::affected::subject;
+use crate::notify::texts::message::Tone;
 use crate::notify::texts::message::{Part, Section};
-use crate::notify::texts::phases::Tone;
 use crate::notify::texts::words::{Line, clean};
 use crate::notify::texts::{self, Message};
 
