@@ -35,6 +35,7 @@ mod identities;
 mod keys;
 mod locks;
 mod partners;
+mod put;
 mod servers;
 mod vault;
 
