@@ -13,7 +13,7 @@ use super::blobs::{Blobs, Metadata, When, all_readable};
 use super::cache::{Cache, Known};
 use super::claims::Claims;
 use super::document::{self, micros};
-use super::jobs::Jobs;
+use super::job_blobs::Jobs;
 use super::names;
 use super::outbox::{Document, Outbox, Stored, marker_metadata};
 use super::signals::Signals;

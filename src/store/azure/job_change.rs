@@ -7,8 +7,8 @@ use futures::future::BoxFuture;
 
 use super::blobs::When;
 use super::document;
+use super::job_blobs::Jobs;
 use super::job_record::{Aside, JobRecord};
-use super::jobs::Jobs;
 use super::names;
 use crate::ids::Ids;
 use crate::store::Result;

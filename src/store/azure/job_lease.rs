@@ -5,9 +5,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::blobs::When;
 use super::document::{micros, time};
+use super::job_blobs::Jobs;
 use super::job_change::{TRIES, wait, what};
 use super::job_record::{Aside, JobRecord, Listed};
-use super::jobs::Jobs;
 use super::names;
 use crate::clock;
 use crate::store::{Handout, LeasedJob, POISON_AFTER, Result, StoreError};

@@ -5,8 +5,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::blobs::{When, all};
 use super::document::{micros, readable};
+use super::job_blobs::Jobs;
 use super::job_record::{Aside, JobRecord};
-use super::jobs::Jobs;
 use super::names;
 use crate::store::{LONGEST_WAIT, Result};
 

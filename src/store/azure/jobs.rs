@@ -1,47 +1,18 @@
 //! The jobs: one blob for each kind of work and target, changed only over the version that was read.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
-
 use futures::FutureExt as _;
 use jiff::{SignedDuration, Timestamp};
 
-use super::blobs::{Blobs, Seen, all_readable};
+use super::blobs::all_readable;
 use super::document::{micros, time};
-use super::doorbell::Doorbell;
+use super::job_blobs::Jobs;
 use super::job_change::Change;
 use super::job_record::{Aside, JobRecord, Listed};
 use super::names;
-use crate::ids::Ids;
 use crate::store::{LeasedJob, NewJob, Result, StoreError};
 
 /// How long a job is due before its doorbell is taken for lost, when it is asked for again.
 const LOST_WHEN_ASKED: SignedDuration = SignedDuration::from_secs(20);
-
-/// The versions of job records that could not be read: lists leave them out until somebody changes them.
-#[derive(Debug, Default)]
-pub(super) struct Unreadable(Mutex<HashMap<String, String>>);
-
-impl Unreadable {
-    pub fn remember(&self, seen: &Seen) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.insert(seen.name.clone(), seen.etag.to_string());
-    }
-
-    pub fn knows(&self, seen: &Seen) -> bool {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(&seen.name).is_some_and(|etag| *etag == seen.etag.to_string())
-    }
-}
-
-/// The jobs of a container, and the doorbell that calls for them.
-#[derive(Debug)]
-pub(super) struct Jobs<'a> {
-    pub blobs: &'a Blobs,
-    pub doorbell: Option<&'a Doorbell>,
-    pub ids: &'a Ids,
-    pub unreadable: &'a Unreadable,
-}
 
 impl Jobs<'_> {
     pub async fn enqueue(&self, job: &NewJob, now: Timestamp) -> Result<()> {

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::blobs::{Blobs, Metadata, Seen, When, all, all_readable};
 use super::document::{self, micros};
+use super::job_blobs::Jobs;
 use super::job_change::wait;
-use super::jobs::Jobs;
 use super::names;
 use crate::clock;
 use crate::domain::incident::IncidentId;
