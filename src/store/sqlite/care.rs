@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use super::claim::Claim;
 use super::document::time;
 use super::fault::{Fault, Outcome};
-use super::open::{connect, identify, make_file};
+use super::file::{connect, identify, make_file};
 use super::schema;
 use crate::store::{Result, StoreError};
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::fault::Fault;
-use super::open::make_file;
+use super::file::make_file;
 use crate::store::{Result, StoreError};
 
 /// Held for as long as it lives.

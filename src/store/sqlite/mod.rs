@@ -9,6 +9,7 @@ mod claim;
 mod document;
 mod facts;
 mod fault;
+mod file;
 mod incidents;
 mod jobs;
 mod known;
