@@ -206,7 +206,8 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// [`GATHERED_FOR`] after `now` at the latest.
     ///
     /// A signal whose [`Signal::fingerprint`] was stored within the last 7 days ([`KNOWN_FOR`]) is repeated and changes
-    /// nothing: that of an event is its id, kind and subject, that of one without an id its kind, target, time and text.
+    /// nothing: that of an event is its id, kind and subject, that of one without an id its kind, target, time and text. The
+    /// SQLite file's store knows the latest 100,000 signals; a repetition of one before those is looked into again.
     async fn accept(&self, signals: &[Signal], now: Timestamp) -> Result<Accepted>;
 
     /// The stored signals whose subject is `subject` (as a [`Work::Locate`] names it) that have not been taken by an

@@ -13,7 +13,7 @@ use rusqlite::{Connection, Row, params};
 
 use super::fault::Outcome;
 
-/// How many of the latest signals are remembered: 5 MB. Of a signal before those a repetition is looked into again.
+/// How many of the latest signals are remembered, in 4 MB. Of a signal before those a repetition is looked into again.
 const REMEMBERED: usize = 100_000;
 
 /// What a store remembers.
@@ -24,8 +24,8 @@ pub(super) struct Known(Mutex<Remembered>);
 #[derive(Debug, Default)]
 pub(super) struct Remembered {
     rows: HashMap<u64, i64>,
-    /// When they were received, in microseconds, their hashes and rows, the oldest first.
-    order: VecDeque<(i64, u64, i64)>,
+    /// Hashes and rows, the oldest first.
+    order: VecDeque<(u64, i64)>,
     /// Up to which row the file was read; `None` before the first time.
     read_to: Option<i64>,
 }
@@ -37,30 +37,25 @@ impl Known {
 }
 
 impl Remembered {
-    /// Reads what others have written since, and forgets what was received before `since`.
-    pub(super) fn catch_up(&mut self, connection: &Connection, since: i64) -> Outcome<()> {
-        while self.order.front().is_some_and(|(received, ..)| *received < since) {
-            self.forget_oldest();
-        }
-        let Some(read_to) = self.read_to else { return self.read_all(connection, since) };
-        let mut select =
-            connection.prepare_cached("SELECT id, received_at, fingerprint FROM signal WHERE id > ?1 ORDER BY id")?;
+    /// Reads what others have written since.
+    pub(super) fn catch_up(&mut self, connection: &Connection) -> Outcome<()> {
+        let Some(read_to) = self.read_to else { return self.read_latest(connection) };
+        let mut select = connection.prepare_cached("SELECT id, fingerprint FROM signal WHERE id > ?1 ORDER BY id")?;
         let mut rows = select.query([read_to])?;
         while let Some(row) = rows.next()? {
-            let (id, received, fingerprint) = signal_of(row)?;
-            self.put(&fingerprint, id, received);
+            let (id, fingerprint) = signal_of(row)?;
+            self.put(&fingerprint, id);
         }
         Ok(())
     }
 
-    fn read_all(&mut self, connection: &Connection, since: i64) -> Outcome<()> {
-        let mut select = connection.prepare(
-            "SELECT id, received_at, fingerprint FROM signal WHERE received_at >= ?1 ORDER BY received_at DESC LIMIT ?2",
-        )?;
+    fn read_latest(&mut self, connection: &Connection) -> Outcome<()> {
+        let mut select = connection
+            .prepare("SELECT id, fingerprint FROM signal ORDER BY received_at DESC, fingerprint DESC LIMIT ?1")?;
         let limit = i64::try_from(REMEMBERED).unwrap_or(i64::MAX);
-        let latest = select.query_map(params![since, limit], signal_of)?.collect::<Result<Vec<_>, _>>()?;
-        for (id, received, fingerprint) in latest.into_iter().rev() {
-            self.put(&fingerprint, id, received);
+        let latest = select.query_map([limit], signal_of)?.collect::<Result<Vec<_>, _>>()?;
+        for (id, fingerprint) in latest.into_iter().rev() {
+            self.put(&fingerprint, id);
         }
         self.read_to = Some(connection.query_row("SELECT coalesce(max(id), 0) FROM signal", [], |row| row.get(0))?);
         Ok(())
@@ -75,18 +70,13 @@ impl Remembered {
     }
 
     /// Remembers a row that was read or has just been written.
-    pub(super) fn put(&mut self, fingerprint: &str, id: i64, received: i64) {
+    pub(super) fn put(&mut self, fingerprint: &str, id: i64) {
         let hash = hash(fingerprint);
         self.rows.insert(hash, id);
-        self.order.push_back((received, hash, id));
+        self.order.push_back((hash, id));
         self.read_to = Some(id);
-        if self.order.len() > REMEMBERED {
-            self.forget_oldest();
-        }
-    }
-
-    fn forget_oldest(&mut self) {
-        if let Some((_, hash, id)) = self.order.pop_front()
+        if self.order.len() > REMEMBERED
+            && let Some((hash, id)) = self.order.pop_front()
             && self.rows.get(&hash) == Some(&id)
         {
             self.rows.remove(&hash);
@@ -94,8 +84,8 @@ impl Remembered {
     }
 }
 
-fn signal_of(row: &Row<'_>) -> rusqlite::Result<(i64, i64, String)> {
-    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+fn signal_of(row: &Row<'_>) -> rusqlite::Result<(i64, String)> {
+    Ok((row.get(0)?, row.get(1)?))
 }
 
 fn hash(fingerprint: &str) -> u64 {
@@ -128,23 +118,23 @@ mod tests {
         let (connection, mut known) = (file(), Remembered::default());
         write(&connection, "a", 10);
         write(&connection, "b", 5);
-        known.catch_up(&connection, 6).unwrap();
+        known.catch_up(&connection).unwrap();
         assert!(known.has(&connection, "a", 6).unwrap());
         assert!(!known.has(&connection, "b", 6).unwrap(), "received before");
         write(&connection, "c", 11);
-        known.catch_up(&connection, 6).unwrap();
+        known.catch_up(&connection).unwrap();
         assert!(known.has(&connection, "c", 6).unwrap());
-        known.catch_up(&connection, 11).unwrap();
         assert!(!known.has(&connection, "a", 11).unwrap(), "too long ago by now");
+        assert!(known.has(&connection, "a", 6).unwrap(), "a clock that was ahead makes nothing forgotten");
     }
 
     #[test]
     fn what_was_undone_is_not_known() {
         let (connection, mut known) = (file(), Remembered::default());
-        known.catch_up(&connection, 0).unwrap();
+        known.catch_up(&connection).unwrap();
         connection.execute_batch("BEGIN").unwrap();
         let id = write(&connection, "a", 10);
-        known.put("a", id, 10);
+        known.put("a", id);
         assert!(known.has(&connection, "a", 0).unwrap());
         connection.execute_batch("ROLLBACK").unwrap();
         assert!(
@@ -160,7 +150,7 @@ mod tests {
     fn of_very_many_the_latest_are_remembered() {
         let mut known = Remembered::default();
         for id in 0..=REMEMBERED {
-            known.put(&id.to_string(), i64::try_from(id).unwrap(), 0);
+            known.put(&id.to_string(), i64::try_from(id).unwrap());
         }
         assert_eq!((known.rows.len(), known.order.len()), (REMEMBERED, REMEMBERED));
         assert!(!known.rows.contains_key(&hash("0")));

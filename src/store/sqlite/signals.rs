@@ -33,7 +33,7 @@ pub(super) fn accept(connection: &Connection, known: &Known, rows: &[Row], now: 
         .prepare_cached("INSERT INTO signal (subject, fingerprint, received_at, document) VALUES (?1, ?2, ?3, ?4)")?;
     let since = micros(clock::add(now, -KNOWN_FOR));
     let mut known = known.lock();
-    known.catch_up(connection, since)?;
+    known.catch_up(connection)?;
     let mut subjects: Vec<&ResourceId> = Vec::new();
     for row in rows {
         if known.has(connection, &row.fingerprint, since)? {
@@ -41,7 +41,7 @@ pub(super) fn accept(connection: &Connection, known: &Known, rows: &[Row], now: 
             continue;
         }
         let id = insert.insert(params![row.subject.key(), row.fingerprint, micros(now), row.document])?;
-        known.put(&row.fingerprint, id, micros(now));
+        known.put(&row.fingerprint, id);
         accepted.new += 1;
         subjects.push(&row.subject);
     }
