@@ -12,7 +12,7 @@ use keymend::domain::resource_id::ResourceId;
 use keymend::drill::cloud::{Cloud, Delivery, Exchange, Plane, What};
 use serde_json::Value;
 
-use crate::messages::{Message, difference, gaps, message, message_id, words};
+use crate::messages::{Message, difference, gaps, message, message_id, tells_an_end, words};
 use crate::writes::{changed_twice, is_under, over_budget, path_of, remedy_of, resource};
 
 /// How soon after a gate came down a change that was already on its way may still arrive.
@@ -238,26 +238,15 @@ impl Seen {
     /// Incidents of which Teams was told how they ended, or that a person is needed, where the webhook's receiver refuses messages
     /// for good in this story.
     fn ends_told_elsewhere(&self) -> BTreeSet<String> {
-        const ENDS: [&str; 8] = [
-            "RESOLVED",
-            "RECOVERED WITHOUT",
-            "SETTINGS AFTER",
-            "A PERSON IS NEEDED",
-            "ON HOLD",
-            "APPROVAL NEEDED",
-            "NOBODY HAS DECIDED",
-            "OBSERVED ONLY",
-        ];
         if !self.failing_channels.contains(&"webhook") {
             return BTreeSet::new();
         }
         let inbox = self.cloud.inbox();
         let taken = inbox.iter().filter(|one| one.sink == "teams" && (200..300).contains(&one.status));
-        let ends = taken.filter(|one| {
-            let text = one.body.to_string();
-            ENDS.iter().any(|end| text.contains(end))
-        });
-        ends.filter_map(|one| Some(message_id(&one.body)?.rsplit_once('.')?.0.to_owned())).collect()
+        taken
+            .filter(|one| tells_an_end(&one.body))
+            .filter_map(|one| Some(message_id(&one.body)?.rsplit_once('.')?.0.to_owned()))
+            .collect()
     }
 
     fn untold(&self, messages: &[Message]) -> Vec<String> {

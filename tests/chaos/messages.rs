@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use keymend::domain::notice::Situation;
+use keymend::notify::texts::phase_words;
 use serde_json::Value;
 
 /// A message that came to the team.
@@ -36,6 +38,21 @@ pub fn message_id(body: &Value) -> Option<String> {
     let text = body.pointer("/attachments/0/content/fallbackText")?.as_str()?;
     let (_, tail) = text.rsplit_once("incident ")?;
     Some(tail.trim().replace(" · message ", "."))
+}
+
+/// Whether a card says how it ended, or that a person is needed.
+pub fn tells_an_end(card: &Value) -> bool {
+    const ENDS: [Situation; 7] = [
+        Situation::Resolved,
+        Situation::RecoveredWithoutUs,
+        Situation::SettingsRestored,
+        Situation::Escalated,
+        Situation::ApprovalAsked,
+        Situation::ApprovalReminder,
+        Situation::ObservedOnly,
+    ];
+    let text = card.to_string();
+    text.contains("ON HOLD, BY A PERSON") || ENDS.into_iter().any(|end| text.contains(phase_words(end)))
 }
 
 /// What a message says, string by string, but for what may differ in the same message: that it comes late, and the port of the

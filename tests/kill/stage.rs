@@ -127,7 +127,7 @@ impl Stage {
         self.away += self.cloud.clock().now().duration_since(then);
     }
 
-    /// What a process said that is none of the story's.
+    /// Keeps the log of a process that was started beside this stage.
     pub fn add_log(&mut self, log: String) {
         self.logs.push(log);
     }
