@@ -15,12 +15,11 @@ use serde_json::{Value, json};
 
 use super::invocation::{Invoked, ThroughTheHost, refuse, unreadable};
 use super::marks::Stranger;
+use super::paths::{ALERTS, called};
 use super::payload::{Payload, Unreadable};
 use super::{Hosted, PATIENCE};
 use crate::web::{alerts, answer, health, pages};
 
-/// Where alerts are taken.
-pub(super) const ALERTS: &str = "/api/alerts";
 const HEALTH: &str = "/api/health";
 
 /// The binding's name in `alerts/function.json` and `pages/function.json`.
@@ -47,11 +46,6 @@ pub(super) async fn proxied(State(hosted): State<Hosted>, request: Request) -> R
             answer::refuse(StatusCode::NOT_FOUND, "there is nothing at this path; alerts are taken by POST /api/alerts")
         }
     }
-}
-
-/// A path as the host compares it: in any case, with or without a last slash.
-pub(super) fn called(path: &str) -> String {
-    path.strip_suffix('/').unwrap_or(path).to_ascii_lowercase()
 }
 
 async fn take_alert(hosted: &Hosted, request: Request) -> Response {

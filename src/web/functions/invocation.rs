@@ -11,6 +11,7 @@ use axum::response::Response;
 use tracing::{Instrument, Span, field};
 use uuid::Uuid;
 
+use super::paths::{ALERTS, called};
 use super::payload::Payload;
 use super::{Hosted, LONGEST_PAYLOAD, marks};
 use crate::telemetry::{count, parent};
@@ -110,8 +111,8 @@ pub(super) async fn proxied(ConnectInfo(Peer(peer)): ConnectInfo<Peer>, mut requ
     match marks::proxied(peer, request.headers()) {
         Ok(id) => {
             request.extensions_mut().insert(ThroughTheHost);
-            let function = match super::http::called(request.uri().path()).as_str() {
-                super::http::ALERTS => "alerts",
+            let function = match called(request.uri().path()).as_str() {
+                ALERTS => "alerts",
                 _ if request.method() == Method::POST => "answers",
                 _ => "pages",
             };

@@ -18,6 +18,7 @@ mod http;
 mod invocation;
 mod jobs;
 pub mod marks;
+mod paths;
 mod patrol;
 pub mod payload;
 mod poison;
