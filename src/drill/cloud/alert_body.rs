@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 use serde_json::{Map, Value, json};
 
-use super::activity_log::{Entry, sevenths};
+use super::log_entry::{Entry, sevenths};
 use super::state::{Event, State, after_minutes};
 use super::world::Alerting;
 use crate::clock::add;

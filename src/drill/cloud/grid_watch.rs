@@ -5,12 +5,11 @@
 //! is deleted, or for its firewall. A subscription's topic tells what the Resource Manager wrote, deleted or did. A vault
 //! that was recovered has lost its Event Grid subscriptions.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::activity_log::Entry;
+use super::grid::Seen;
+use super::log_entry::Entry;
 use super::resources::Vault;
 use super::state::{Event, State};
 use crate::clock::add;
@@ -19,22 +18,6 @@ use crate::clock::add;
 const NEAR: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// How often an event is delivered twice: Event Grid promises that it is delivered, not that it is once.
 const TWICE: f64 = 0.1;
-
-/// What Event Grid knows of each vault, by its lower-case id.
-#[derive(Debug, Default)]
-pub(crate) struct Grid {
-    vaults: BTreeMap<String, Seen>,
-}
-
-#[derive(Debug, Default)]
-struct Seen {
-    deleted: bool,
-    /// It was deleted since: its subscriptions are gone.
-    unsubscribed: bool,
-    permissions: String,
-    versions: BTreeSet<String>,
-    dates: BTreeSet<(String, i64)>,
-}
 
 impl State {
     /// Tells of what has changed in the vaults since they were last seen.

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::activity_log::Entry;
+use super::log_entry::Entry;
 
 /// Which entries a `$filter` selects.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -6,11 +6,11 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::activity_log::Entry;
 use super::assignments::Assignments;
-use super::grid_watch::Grid;
+use super::grid::Grid;
+use super::log_entry::Entry;
 use super::resources::{Deleted, Deny, Lock, Principal, Role, Server, UserIdentity, Vault};
-use super::throttle::Bucket;
+use super::throttle::{Bucket, Limit};
 use super::world::{Span, World};
 use crate::clock::add;
 use crate::domain::resource_id::ResourceId;
@@ -174,6 +174,12 @@ impl State {
         *times += 1;
         let label = format!("{label}|{times}");
         self.guid(&label)
+    }
+
+    /// Takes a token of the bucket `key`: how many are left, or how many seconds to wait.
+    pub(crate) fn take_token(&mut self, key: &str, limit: Limit) -> Result<u32, u32> {
+        let now = self.now;
+        self.buckets.entry(key.to_owned()).or_insert_with(|| Bucket::full(limit, now)).take(limit, now)
     }
 
     /// Lets something happen at `at` (now, if that is past).

@@ -2,8 +2,6 @@
 
 use jiff::Timestamp;
 
-use super::state::State;
-
 /// One bucket.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bucket {
@@ -25,21 +23,24 @@ pub(crate) const WRITES: Limit = Limit { size: 200.0, per_second: 10.0 };
 /// Queries of Resource Graph: 15 in 5 seconds.
 pub(crate) const GRAPH: Limit = Limit { size: 15.0, per_second: 3.0 };
 
-impl State {
+impl Bucket {
+    /// A full one.
+    pub(crate) const fn full(limit: Limit, now: Timestamp) -> Self {
+        Self { tokens: limit.size, at: now }
+    }
+
     /// Takes a token: how many are left, or how many seconds to wait.
-    pub(crate) fn take_token(&mut self, key: &str, limit: Limit) -> Result<u32, u32> {
-        let now = self.now;
-        let bucket = self.buckets.entry(key.to_owned()).or_insert(Bucket { tokens: limit.size, at: now });
-        let passed = now.duration_since(bucket.at).as_secs_f64().max(0.0);
-        bucket.tokens = (bucket.tokens + passed * limit.per_second).min(limit.size);
-        bucket.at = now;
+    pub(crate) fn take(&mut self, limit: Limit, now: Timestamp) -> Result<u32, u32> {
+        let passed = now.duration_since(self.at).as_secs_f64().max(0.0);
+        self.tokens = (self.tokens + passed * limit.per_second).min(limit.size);
+        self.at = now;
         // Both numbers are small and not negative.
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-        if bucket.tokens >= 1.0 {
-            bucket.tokens -= 1.0;
-            Ok(bucket.tokens as u32)
+        if self.tokens >= 1.0 {
+            self.tokens -= 1.0;
+            Ok(self.tokens as u32)
         } else {
-            Err(((1.0 - bucket.tokens) / limit.per_second).ceil().max(1.0) as u32)
+            Err(((1.0 - self.tokens) / limit.per_second).ceil().max(1.0) as u32)
         }
     }
 }

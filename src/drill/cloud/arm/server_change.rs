@@ -183,7 +183,7 @@ impl State {
     }
 
     /// The last entry of an operation whose first is in the log.
-    pub(crate) fn close(&mut self, opened: &super::super::activity_log::Entry, status: &str, outcome: &str) {
+    pub(crate) fn close(&mut self, opened: &super::super::log_entry::Entry, status: &str, outcome: &str) {
         let write = super::super::activity_log::Write {
             actor: opened.actor.as_ref(),
             operation: &opened.operation,
