@@ -16,11 +16,11 @@ pub fn time(at: Timestamp, words: &str) -> Html {
     Html::default().raw("<time").attribute("datetime", at.to_string()).raw(">").text(words).raw("</time>")
 }
 
-/// Since when, and for how long.
+/// Since when it is open, and for how long: the loss itself may be older.
 #[must_use]
 pub fn since(incident: &Incident, now: Timestamp) -> Html {
     let at = incident.opened_at;
-    Html::default().text("since ").html(time(at, &clock(at, now))).text(", ").html(ticking(
+    Html::default().text("open since ").html(time(at, &clock(at, now))).text(", ").html(ticking(
         "data-since",
         at,
         now.duration_since(at),
