@@ -145,15 +145,15 @@ async fn two_handlers_killed_again_and_again_lose_nothing_and_do_nothing_twice()
     stage.close().await;
 }
 
-/// Kills at moments drawn from `seed` at which something is under way. Answers what was, each time.
+/// Kills at moments drawn from `seed` at which something is under way: every other time a job. Answers what was, each time.
 async fn kill(host: &Host, seed: u64) -> Vec<Vec<String>> {
     let mut random = StdRng::seed_from_u64(seed);
     let mut killed_at = Vec::new();
-    for _ in 0..KILLS {
+    for at in 0..KILLS {
         tokio::time::sleep(Duration::from_millis(random.random_range(500..4_500))).await;
         host.worker().ready().await.unwrap();
         let before = host.worker().starts();
-        killed_at.push(under_way(host, &mut random).await);
+        killed_at.push(under_way(host, at % 2 == 0, &mut random).await);
         assert!(host.kill_handler());
         while host.worker().starts() == before {
             tokio::time::sleep(Duration::from_millis(2)).await;
@@ -162,15 +162,17 @@ async fn kill(host: &Host, seed: u64) -> Vec<Vec<String>> {
     killed_at
 }
 
-/// Waits a little into some invocation, at most so long. Answers which functions are at work.
-async fn under_way(host: &Host, random: &mut StdRng) -> Vec<String> {
+/// Waits a little into some invocation, or into a job, at most so long. Answers which functions are at work.
+async fn under_way(host: &Host, job: bool, random: &mut StdRng) -> Vec<String> {
     let began = Instant::now();
+    let is_it =
+        |working: &[String]| if job { working.iter().any(|function| function == "jobs") } else { !working.is_empty() };
     loop {
         let working = host.working();
-        if !working.is_empty() {
+        if is_it(&working) {
             tokio::time::sleep(Duration::from_millis(random.random_range(0..30))).await;
             let still = host.working();
-            if !still.is_empty() {
+            if is_it(&still) {
                 return still;
             }
         }
