@@ -11,10 +11,6 @@ use crate::store::{Result, StoreError};
 /// A change that waits for its turn and then for the commit.
 pub(super) trait Change: Send {
     fn apply(&mut self, connection: &Connection) -> Result<()>;
-    /// Whether it is an alert: its sender waits, and it may be undone because another one beside it failed, and be told so.
-    fn is_alert(&self) -> bool;
-    /// Takes back that it was applied: it was undone for `why`.
-    fn undone(&mut self, why: &StoreError);
     /// Tells whoever waits: `Err` if the transaction as a whole did not happen.
     fn answer(self: Box<Self>, fate: Result<()>);
 }
@@ -22,7 +18,6 @@ pub(super) trait Change: Send {
 /// One that is made by a closure.
 pub(super) struct Pending<T, F> {
     path: PathBuf,
-    is_alert: bool,
     work: Option<F>,
     outcome: Option<Result<T>>,
     reply: oneshot::Sender<Result<T>>,
@@ -30,9 +25,9 @@ pub(super) struct Pending<T, F> {
 
 impl<T, F> Pending<T, F> {
     /// A change of the store at `path`, and where its answer will come.
-    pub(super) fn new(path: PathBuf, is_alert: bool, work: F) -> (Self, oneshot::Receiver<Result<T>>) {
+    pub(super) fn new(path: PathBuf, work: F) -> (Self, oneshot::Receiver<Result<T>>) {
         let (reply, answer) = oneshot::channel();
-        (Self { path, is_alert, work: Some(work), outcome: None, reply }, answer)
+        (Self { path, work: Some(work), outcome: None, reply }, answer)
     }
 }
 
@@ -43,14 +38,6 @@ impl<T: Send, F: Send + FnOnce(&Connection) -> Outcome<T>> Change for Pending<T,
         let fate = outcome.as_ref().map(|_| ()).map_err(Clone::clone);
         self.outcome = Some(outcome);
         fate
-    }
-
-    fn is_alert(&self) -> bool {
-        self.is_alert
-    }
-
-    fn undone(&mut self, why: &StoreError) {
-        self.outcome = Some(Err(why.clone()));
     }
 
     fn answer(self: Box<Self>, fate: Result<()>) {
@@ -68,15 +55,11 @@ pub(super) fn stopped(path: &Path) -> StoreError {
 
 /// A change for tests: a row in the table `word`.
 #[cfg(test)]
-pub(super) fn insert(
-    word: &'static str,
-    fails: bool,
-    is_alert: bool,
-) -> (Box<dyn Change>, oneshot::Receiver<Result<()>>) {
+pub(super) fn insert(word: &'static str, fails: bool) -> (Box<dyn Change>, oneshot::Receiver<Result<()>>) {
     let work = move |connection: &Connection| -> Outcome<()> {
         connection.execute("INSERT INTO word VALUES (?1)", [word])?;
         if fails { Err(StoreError::Conflict.into()) } else { Ok(()) }
     };
-    let (pending, answer) = Pending::new(PathBuf::new(), is_alert, work);
+    let (pending, answer) = Pending::new(PathBuf::new(), work);
     (Box::new(pending), answer)
 }

@@ -7,7 +7,6 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, Row, params};
 
@@ -16,13 +15,9 @@ use super::fault::Outcome;
 /// How many of the latest signals are remembered, in 4 MB. Of a signal before those a repetition is looked into again.
 const REMEMBERED: usize = 100_000;
 
-/// What a store remembers.
+/// What the thread that writes remembers: the rows by a hash of their fingerprints.
 #[derive(Debug, Default)]
-pub(super) struct Known(Mutex<Remembered>);
-
-/// The rows by a hash of their fingerprints.
-#[derive(Debug, Default)]
-pub(super) struct Remembered {
+pub(super) struct Known {
     rows: HashMap<u64, i64>,
     /// Hashes and rows, the oldest first.
     order: VecDeque<(u64, i64)>,
@@ -31,13 +26,7 @@ pub(super) struct Remembered {
 }
 
 impl Known {
-    pub(super) fn lock(&self) -> MutexGuard<'_, Remembered> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Remembered {
-    /// Reads what others have written since.
+    /// Reads what others have written since. Inside a transaction that writes, once is enough.
     pub(super) fn catch_up(&mut self, connection: &Connection) -> Outcome<()> {
         let Some(read_to) = self.read_to else { return self.read_latest(connection) };
         let mut select = connection.prepare_cached("SELECT id, fingerprint FROM signal WHERE id > ?1 ORDER BY id")?;
@@ -115,7 +104,7 @@ mod tests {
 
     #[test]
     fn what_others_wrote_is_known_before_and_after_the_first_time() {
-        let (connection, mut known) = (file(), Remembered::default());
+        let (connection, mut known) = (file(), Known::default());
         write(&connection, "a", 10);
         write(&connection, "b", 5);
         known.catch_up(&connection).unwrap();
@@ -130,7 +119,7 @@ mod tests {
 
     #[test]
     fn what_was_undone_is_not_known() {
-        let (connection, mut known) = (file(), Remembered::default());
+        let (connection, mut known) = (file(), Known::default());
         known.catch_up(&connection).unwrap();
         connection.execute_batch("BEGIN").unwrap();
         let id = write(&connection, "a", 10);
@@ -148,7 +137,7 @@ mod tests {
 
     #[test]
     fn of_very_many_the_latest_are_remembered() {
-        let mut known = Remembered::default();
+        let mut known = Known::default();
         for id in 0..=REMEMBERED {
             known.put(&id.to_string(), i64::try_from(id).unwrap());
         }

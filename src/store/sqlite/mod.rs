@@ -3,6 +3,7 @@
 //! One thread writes (see [`writer`]), one connection reads beside it. Several processes may use one file; one of them at
 //! a time may work on its jobs (see [`claim`]).
 
+mod alert;
 pub mod care;
 mod change;
 mod claim;
@@ -31,7 +32,6 @@ use serde_json::Value;
 
 use self::claim::Claim;
 use self::fault::Outcome;
-use self::known::Known;
 use self::recent::Recent;
 use self::writer::Writer;
 use super::{Accepted, Handout, LeasedJob, NewJob, Pruned, Result, SignalRef, Store, StoreError, Swept, Version};
@@ -49,7 +49,6 @@ pub struct SqliteStore {
     writer: Writer,
     reader: Arc<Mutex<Connection>>,
     recent: Arc<Recent>,
-    known: Arc<Known>,
     /// Given back last, after the last change was written.
     _claim: Option<Claim>,
 }
@@ -84,7 +83,7 @@ impl SqliteStore {
         let open::Opened { path, writer, reader } = opened;
         let writer = Writer::start(path.clone(), writer)?;
         let reader = Arc::new(Mutex::new(reader));
-        Ok(Self { path, writer, reader, recent: Arc::default(), known: Arc::default(), _claim: claim })
+        Ok(Self { path, writer, reader, recent: Arc::default(), _claim: claim })
     }
 
     async fn read<T, F>(&self, work: F) -> Result<T>
@@ -118,13 +117,12 @@ impl SqliteStore {
 #[async_trait]
 impl Store for SqliteStore {
     async fn accept(&self, signals: &[Signal], now: Timestamp) -> Result<Accepted> {
-        let rows = signals.iter().map(signals::Row::new).collect::<Outcome<Vec<_>>>();
+        let rows = signals.iter().map(alert::Row::new).collect::<Outcome<Vec<_>>>();
         let rows = rows.map_err(|fault| fault.about(&self.path))?;
         if rows.is_empty() {
             return Ok(Accepted { new: 0, repeated: 0 });
         }
-        let known = Arc::clone(&self.known);
-        self.writer.change_at_once(move |connection| signals::accept(connection, &known, &rows, now)).await
+        self.writer.accept(rows, now).await
     }
 
     async fn untaken_signals(&self, subject: &ResourceId) -> Result<Vec<(SignalRef, Signal)>> {

@@ -3,54 +3,26 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
+use super::alert::Row;
 use super::document::{self, micros};
 use super::fault::Outcome;
-use super::jobs;
 use super::known::Known;
 use crate::clock;
 use crate::domain::incident::IncidentId;
 use crate::domain::resource_id::ResourceId;
 use crate::domain::signal::Signal;
-use crate::store::{Accepted, KNOWN_FOR, SignalRef, TAKEN_KEPT_FOR};
+use crate::store::{KNOWN_FOR, SignalRef, TAKEN_KEPT_FOR};
 
-/// A signal made ready outside of the transaction.
-pub(super) struct Row {
-    subject: ResourceId,
-    fingerprint: String,
-    document: String,
-}
-
-impl Row {
-    pub(super) fn new(signal: &Signal) -> Outcome<Self> {
-        let subject = signal.subject();
-        Ok(Self { fingerprint: signal.fingerprint_about(&subject), subject, document: document::write(signal)? })
+/// Adds a signal, unless it is known already. Answers whether it was new.
+pub(super) fn add(connection: &Connection, known: &mut Known, row: &Row, now: Timestamp) -> Outcome<bool> {
+    if known.has(connection, &row.fingerprint, micros(clock::add(now, -KNOWN_FOR)))? {
+        return Ok(false);
     }
-}
-
-pub(super) fn accept(connection: &Connection, known: &Known, rows: &[Row], now: Timestamp) -> Outcome<Accepted> {
-    let mut accepted = Accepted { new: 0, repeated: 0 };
-    let mut insert = connection
-        .prepare_cached("INSERT INTO signal (subject, fingerprint, received_at, document) VALUES (?1, ?2, ?3, ?4)")?;
-    let since = micros(clock::add(now, -KNOWN_FOR));
-    let mut known = known.lock();
-    known.catch_up(connection)?;
-    let mut subjects: Vec<&ResourceId> = Vec::new();
-    for row in rows {
-        if known.has(connection, &row.fingerprint, since)? {
-            accepted.repeated += 1;
-            continue;
-        }
-        let id = insert.insert(params![row.subject.key(), row.fingerprint, micros(now), row.document])?;
-        known.put(&row.fingerprint, id);
-        accepted.new += 1;
-        subjects.push(&row.subject);
-    }
-    subjects.sort_unstable();
-    subjects.dedup();
-    for target in subjects {
-        jobs::call_to(connection, target, now)?;
-    }
-    Ok(accepted)
+    let id = connection
+        .prepare_cached("INSERT INTO signal (subject, fingerprint, received_at, document) VALUES (?1, ?2, ?3, ?4)")?
+        .insert(params![row.subject.key(), row.fingerprint, micros(now), row.document])?;
+    known.put(&row.fingerprint, id);
+    Ok(true)
 }
 
 pub(super) fn untaken(connection: &Connection, subject: &ResourceId) -> Outcome<Vec<(SignalRef, Signal)>> {
