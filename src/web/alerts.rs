@@ -1,6 +1,6 @@
 //! `POST /api/alerts`: from a body to stored signals. The body is only a doorbell: what it says decides where to look.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::{Body, BodyDataStream, Bytes};
 use axum::extract::{FromRequest, Request, State};
@@ -33,10 +33,10 @@ enum Told {
     Handshake(String),
 }
 
-impl FromRequest<App> for Alert {
+impl FromRequest<Arc<App>> for Alert {
     type Rejection = Response;
 
-    async fn from_request(request: Request, app: &App) -> Result<Self, Response> {
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Response> {
         let (head, body) = request.into_parts();
         if let Err(refusal) = admit(app, &head.headers, &head.uri).await {
             drain(&head.headers, body).await;
@@ -51,12 +51,12 @@ impl FromRequest<App> for Alert {
 }
 
 /// Takes a body that the Functions host let in: as [`receive`] does.
-pub(super) async fn take(app: &App, body: &[u8]) -> Response {
-    receive(State(app.clone()), Alert(Told::Reading(signal::read(body)))).await
+pub(super) async fn take(app: &Arc<App>, body: &[u8]) -> Response {
+    receive(State(Arc::clone(app)), Alert(Told::Reading(signal::read(body)))).await
 }
 
 /// Takes an alert. 202 once its signals are durable, 200 if it is not for us.
-pub async fn receive(State(app): State<App>, Alert(told): Alert) -> Response {
+pub async fn receive(State(app): State<Arc<App>>, Alert(told): Alert) -> Response {
     match told {
         Told::Handshake(code) => {
             tracing::info!("Event Grid asked whether its events are wanted; answered yes");
@@ -84,9 +84,11 @@ async fn keep(app: &App, signals: Vec<Signal>) -> Response {
     if ours.is_empty() {
         return ignore("out of scope");
     }
-    match app.store.accept(&ours, app.clock.now()).await {
+    let rings = Rings(app);
+    let accepted = app.store.accept(&ours, app.clock.now()).await;
+    drop(rings);
+    match accepted {
         Ok(accepted) => {
-            app.wake.now(&app.clock);
             count::signals_taken(ours.iter().map(|signal| signal.kind), accepted.new, accepted.repeated);
             say_stored(accepted, &ours, app.clock.now());
             let mut body = json!({ "accepted": accepted.new, "repeated": accepted.repeated });
@@ -99,6 +101,15 @@ async fn keep(app: &App, signals: Vec<Signal>) -> Response {
             tracing::error!(%error, signals = ours.len(), "an alert could not be stored; the caller was asked to try again");
             answer::come_again("the alert could not be stored; try again")
         }
+    }
+}
+
+/// Wakes the responder for what was stored, also where the caller hung up meanwhile and this request was given up.
+struct Rings<'a>(&'a App);
+
+impl Drop for Rings<'_> {
+    fn drop(&mut self) {
+        self.0.wake.now(&self.0.clock);
     }
 }
 
@@ -136,7 +147,7 @@ fn ignore(reason: &str) -> Response {
 }
 
 /// `OPTIONS /api/alerts`: the CloudEvents way of asking whether events are wanted (CloudEvents, "HTTP 1.1 Web Hooks", 4).
-pub async fn handshake(State(app): State<App>, headers: HeaderMap, uri: Uri) -> Response {
+pub async fn handshake(State(app): State<Arc<App>>, headers: HeaderMap, uri: Uri) -> Response {
     if let Err(refusal) = check_caller(&app, &headers, &uri).await {
         return *refusal;
     }

@@ -1,5 +1,7 @@
 //! Whether the house stands: for monitors, for the Functions host, and for people who look.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
@@ -25,7 +27,7 @@ pub async fn front(headers: HeaderMap) -> Response {
 
 /// `GET /api/health`: `ok`; `degraded` (200) when something in the settings is broken or jobs were set aside; 503 when
 /// nothing can be stored. Says no reason that could hold a name or a path: reasons are in the log.
-pub async fn health(State(app): State<App>) -> Response {
+pub async fn health(State(app): State<Arc<App>>) -> Response {
     let (next, poison) = match (app.store.next_due().await, app.store.poison().await) {
         (Ok(next), Ok(poison)) => (next, poison.len()),
         (Err(error), _) | (_, Err(error)) => {

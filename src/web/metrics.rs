@@ -4,6 +4,8 @@
 //! machine is answered without a secret, any other must know the webhook secret. A caller who comes through a proxy on
 //! this machine is not on this machine.
 
+use std::sync::Arc;
+
 use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
@@ -16,7 +18,7 @@ use crate::telemetry::{Page, page};
 
 /// Answers with the metrics.
 pub(super) async fn metrics(
-    State((app, page)): State<(App, Page)>,
+    State((app, page)): State<(Arc<App>, Page)>,
     ConnectInfo(peer): ConnectInfo<Peer>,
     headers: HeaderMap,
     uri: Uri,

@@ -71,7 +71,7 @@ impl Default for Limits {
     }
 }
 
-/// What the doors need to know.
+/// What the doors need to know. Every request holds it.
 #[derive(Debug, Clone)]
 pub struct App {
     /// Where signals are kept.
@@ -104,6 +104,7 @@ pub fn router_with_metrics(app: App, page: Page) -> Router {
 }
 
 fn build(app: App, page: Option<Page>) -> Router {
+    let app = Arc::new(app);
     let crowd = Arc::new(Semaphore::new(app.limits.at_once));
     let guard = guard::Guard { limits: app.limits, crowd, ids: Ids::random() };
     let metrics = page.map_or_else(Router::new, |page| {

@@ -93,7 +93,7 @@ async fn open(config: Option<&Path>) -> Result<(Rooms, bool), Shut> {
     tokio::spawn(async move { callers.warm(now).await });
     let works_alone = matches!(settings.store, StoreLocation::Sqlite(_));
     let patrol = Patrol::new(responder.clone(), settings.patrol.clone());
-    Ok((Rooms { responder, patrol, app, opening: Arc::default() }, works_alone))
+    Ok((Rooms { responder, patrol, app: Arc::new(app), opening: Arc::default() }, works_alone))
 }
 
 fn settings(config: Option<&Path>) -> Result<Settings, Shut> {

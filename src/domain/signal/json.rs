@@ -15,13 +15,30 @@ const NOT_THE_EVENT: [&str; 2] = ["tags", "relatedEvents"];
 
 /// The value under `key`: spelled exactly so, else in another casing or with blanks around it. `null` is absent.
 pub(super) fn get<'a>(object: &'a Object, key: &str) -> Option<&'a Value> {
-    let there = |value: &&Value| !value.is_null();
-    object.get(key).filter(there).or_else(|| {
-        object
-            .iter()
-            .find(|(name, value)| name.len() >= key.len() && name.trim().eq_ignore_ascii_case(key) && there(value))
-            .map(|(_, value)| value)
-    })
+    let mut alike = None;
+    // Objects are small: to look at each key is quicker than to hash this one.
+    for (name, value) in object {
+        if value.is_null() || name.len() < key.len() {
+            continue;
+        }
+        if name == key {
+            return Some(value);
+        }
+        if alike.is_none() && is_alike(name, key) {
+            alike = Some(value);
+        }
+    }
+    alike
+}
+
+/// Whether a name that is no shorter than `key` is `key` in another casing, or with blanks around it.
+fn is_alike(name: &str, key: &str) -> bool {
+    if name.len() == key.len() {
+        return name.eq_ignore_ascii_case(key);
+    }
+    let ends = [name.as_bytes().first(), name.as_bytes().last()];
+    let blanks = ends.into_iter().flatten().any(|byte| !byte.is_ascii_graphic());
+    blanks && name.trim().eq_ignore_ascii_case(key)
 }
 
 /// The text of a value: a string, a number, a truth value, or the `value` of a `{value, localizedValue}` pair.
@@ -76,7 +93,7 @@ pub(super) fn each_string(event: &Object, see: &mut dyn FnMut(&str, &str)) {
 }
 
 fn strings_in(key: &str, value: &Value, opened_strings: u8, see: &mut dyn FnMut(&str, &str)) {
-    if NOT_THE_EVENT.iter().any(|not| key.trim().eq_ignore_ascii_case(not)) {
+    if NOT_THE_EVENT.iter().any(|not| key.len() >= not.len() && is_alike(key, not)) {
         return;
     }
     match value {

@@ -30,9 +30,9 @@ impl Wanted {
     }
 
     fn fits(self, id: &ResourceId) -> bool {
-        let kind = id.resource_type();
         let sql = || id.database_host().is_some();
         let vault = || {
+            let kind = id.resource_type();
             id.key_vault().is_some()
                 || [
                     "microsoft.keyvault/managedhsms",
@@ -45,7 +45,7 @@ impl Wanted {
         match self {
             Self::Sql => sql(),
             Self::Vault => vault(),
-            Self::Identity => kind == "microsoft.managedidentity/userassignedidentities",
+            Self::Identity => id.resource_type() == "microsoft.managedidentity/userassignedidentities",
             Self::Watched => sql() || vault(),
             Self::Scope => sql() || vault() || is_subscription_or_group(id),
         }
@@ -74,7 +74,7 @@ pub(super) enum Found {
 /// Chooses the targets: all of `told` that fit; else the first of `others` that fits. Of two spellings of one id the
 /// better-cased is kept, because alerts lower-case ids and storage records upper-case them.
 pub(super) fn choose(told: &[String], others: &[String], wanted: Wanted) -> Found {
-    let named_foreign = told.iter().chain(others).any(|text| is_of_another_provider(text));
+    let names = (told, others);
     let read = |texts: &[String]| -> Vec<ResourceId> { texts.iter().filter_map(|text| id_in(text, wanted)).collect() };
     let (told, others) = (read(told), read(others));
     let mut targets: Vec<ResourceId> = Vec::new();
@@ -88,8 +88,9 @@ pub(super) fn choose(told: &[String], others: &[String], wanted: Wanted) -> Foun
         targets.extend(others.iter().find(|id| wanted.fits(id)).cloned());
     }
     if targets.is_empty() {
-        let nothing = told.is_empty() && others.is_empty() && !named_foreign;
-        return if nothing { Found::Nothing } else { Found::Unfit };
+        let nothing = told.is_empty() && others.is_empty();
+        let foreign = || names.0.iter().chain(names.1).any(|text| is_of_another_provider(text));
+        return if nothing && !foreign() { Found::Nothing } else { Found::Unfit };
     }
     if wanted == Wanted::Scope {
         // A rule may name the subscription it watches, while the event itself says what the assignment lies on.
@@ -144,10 +145,15 @@ fn is_of_another_provider(text: &str) -> bool {
 
 /// Splits off the `/events/{eventDataId}/ticks/{n}` that ends the id of a REST event; answers the resource and the id.
 pub(super) fn without_event(path: &str) -> (&str, Option<&str>) {
-    let lower = path.to_ascii_lowercase();
+    let last = |path: &str, marker: &str| {
+        let here = |at: &usize| {
+            path.as_bytes()[*at..].get(..marker.len()).is_some_and(|part| part.eq_ignore_ascii_case(marker.as_bytes()))
+        };
+        memchr::memrchr_iter(b'/', path.as_bytes()).find(here)
+    };
     let split = || {
-        let ticks = lower.rfind("/ticks/")?;
-        let events = lower[..ticks].rfind("/events/")?;
+        let ticks = last(path, "/ticks/")?;
+        let events = last(&path[..ticks], "/events/")?;
         Some((&path[..events], Some(&path[events + "/events/".len()..ticks])))
     };
     split().unwrap_or((path, None))

@@ -138,7 +138,9 @@ fn whole_name(text: &str) -> Option<Turn> {
 /// The event name that stands in a string as a word of its own: not inside a path or a longer name.
 fn name_within(text: &str) -> Option<Turn> {
     // Of the many strings of an event hardly any holds it.
-    if !text.as_bytes().windows(4).any(|four| four.eq_ignore_ascii_case(b"make")) {
+    let bytes = text.as_bytes();
+    let begins = |at: usize| bytes.get(at..at + 4).is_some_and(|four| four.eq_ignore_ascii_case(b"make"));
+    if !memchr::memchr2_iter(b'm', b'M', bytes).any(begins) {
         return None;
     }
     let text = text.to_ascii_lowercase();

@@ -23,7 +23,7 @@ pub struct Rooms {
     /// Looks by itself.
     pub patrol: Patrol,
     /// Takes alerts.
-    pub app: App,
+    pub app: Arc<App>,
     /// Held while an incident is opened: by all invocations of the process.
     pub opening: Arc<Mutex<()>>,
 }

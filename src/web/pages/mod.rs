@@ -29,6 +29,8 @@ pub mod site;
 pub mod standing;
 pub mod view;
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
@@ -49,7 +51,7 @@ pub(super) const INCIDENTS: &str = "/api/incidents";
 const ASSETS: &str = "/api/assets/";
 
 /// The routes.
-pub(super) fn router() -> Router<App> {
+pub(super) fn router() -> Router<Arc<App>> {
     Router::new()
         .route(INCIDENTS, get(answer))
         .route("/api/incidents/", get(answer))
@@ -65,7 +67,7 @@ pub(super) fn is_page(path: &str) -> bool {
 }
 
 /// Answers `GET` and `HEAD` of any of them, and takes answers by `POST`.
-pub(super) async fn answer(State(app): State<App>, request: Request) -> Response {
+pub(super) async fn answer(State(app): State<Arc<App>>, request: Request) -> Response {
     let (head, body) = request.into_parts();
     if let Some(id) = answered(head.uri.path()) {
         if head.method == Method::POST {
