@@ -1,11 +1,9 @@
 //! Untrusted words and times made fit to keep: no control characters, bounded length, one kind of timestamp.
 
+use super::json::{Value, text};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
-use serde_json::Value;
-
-use super::json::text;
 
 /// The longest description that is kept, in characters.
 pub(super) const LONGEST_TEXT: usize = 1000;
@@ -50,7 +48,7 @@ fn is_clean(text: &str, longest: usize) -> bool {
 
 /// A point in time in any of the forms that were seen: `Z` or an offset, no zone at all (then UTC), any number of
 /// fraction digits, or seconds or milliseconds since 1970.
-pub(super) fn moment(value: &Value) -> Option<Timestamp> {
+pub(super) fn moment(value: &Value<'_>) -> Option<Timestamp> {
     if let Value::Number(number) = value {
         return number.as_i64().and_then(since_1970);
     }
@@ -101,10 +99,10 @@ mod tests {
             (json!(1_559_082_102), "2019-05-28T22:21:42Z"),
             (json!(1_559_082_102_000_i64), "2019-05-28T22:21:42Z"),
         ] {
-            assert_eq!(moment(&written).map(|at| at.to_string()).as_deref(), Some(expected), "{written}");
+            assert_eq!(moment(&Value::from(&written)).map(|at| at.to_string()).as_deref(), Some(expected), "{written}");
         }
         for nonsense in [json!("yesterday"), json!(""), json!(true), json!(1e300), json!(i64::MAX), json!("1.é")] {
-            assert_eq!(moment(&nonsense), None, "{nonsense}");
+            assert_eq!(moment(&Value::from(&nonsense)), None, "{nonsense}");
         }
     }
 

@@ -1,15 +1,13 @@
 //! The common alert schema (`azureMonitorCommonAlertSchema`): `essentials` about the alert, `alertContext` with the
 //! event. Only the context is searched for TDE events: the essentials hold the words of whoever wrote the rule.
 
-use serde_json::Value;
-
 use super::clean::{LONGEST_NAME, moment, words};
 use super::event::{Around, is_event, read_event};
-use super::json::{Object, get, object_of, text, text_of};
+use super::json::{Object, Value, get, object_of, text, text_of};
 use super::{Reading, test_action};
 
 /// Reads `data`.
-pub(super) fn read_common(data: &Object) -> Reading {
+pub(super) fn read_common(data: &Object<'_>) -> Reading {
     let essentials = object_of(data, "essentials");
     let context = object_of(data, "alertContext");
     let (essentials, context) = (essentials.as_deref(), context.as_deref());
@@ -31,7 +29,7 @@ pub(super) fn read_common(data: &Object) -> Reading {
     }
 }
 
-fn around(essentials: &Object) -> Around {
+fn around(essentials: &Object<'_>) -> Around {
     let targets = match get(essentials, "alertTargetIDs") {
         Some(Value::Array(ids)) => ids.iter().filter_map(text).collect(),
         Some(one) => text(one).into_iter().collect(),
@@ -50,7 +48,7 @@ fn around(essentials: &Object) -> Around {
 }
 
 /// An alert whose context is no Activity Log event is of another kind, unless it claims to be one.
-fn without_event(essentials: Option<&Object>, context: Option<&Object>) -> Reading {
+fn without_event(essentials: Option<&Object<'_>>, context: Option<&Object<'_>>) -> Reading {
     if let Some(reason) = context.and_then(other_kind) {
         return Reading::Ignored(reason.to_owned());
     }
@@ -78,11 +76,11 @@ fn without_event(essentials: Option<&Object>, context: Option<&Object>) -> Readi
 }
 
 /// The kind of alert that the shape of a context gives away.
-pub(super) fn other_kind(context: &Object) -> Option<&'static str> {
-    let has = |object: &Object, key| get(object, key).is_some();
+pub(super) fn other_kind(context: &Object<'_>) -> Option<&'static str> {
+    let has = |object: &Object<'_>, key| get(object, key).is_some();
     let condition = object_of(context, "condition");
     let criteria = text_of(context, &["conditionType"]).unwrap_or_default().to_ascii_lowercase();
-    let queried = |object: &Object| has(object, "searchQuery") || has(object, "searchResults");
+    let queried = |object: &Object<'_>| has(object, "searchQuery") || has(object, "searchResults");
     let parts = condition.as_deref().and_then(|condition| get(condition, "allOf")?.as_array());
     let part_queried = || parts.is_some_and(|parts| parts.iter().filter_map(Value::as_object).any(queried));
     if has(context, "AlertCategory") || has(context, "AlertData") || has(context, "BudgetName") {

@@ -30,14 +30,14 @@ pub(super) struct Around {
 }
 
 /// Whether an object looks like an Activity Log event.
-pub(super) fn is_event(object: &Object) -> bool {
+pub(super) fn is_event(object: &Object<'_>) -> bool {
     ["operationName", "eventName", "eventDataId", "eventTimestamp", "authorization"]
         .iter()
         .any(|key| get(object, key).is_some())
 }
 
 /// Reads one event.
-pub(super) fn read_event(event: &Object, around: &Around) -> Reading {
+pub(super) fn read_event(event: &Object<'_>, around: &Around) -> Reading {
     let mut event = Event::new(event, around);
     let outcome = around.outcome.or_else(|| Outcome::of(event.fields));
     let could_be_tde = event.operation.is_empty() || event.operation.starts_with("microsoft.sql/");
@@ -62,7 +62,7 @@ pub(super) fn read_event(event: &Object, around: &Around) -> Reading {
 }
 
 /// The ids of SQL resources in any string: where a TDE event names its database is as little known as where its name is.
-fn ids_anywhere(event: &Object) -> Vec<String> {
+fn ids_anywhere(event: &Object<'_>) -> Vec<String> {
     let mut ids = Vec::new();
     each_string(event, &mut |_, text| {
         let is_id = text.trim_start().get(..15).is_some_and(|start| start.eq_ignore_ascii_case("/subscriptions/"));
@@ -74,9 +74,9 @@ fn ids_anywhere(event: &Object) -> Vec<String> {
 }
 
 struct Event<'a> {
-    fields: &'a Object,
-    properties: Option<Cow<'a, Object>>,
-    identity: Option<Cow<'a, Object>>,
+    fields: &'a Object<'a>,
+    properties: Option<Cow<'a, Object<'a>>>,
+    identity: Option<Cow<'a, Object<'a>>>,
     around: &'a Around,
     /// As written; empty if none is named.
     written_operation: String,
@@ -86,11 +86,11 @@ struct Event<'a> {
 }
 
 impl<'a> Event<'a> {
-    fn new(fields: &'a Object, around: &'a Around) -> Self {
+    fn new(fields: &'a Object<'a>, around: &'a Around) -> Self {
         let properties = object_of(fields, "properties");
         let identity = object_of(fields, "identity");
         let authorization = object_of(fields, "authorization")
-            .or_else(|| identity.as_deref().and_then(|identity| object_of(identity, "authorization")).map(owned));
+            .or_else(|| identity.as_deref().and_then(|identity| object_of(identity, "authorization")));
         let operation = text_of(fields, &["operationName"])
             .or_else(|| text_of(authorization.as_deref()?, &["action"]))
             .or_else(|| around.operation.clone())
@@ -197,7 +197,7 @@ impl<'a> Event<'a> {
     fn caller(&self) -> Option<String> {
         self.field(&["caller"]).or_else(|| {
             let claims = object_of(self.fields, "claims")
-                .or_else(|| self.identity.as_deref().and_then(|identity| object_of(identity, "claims")).map(owned))?;
+                .or_else(|| self.identity.as_deref().and_then(|identity| object_of(identity, "claims")))?;
             const NAMES: [&str; 6] = [
                 "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/upn",
                 "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/name",
@@ -223,10 +223,6 @@ impl<'a> Event<'a> {
             })
         })
     }
-}
-
-fn owned(object: Cow<'_, Object>) -> Cow<'static, Object> {
-    Cow::Owned(object.into_owned())
 }
 
 /// Whether a text is the name of an operation and not a sentence.

@@ -1,11 +1,9 @@
 //! Events of Event Grid, in its own schema or as CloudEvents 1.0: those of a key vault, and ARM's resource events
 //! (reference: alerts and signals, 5.2).
 
-use serde_json::Value;
-
 use super::clean::{LONGEST_NAME, event_id, moment, words};
 use super::event::{Around, read_event};
-use super::json::{Object, get, object_of, text_of};
+use super::json::{Object, Value, get, object_of, text_of};
 use super::outcome::Outcome;
 use super::target::{Found, Wanted, choose};
 use super::{Reading, Signal, SignalKind};
@@ -15,7 +13,7 @@ use crate::domain::resource_id::ResourceId;
 const VALIDATION: &str = "microsoft.eventgrid.subscriptionvalidationevent";
 
 /// Whether an object is an event in one of both envelopes.
-pub(super) fn is_envelope(object: &Object) -> bool {
+pub(super) fn is_envelope(object: &Object<'_>) -> bool {
     let has = |key| get(object, key).is_some();
     has("eventType") && (has("topic") || has("subject") || has("data"))
         || has("specversion")
@@ -28,7 +26,7 @@ pub fn validation_code(body: &[u8]) -> Option<String> {
     if !may_ask(body) {
         return None;
     }
-    let body: Value = serde_json::from_slice(body).ok()?;
+    let body: Value<'_> = serde_json::from_slice(body).ok()?;
     let events = match &body {
         Value::Array(events) => events.as_slice(),
         one => std::slice::from_ref(one),
@@ -51,7 +49,7 @@ fn may_ask(body: &[u8]) -> bool {
 }
 
 /// Reads one event.
-pub(super) fn read_envelope(envelope: &Object) -> Reading {
+pub(super) fn read_envelope(envelope: &Object<'_>) -> Reading {
     let kind = text_of(envelope, &["eventType", "type"]).unwrap_or_default();
     let lower = kind.to_ascii_lowercase();
     if lower == VALIDATION {
@@ -75,7 +73,7 @@ fn arm_event(name: &str) -> Option<(&'static str, Outcome)> {
     Some((verb, Outcome::parse(rest)?))
 }
 
-fn arm(envelope: &Object, verb: &str, outcome: Outcome) -> Reading {
+fn arm(envelope: &Object<'_>, verb: &str, outcome: Outcome) -> Reading {
     let Some(data) = object_of(envelope, "data") else {
         return Reading::Malformed("the event carries no data".to_owned());
     };
@@ -100,7 +98,7 @@ fn arm(envelope: &Object, verb: &str, outcome: Outcome) -> Reading {
     }
 }
 
-fn key_vault(envelope: &Object, name: &str) -> Reading {
+fn key_vault(envelope: &Object<'_>, name: &str) -> Reading {
     let (kind, of_a_key) = match name {
         "keynearexpiry" => (SignalKind::KeyNearExpiry, true),
         "keyexpired" => (SignalKind::KeyExpired, true),
@@ -134,7 +132,7 @@ fn key_vault(envelope: &Object, name: &str) -> Reading {
 
 /// The key's name: the documentation's sample spells its field with a blank at the end, the specification in another
 /// casing, and both leave the subject and the key's URI to say it too.
-fn key_name(envelope: &Object) -> Option<String> {
+fn key_name(envelope: &Object<'_>) -> Option<String> {
     let data = object_of(envelope, "data");
     let field = |key| data.as_deref().and_then(|data| text_of(data, &[key]));
     [field("objectName"), field("id").and_then(|uri| Some(KeyUri::parse(&uri)?.key)), text_of(envelope, &["subject"])]
@@ -143,6 +141,6 @@ fn key_name(envelope: &Object) -> Option<String> {
         .find(|name| !name.contains('/'))
 }
 
-fn sent_at(envelope: &Object) -> Option<jiff::Timestamp> {
+fn sent_at(envelope: &Object<'_>) -> Option<jiff::Timestamp> {
     ["eventTime", "time"].iter().find_map(|key| moment(get(envelope, key)?))
 }

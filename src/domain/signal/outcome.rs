@@ -31,7 +31,7 @@ impl Outcome {
 
     /// The outcome that an Activity Log event states: `status`, or `resultType` and `resultSignature` in the records
     /// of a storage account or event hub.
-    pub(super) fn of(event: &Object) -> Option<Self> {
+    pub(super) fn of(event: &Object<'_>) -> Option<Self> {
         ["status", "resultType", "resultSignature"].iter().find_map(|key| Self::parse(&text(get(event, key)?)?))
     }
 }

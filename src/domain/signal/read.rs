@@ -2,13 +2,11 @@
 
 use std::collections::HashSet;
 
-use serde_json::Value;
-
 use super::clean::{LONGEST_NAME, words};
 use super::common::{other_kind, read_common};
 use super::event::{Around, is_event, read_event};
 use super::event_grid::{is_envelope, read_envelope};
-use super::json::{Object, get, object_of, opened, text_of};
+use super::json::{Object, Value, get, object_of, opened, text_of};
 use super::{Reading, test_action};
 
 /// How many envelopes may lie in one another (a runbook's wrapper around a batch around an alert).
@@ -28,13 +26,13 @@ pub fn read(body: &[u8]) -> Reading {
     if text.trim().is_empty() {
         return Reading::Malformed("the body is empty".to_owned());
     }
-    match serde_json::from_str::<Value>(text) {
+    match serde_json::from_str::<Value<'_>>(text) {
         Ok(value) => read_value(&value, 0),
         Err(error) => Reading::Malformed(format!("the body is not JSON: {error}")),
     }
 }
 
-fn read_value(value: &Value, depth: u8) -> Reading {
+fn read_value(value: &Value<'_>, depth: u8) -> Reading {
     if depth > MOST_ENVELOPES {
         return Reading::Malformed("too many envelopes inside one another".to_owned());
     }
@@ -42,7 +40,7 @@ fn read_value(value: &Value, depth: u8) -> Reading {
         Value::Object(object) => read_object(object, depth),
         Value::Array(items) => read_batch(items, depth),
         // Inside an envelope a body may be a string, as in a runbook's `RequestBody` or a batch of an event hub.
-        Value::String(text) if depth > 0 => match opened(text) {
+        Value::Str(text) if depth > 0 => match opened(text) {
             Some(inner) => read_value(&inner, depth + 1),
             None => Reading::Malformed("the wrapped body is not JSON".to_owned()),
         },
@@ -51,7 +49,7 @@ fn read_value(value: &Value, depth: u8) -> Reading {
 }
 
 /// A batch tells everything that any of its parts tells.
-fn read_batch(items: &[Value], depth: u8) -> Reading {
+fn read_batch(items: &[Value<'_>], depth: u8) -> Reading {
     let mut signals = Vec::new();
     let mut seen = HashSet::new();
     let (mut ignored, mut malformed) = (None, None);
@@ -74,7 +72,7 @@ fn read_batch(items: &[Value], depth: u8) -> Reading {
     }
 }
 
-fn read_object(object: &Object, depth: u8) -> Reading {
+fn read_object(object: &Object<'_>, depth: u8) -> Reading {
     if object.is_empty() {
         return Reading::Malformed("the body is an empty object".to_owned());
     }
@@ -101,7 +99,7 @@ fn read_object(object: &Object, depth: u8) -> Reading {
     })
 }
 
-fn read_schema(object: &Object, schema: &str) -> Reading {
+fn read_schema(object: &Object<'_>, schema: &str) -> Reading {
     let data = object_of(object, "data");
     match (schema.to_ascii_lowercase().as_str(), data.as_deref()) {
         ("azuremonitorcommonalertschema" | "microsoft.insights/activitylogs", None) => {
@@ -121,8 +119,8 @@ fn read_schema(object: &Object, schema: &str) -> Reading {
 }
 
 /// Reads what has lost its schema or never had one.
-fn by_shape(object: &Object) -> Option<Reading> {
-    let has_common_parts = |part: &Object| get(part, "essentials").is_some() || get(part, "alertContext").is_some();
+fn by_shape(object: &Object<'_>) -> Option<Reading> {
+    let has_common_parts = |part: &Object<'_>| get(part, "essentials").is_some() || get(part, "alertContext").is_some();
     if let Some(data) = object_of(object, "data") {
         if has_common_parts(&data) {
             return Some(read_common(&data));
@@ -138,7 +136,7 @@ fn by_shape(object: &Object) -> Option<Reading> {
 }
 
 /// Reads the legacy schema's `data`, if there is an event in it.
-fn read_legacy(data: &Object) -> Option<Reading> {
+fn read_legacy(data: &Object<'_>) -> Option<Reading> {
     let context = object_of(data, "context");
     let event = object_of(context.as_deref().unwrap_or(data), "activityLog")?;
     if test_action::certainly(None, Some(&event)) {
@@ -147,7 +145,7 @@ fn read_legacy(data: &Object) -> Option<Reading> {
     Some(label_test(read_event(&event, &Around::default()), &event))
 }
 
-fn label_test(reading: Reading, event: &Object) -> Reading {
+fn label_test(reading: Reading, event: &Object<'_>) -> Reading {
     match reading {
         Reading::Ignored(_) if test_action::probably(None, Some(event)) => {
             Reading::Ignored(test_action::REASON.to_owned())

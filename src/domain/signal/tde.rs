@@ -49,7 +49,7 @@ struct Clues {
 /// Finds a TDE event in an Activity Log event. `target_names` are the last parts of the ids it names: a database may
 /// itself be called like an event.
 pub(super) fn find(
-    event: &Object,
+    event: &Object<'_>,
     operation: &str,
     outcome: Option<Outcome>,
     target_names: &[&str],

@@ -9,7 +9,7 @@ pub(super) const REASON: &str = "a test of the action group";
 
 /// Signs that no real alert bears: the id `…/Test_Alert` (a real one ends with a GUID), or an event that Azure itself
 /// marks as synthetic.
-pub(super) fn certainly(essentials: Option<&Object>, event: Option<&Object>) -> bool {
+pub(super) fn certainly(essentials: Option<&Object<'_>>, event: Option<&Object<'_>>) -> bool {
     let id = essentials.and_then(|essentials| text_of(essentials, &["alertId"])).unwrap_or_default();
     let name = id.rsplit('/').next().unwrap_or_default();
     let synthetic = event
@@ -20,7 +20,7 @@ pub(super) fn certainly(essentials: Option<&Object>, event: Option<&Object>) -> 
 }
 
 /// Signs that a real alert might bear too. Good enough to say *why* something is ignored that is ignored anyway.
-pub(super) fn probably(essentials: Option<&Object>, event: Option<&Object>) -> bool {
+pub(super) fn probably(essentials: Option<&Object<'_>>, event: Option<&Object<'_>>) -> bool {
     let rule = essentials.and_then(|essentials| text_of(essentials, &["alertRule"])).unwrap_or_default();
     let description = essentials.and_then(|essentials| text_of(essentials, &["description"])).unwrap_or_default();
     let title = event
@@ -35,7 +35,7 @@ pub(super) fn probably(essentials: Option<&Object>, event: Option<&Object>) -> b
         || event.is_some_and(names_the_test_machine)
 }
 
-fn names_the_test_machine(event: &Object) -> bool {
+fn names_the_test_machine(event: &Object<'_>) -> bool {
     ["resourceId", "authorization"].iter().filter_map(|key| get(event, key)).any(|value| {
         let id = value.as_str().map(str::to_owned).or_else(|| text_of(value.as_object()?, &["scope"]));
         id.is_some_and(|id| {
