@@ -29,8 +29,8 @@ pub const KNOWN_FOR: SignedDuration = SignedDuration::from_hours(7 * 24);
 pub const TAKEN_KEPT_FOR: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// How long alerts about one target are gathered while it is being looked at, or soon will be: longer than a look takes, so that a
-/// storm costs ten looks a second and not hundreds, and nothing beside the minutes that Azure needs to tell.
-pub const GATHERED_FOR: SignedDuration = SignedDuration::from_millis(100);
+/// storm costs twenty looks a second and not hundreds, and nothing beside the minutes that Azure needs to tell.
+pub const GATHERED_FOR: SignedDuration = SignedDuration::from_millis(50);
 
 /// How long a fact is kept that nobody has renewed: the patrol renews what still exists every day.
 pub const FACT_KEPT_FOR: SignedDuration = SignedDuration::from_hours(365 * 24);
