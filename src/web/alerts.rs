@@ -84,11 +84,9 @@ async fn keep(app: &App, signals: Vec<Signal>) -> Response {
     if ours.is_empty() {
         return ignore("out of scope");
     }
-    let rings = Rings(app);
-    let accepted = app.store.accept(&ours, app.clock.now()).await;
-    drop(rings);
-    match accepted {
+    match app.store.accept(&ours, app.clock.now()).await {
         Ok(accepted) => {
+            app.wake.now(&app.clock);
             count::signals_taken(ours.iter().map(|signal| signal.kind), accepted.new, accepted.repeated);
             say_stored(accepted, &ours, app.clock.now());
             let mut body = json!({ "accepted": accepted.new, "repeated": accepted.repeated });
@@ -101,15 +99,6 @@ async fn keep(app: &App, signals: Vec<Signal>) -> Response {
             tracing::error!(%error, signals = ours.len(), "an alert could not be stored; the caller was asked to try again");
             answer::come_again("the alert could not be stored; try again")
         }
-    }
-}
-
-/// Wakes the responder for what was stored, also where the caller hung up meanwhile and this request was given up.
-struct Rings<'a>(&'a App);
-
-impl Drop for Rings<'_> {
-    fn drop(&mut self) {
-        self.0.wake.now(&self.0.clock);
     }
 }
 

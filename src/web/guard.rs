@@ -1,7 +1,6 @@
 //! What every request passes through: a limit on the crowd, a limit on time, a net for panics, the headers of every answer,
 //! and one line in the log.
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,16 +8,12 @@ use axum::extract::{Request, State};
 use axum::http::Method;
 use axum::middleware::Next;
 use axum::response::Response;
-use futures::FutureExt;
 use tokio::sync::Semaphore;
 use tracing::{Instrument, Span, field};
 
 use super::{Limits, answer, pages};
 use crate::ids::Ids;
 use crate::telemetry::{count, parent};
-
-/// Where alerts come in.
-const ALERTS: &str = "/api/alerts";
 
 /// The limits, and who is inside.
 #[derive(Debug, Clone)]
@@ -29,7 +24,7 @@ pub(super) struct Guard {
     pub ids: Ids,
 }
 
-/// Runs the request inside the limits.
+/// Runs the request inside the limits. It works on even if the caller hangs up, so that what was told is kept.
 pub(super) async fn guard(State(guard): State<Guard>, request: Request, next: Next) -> Response {
     let about = About::of(&request);
     let span = match Span::current() {
@@ -65,7 +60,7 @@ impl About {
         let route = match request.uri().path() {
             path if pages::is_page(path) => "/api/incidents",
             "/" => "/",
-            ALERTS => ALERTS,
+            "/api/alerts" => "/api/alerts",
             "/api/health" => "/api/health",
             "/metrics" => "/metrics",
             _ => "other",
@@ -115,43 +110,21 @@ async fn run(guard: &Guard, request: Request, next: Next) -> Response {
     let Ok(permit) = Arc::clone(&guard.crowd).try_acquire_owned() else {
         return answer::come_again("too many requests at once; try again");
     };
-    let stays = request.uri().path() == ALERTS;
-    let work = async move {
+    let inside = async move {
         let _inside = permit;
         next.run(request).await
     };
-    let answered = if stays { here(guard, work).await } else { apart(guard, work).await };
-    match answered {
-        Ok(Some(response)) => response,
-        Ok(None) => answer::come_again("it took too long; try again"),
-        Err(panicked) => {
-            tracing::error!(panicked, "a request failed inside; the caller was asked to try again");
-            answer::come_again("something failed inside; try again")
-        }
-    }
-}
-
-/// On the task of its connection, which is gone with the caller: what has reached the store by then is kept. A task for each
-/// alert is dear when there are thousands a second. `None`: not in time; `Err`: whether it panicked.
-async fn here(guard: &Guard, work: impl Future<Output = Response>) -> Result<Option<Response>, bool> {
-    let work = AssertUnwindSafe(work).catch_unwind();
-    match tokio::time::timeout(guard.limits.answer_within, work).await {
-        Ok(Ok(response)) => Ok(Some(response)),
-        Ok(Err(_)) => Err(true),
-        Err(_) => Ok(None),
-    }
-}
-
-/// On a task of its own, which ends what it began even if the caller hangs up.
-async fn apart(guard: &Guard, work: impl Future<Output = Response> + Send + 'static) -> Result<Option<Response>, bool> {
-    let work = tokio::spawn(work.in_current_span());
+    let work = tokio::spawn(inside.in_current_span());
     let abort = work.abort_handle();
     match tokio::time::timeout(guard.limits.answer_within, work).await {
-        Ok(Ok(response)) => Ok(Some(response)),
-        Ok(Err(error)) => Err(error.is_panic()),
+        Ok(Ok(response)) => response,
+        Ok(Err(error)) => {
+            tracing::error!(panicked = error.is_panic(), "a request failed inside; the caller was asked to try again");
+            answer::come_again("something failed inside; try again")
+        }
         Err(_) => {
             abort.abort();
-            Ok(None)
+            answer::come_again("it took too long; try again")
         }
     }
 }

@@ -6,28 +6,12 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::document;
 use super::fault::Outcome;
 use super::jobs;
 use super::known::Known;
-use super::signals;
+use super::signals::{self, Row};
 use crate::domain::resource_id::ResourceId;
-use crate::domain::signal::Signal;
-use crate::store::{Accepted, Result};
-
-/// A signal made ready outside of the transaction.
-pub(super) struct Row {
-    pub(super) subject: ResourceId,
-    pub(super) fingerprint: String,
-    pub(super) document: String,
-}
-
-impl Row {
-    pub(super) fn new(signal: &Signal) -> Outcome<Self> {
-        let subject = signal.subject();
-        Ok(Self { fingerprint: signal.fingerprint_about(&subject), subject, document: document::write(signal)? })
-    }
-}
+use crate::store::{Accepted, Result, StoreError};
 
 /// An alert whose sender waits.
 pub(super) struct Alert {
@@ -47,7 +31,7 @@ impl Alert {
     }
 
     /// It alone could not be written.
-    pub(super) fn failed(&mut self, why: crate::store::StoreError) {
+    pub(super) fn failed(&mut self, why: StoreError) {
         self.outcome = Err(why);
     }
 

@@ -117,7 +117,7 @@ impl SqliteStore {
 #[async_trait]
 impl Store for SqliteStore {
     async fn accept(&self, signals: &[Signal], now: Timestamp) -> Result<Accepted> {
-        let rows = signals.iter().map(alert::Row::new).collect::<Outcome<Vec<_>>>();
+        let rows = signals.iter().map(signals::Row::new).collect::<Outcome<Vec<_>>>();
         let rows = rows.map_err(|fault| fault.about(&self.path))?;
         if rows.is_empty() {
             return Ok(Accepted { new: 0, repeated: 0 });

@@ -3,7 +3,6 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
-use super::alert::Row;
 use super::document::{self, micros};
 use super::fault::Outcome;
 use super::known::Known;
@@ -12,6 +11,20 @@ use crate::domain::incident::IncidentId;
 use crate::domain::resource_id::ResourceId;
 use crate::domain::signal::Signal;
 use crate::store::{KNOWN_FOR, SignalRef, TAKEN_KEPT_FOR};
+
+/// A signal made ready outside of the transaction.
+pub(super) struct Row {
+    pub(super) subject: ResourceId,
+    pub(super) fingerprint: String,
+    pub(super) document: String,
+}
+
+impl Row {
+    pub(super) fn new(signal: &Signal) -> Outcome<Self> {
+        let subject = signal.subject();
+        Ok(Self { fingerprint: signal.fingerprint_about(&subject), subject, document: document::write(signal)? })
+    }
+}
 
 /// Adds a signal, unless it is known already. Answers whether it was new.
 pub(super) fn add(connection: &Connection, known: &mut Known, row: &Row, now: Timestamp) -> Outcome<bool> {

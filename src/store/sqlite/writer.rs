@@ -12,10 +12,11 @@ use jiff::Timestamp;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
-use super::alert::{self, Alert, Row};
+use super::alert::{self, Alert};
 use super::change::{Pending, stopped};
 use super::fault::{Fault, Outcome};
 use super::known::Known;
+use super::signals::Row;
 use super::waiting::{Batch, Brought, Waiting};
 use crate::store::{Accepted, Result, StoreError};
 
