@@ -1,7 +1,7 @@
 //! Alerts that come in a crowd.
 
 use jiff::{SignedDuration, Timestamp};
-use keymend::store::{LeasedJob, SqliteStore, Store};
+use keymend::store::{GATHERED_FOR, LeasedJob, SqliteStore, Store};
 
 use crate::{at, loss};
 
@@ -21,17 +21,18 @@ async fn the_first_is_looked_at_at_once_and_those_that_follow_together_soon_afte
     let store = SqliteStore::open(&folder.path().join("keymend.db")).unwrap();
     store.accept(&[loss("sql", "first")], millis(0)).await.unwrap();
     let first = due(&store, millis(0)).await.expect("nobody waits for the first");
-    for number in 1..50 {
+    let gathered = i64::try_from(GATHERED_FOR.as_millis()).unwrap();
+    for number in 1..gathered / 2 {
         store.accept(&[loss("sql", &number.to_string())], millis(number)).await.unwrap();
     }
-    store.complete(&first, millis(50)).await.unwrap();
-    store.accept(&[loss("sql", "after the first look")], millis(60)).await.unwrap();
-    assert_eq!(due(&store, millis(60)).await, None, "they are gathered");
-    let second = due(&store, millis(101)).await.expect("a tenth of a second after the second alert came");
-    store.complete(&second, millis(110)).await.unwrap();
+    store.complete(&first, millis(gathered / 2)).await.unwrap();
+    store.accept(&[loss("sql", "after the first look")], millis(gathered - 1)).await.unwrap();
+    assert_eq!(due(&store, millis(gathered)).await, None, "they are gathered");
+    let second = due(&store, millis(gathered + 1)).await.expect("that long after the second alert came");
+    store.complete(&second, millis(gathered + 10)).await.unwrap();
     assert_eq!(store.next_due().await.unwrap(), None, "one look for all of them");
-    store.accept(&[loss("sql", "much later")], millis(200)).await.unwrap();
-    assert!(due(&store, millis(200)).await.is_some(), "it is the first again");
+    store.accept(&[loss("sql", "much later")], millis(2 * gathered)).await.unwrap();
+    assert!(due(&store, millis(2 * gathered)).await.is_some(), "it is the first again");
 }
 
 #[tokio::test]
